@@ -1,0 +1,1 @@
+"""What the services say to one another: events, activities, taxonomies. Pure models, no I/O, no import from any service."""

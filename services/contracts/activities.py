@@ -1,0 +1,208 @@
+"""What a workflow may ask of a service: activity names, their inputs and their answers.
+
+Each service serves its activities on the task queue of its own name. Inputs carry opaque ids and codes only. Every
+activity is idempotent: its effect is keyed by `command_id`, which the workflow derives from incident, cycle and step.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Stage
+
+DIRECTORY_QUEUE = "directory"
+INTAKE_QUEUE = "intake"
+REVIEW_QUEUE = "review"
+ACTIONS_QUEUE = "actions"
+
+
+class Command(BaseModel):
+    """What every activity input carries."""
+
+    command_id: str
+    provider_id: UUID
+    incident_id: UUID
+
+
+ENTER_STAGE = "intake.enter_stage"
+
+
+class EnterStage(Command):
+    """Record that the incident entered a stage. Ignored when the incident has already left it or ended."""
+
+    cycle: int
+    stage: Stage
+    next_move: Role | None = None
+    due_at: datetime | None = None
+
+
+DEFAULT_TRIAGE = "intake.default_triage"
+
+
+class DefaultTriage(Command):
+    """Triage by rule because nobody did in time. Ignored when a person has."""
+
+    cycle: int
+
+
+REMIND = "intake.remind"
+
+
+class Remind(Command):
+    """Remind whoever has the next move; the answer says when to act again."""
+
+    cycle: int
+    stage: Stage
+    count: int
+    next_move: Role
+
+
+class Reminded(BaseModel):
+    """When the next reminder is due, and whether it is time to go up the line."""
+
+    next_at: datetime
+    escalate: bool
+
+
+ESCALATE = "intake.escalate"
+
+
+class Escalate(Command):
+    """Record and send one rung of an escalation to the person on call."""
+
+    level: int
+    reason: str
+    to_role: Role
+    to_person: UUID | None
+
+
+RESOLVE_ON_CALL = "directory.resolve_on_call"
+
+
+class ResolveOnCall(Command):
+    """Who holds the rung of the ladder for a location at this moment."""
+
+    location_id: UUID
+    level: int
+
+
+class OnCall(BaseModel):
+    """The answer; `person_id` is None when nobody is on the rota, which is escalated at once."""
+
+    role: Role
+    person_id: UUID | None
+
+
+OPEN_REVIEW = "review.open_review"
+
+
+class OpenReview(Command):
+    """Open the review whose depth the policy finds proportionate."""
+
+    cycle: int
+    location_id: UUID
+    region_id: UUID | None
+    kind: Kind
+    category: Category
+    actual_harm: PhysicalHarm
+    band: Band
+
+
+class ReviewPlan(BaseModel):
+    """How the incident will be reviewed, by whom, until when."""
+
+    review_id: UUID
+    method: ReviewMethod
+    lead_role: Role
+    due_at: datetime
+
+
+SEND_BRIEFING = "review.send_briefing"
+
+
+class SendBriefing(Command):
+    """Send the approved learning to the locations that need it."""
+
+    cycle: int
+
+
+class BriefingPlan(BaseModel):
+    """To how many locations it went and until when they have."""
+
+    briefing_id: UUID
+    audience: int
+    due_at: datetime
+
+
+OPEN_ACTIONS = "actions.open_actions"
+
+
+class OpenActions(Command):
+    """Start the clocks of the actions agreed for this cycle."""
+
+    cycle: int
+    location_id: UUID
+    region_id: UUID | None
+    category: Category
+    band: Band
+
+
+class OpenedAction(BaseModel):
+    """One action whose clock runs."""
+
+    action_id: UUID
+    owner_role: Role
+    due_at: datetime
+
+
+class ActionsPlan(BaseModel):
+    """The actions of the cycle and the next clock. `agree_due_at` is when agreement is due if there are none yet."""
+
+    actions: list[OpenedAction] = Field(default_factory=list)
+    agree_due_at: datetime
+
+
+MEASURE_CHECKPOINT = "actions.measure_checkpoint"
+
+
+class MeasureCheckpoint(Command):
+    """Compute the measure of a checkpoint and propose a verdict."""
+
+    checkpoint_id: UUID
+
+
+class Measured(BaseModel):
+    """Until when a person should decide."""
+
+    decide_due_at: datetime
+
+
+LIST_OPEN_INCIDENTS = "intake.list_open_incidents"
+
+
+class ListOpenIncidents(BaseModel):
+    """One page of the incidents whose record is open, for the reconciler. Ordered by id, after `after`."""
+
+    after: UUID | None = None
+    limit: int = 1000
+
+
+class OpenIncident(BaseModel):
+    """An incident whose record is open."""
+
+    provider_id: UUID
+    incident_id: UUID
+
+
+class OpenIncidents(BaseModel):
+    """A page; fewer than `limit` items means the last."""
+
+    incidents: list[OpenIncident]
+
+
+REPUBLISH = "republish"
+
+
+class Republish(Command):
+    """Send all events of one incident again from the outbox, so that a process that was lost can be rebuilt."""

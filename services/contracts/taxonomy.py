@@ -1,0 +1,162 @@
+"""The words of the field that cross a service boundary. Codes are stable; labels belong to the console."""
+
+from enum import IntEnum, StrEnum
+
+
+class Stage(StrEnum):
+    """Where an incident is in the chain (design section 6)."""
+
+    REPORTED = "reported"
+    TRIAGED = "triaged"
+    REVIEWING = "reviewing"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    SHARING = "sharing"
+    CHECKING = "checking_impact"
+    CLOSED = "closed"
+    WITHDRAWN = "withdrawn"
+    DUPLICATE = "duplicate"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody has a move left."""
+        return self in (Stage.CLOSED, Stage.WITHDRAWN, Stage.DUPLICATE)
+
+
+class Kind(StrEnum):
+    """What sort of event is reported. A near miss reached nobody; good care is worth learning from too."""
+
+    INCIDENT = "incident"
+    NEAR_MISS = "near_miss"
+    GOOD_CARE = "good_care"
+
+
+class Category(StrEnum):
+    """Main type of an incident in adult social care."""
+
+    MEDICATION = "medication"
+    FALL = "fall"
+    CHOKING = "choking"
+    PRESSURE_DAMAGE = "pressure_damage"
+    ABUSE_ALLEGATION = "abuse_allegation"
+    MISSING_PERSON = "missing_person"
+    MISSED_VISIT = "missed_visit"
+    BEHAVIOUR_DISTRESS = "behaviour_distress"
+    INFECTION = "infection"
+    ENVIRONMENT = "environment"
+    INFORMATION = "information"
+    STAFFING = "staffing"
+    DEATH = "death"
+    OTHER = "other"
+
+
+class PhysicalHarm(StrEnum):
+    """LFPSE level of physical harm."""
+
+    NONE = "none"
+    LOW = "low"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+    FATAL = "fatal"
+
+
+class Consequence(IntEnum):
+    """NPSA risk matrix (January 2008), worst credible consequence."""
+
+    NEGLIGIBLE = 1
+    MINOR = 2
+    MODERATE = 3
+    MAJOR = 4
+    CATASTROPHIC = 5
+
+
+class Likelihood(IntEnum):
+    """NPSA risk matrix (January 2008), likelihood of that consequence if it happened again."""
+
+    RARE = 1
+    UNLIKELY = 2
+    POSSIBLE = 3
+    LIKELY = 4
+    ALMOST_CERTAIN = 5
+
+
+class Band(StrEnum):
+    """Risk band of consequence x likelihood."""
+
+    LOW = "low"
+    MODERATE = "moderate"
+    HIGH = "high"
+    EXTREME = "extreme"
+
+    @property
+    def urgent(self) -> bool:
+        """Whether escalation must overtake everything else."""
+        return self in (Band.HIGH, Band.EXTREME)
+
+
+class ReviewMethod(StrEnum):
+    """Learning responses, by depth (PSIRF's menu as used in social care)."""
+
+    HUDDLE = "swarm_huddle"
+    BRIEF = "brief_fact_review"
+    AFTER_ACTION = "after_action_review"
+    STRUCTURED = "structured_review"
+    INVESTIGATION = "in_depth_investigation"
+
+
+class Seips(StrEnum):
+    """Work-system elements of SEIPS 3.0 in which a contributing factor lies."""
+
+    PERSON = "person"
+    TASKS = "tasks"
+    TOOLS = "tools_and_technology"
+    ORGANISATION = "organisation"
+    INTERNAL_ENVIRONMENT = "internal_environment"
+    EXTERNAL_ENVIRONMENT = "external_environment"
+
+
+class Strength(StrEnum):
+    """Action hierarchy of RCA2 (US Veterans Affairs / IHI)."""
+
+    WEAKER = "weaker"
+    INTERMEDIATE = "intermediate"
+    STRONGER = "stronger"
+
+
+class VerificationOutcome(StrEnum):
+    """What somebody other than the owner found in practice."""
+
+    PASSED = "passed"
+    RETURNED = "returned"
+
+
+class Verdict(StrEnum):
+    """What an impact checkpoint concluded."""
+
+    SUSTAINED = "improved_and_sustained"
+    IMPROVING = "improving_not_yet_proven"
+    NO_CHANGE = "no_change"
+    WORSE = "worse"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+class ExposureUnit(StrEnum):
+    """Denominators for rates."""
+
+    OCCUPIED_BED_DAYS = "occupied_bed_days"
+    CARE_HOURS = "care_hours"
+
+
+class Role(StrEnum):
+    """Roles a token may carry. `service` is a machine acting for the process engine."""
+
+    CARER = "carer"
+    SHIFT_LEAD = "shift_lead"
+    REGISTERED_MANAGER = "registered_manager"
+    REGIONAL_MANAGER = "regional_manager"
+    QUALITY_LEAD = "quality_lead"
+    SAFEGUARDING_LEAD = "safeguarding_lead"
+    NOMINATED_INDIVIDUAL = "nominated_individual"
+    DIRECTOR = "director"
+    PLATFORM_ADMIN = "platform_admin"
+    SERVICE = "service"

@@ -1,0 +1,65 @@
+"""What the process engine may ask of intake. Each activity is one transaction around one use-case."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import text
+from temporalio import activity
+
+from services.contracts import activities as contract
+from services.intake import commands
+from services.runtime import outbox
+from services.runtime.actor import system
+from services.runtime.db import transaction
+from services.runtime.process import Context
+from services.runtime.temporal import activity_errors
+
+_OPEN = text(
+    "select provider_id, incident_id from intake.incident"
+    " where stage not in ('closed', 'withdrawn', 'duplicate') and incident_id > :after"
+    " order by incident_id limit :limit"
+)
+
+
+def build(context: Context) -> Sequence[Callable[..., Any]]:
+    """The activities of intake."""
+
+    @activity.defn(name=contract.ENTER_STAGE)
+    @activity_errors("intake", contract.ENTER_STAGE)
+    def enter_stage(command: contract.EnterStage) -> None:
+        with transaction(context.engine, command.provider_id) as session:
+            commands.enter_stage(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.DEFAULT_TRIAGE)
+    @activity_errors("intake", contract.DEFAULT_TRIAGE)
+    def default_triage(command: contract.DefaultTriage) -> None:
+        with transaction(context.engine, command.provider_id) as session:
+            commands.default_triage(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.REMIND)
+    @activity_errors("intake", contract.REMIND)
+    def remind(command: contract.Remind) -> contract.Reminded:
+        with transaction(context.engine, command.provider_id) as session:
+            return commands.remind(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.ESCALATE)
+    @activity_errors("intake", contract.ESCALATE)
+    def escalate(command: contract.Escalate) -> None:
+        with transaction(context.engine, command.provider_id) as session:
+            commands.escalate(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.LIST_OPEN_INCIDENTS)
+    @activity_errors("intake", contract.LIST_OPEN_INCIDENTS)
+    def list_open_incidents(query: contract.ListOpenIncidents) -> contract.OpenIncidents:
+        after = query.after or "00000000-0000-0000-0000-000000000000"
+        with context.system_engine.connect() as connection:
+            rows = connection.execute(_OPEN, {"after": after, "limit": query.limit}).mappings()
+            return contract.OpenIncidents(incidents=[contract.OpenIncident(**row) for row in rows])
+
+    @activity.defn(name=f"intake.{contract.REPUBLISH}")
+    @activity_errors("intake", contract.REPUBLISH)
+    def republish(command: contract.Republish) -> int:
+        with transaction(context.engine, command.provider_id) as session:
+            return outbox.republish(session, "intake", str(command.incident_id))
+
+    return [enter_stage, default_triage, remind, escalate, list_open_incidents, republish]

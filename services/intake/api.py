@@ -1,0 +1,205 @@
+"""Intake over HTTP: permissions and shapes; the rules are in the use-cases."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from services.contracts.taxonomy import Role, Stage
+from services.intake import commands, queries
+from services.intake.store import visible_incident
+from services.runtime import audit
+from services.runtime.app import Database, Time
+from services.runtime.auth import Caller, require_role
+from services.runtime.db import transaction
+from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
+from services.runtime.pagination import Cursor, Limit, Page
+
+router = APIRouter(tags=["incidents"])
+
+
+@router.post("/incidents", status_code=201, response_model=commands.Receipt, summary="Report an incident")
+def report(
+    body: commands.ReportIncident, actor: Caller, key: CommandKey, database: Database, clock: Time
+) -> JSONResponse:
+    """Accepted at once and kept, whatever else is away. Anybody with a role at the location may report."""
+    with transaction(database, actor.provider_id) as session:
+        return once(
+            session, "intake", actor, key, fingerprint("report", body),
+            lambda: Reply(201, commands.report_incident(session, actor, body, clock.now()), version=1),
+        )  # fmt: skip
+
+
+@router.get("/incidents", summary="List incidents")
+def list_incidents(
+    actor: Caller,
+    database: Database,
+    stage: Stage | None = None,
+    location_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[queries.IncidentSummary]:
+    """Incidents in the caller's scope and the caller's own reports, newest first."""
+    with transaction(database, actor.provider_id) as session:
+        return queries.incidents(session, actor, stage=stage, location_id=location_id, limit=limit, cursor=cursor)
+
+
+@router.get("/incidents/{incident_id}", summary="Read an incident")
+def read(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.IncidentView:
+    """The record with its triage history. The ETag is the version to send back with a change."""
+    with transaction(database, actor.provider_id) as session:
+        incident = visible_incident(session, actor, incident_id)
+        response.headers["ETag"] = f'"{incident.version}"'
+        return queries.view(session, incident)
+
+
+@router.post("/incidents/{incident_id}/triage", response_model=queries.IncidentSummary, summary="Triage")
+def triage(
+    incident_id: UUID,
+    body: commands.TriageIncident,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """Score actual harm and the worst credible harm. Managers, quality and safeguarding leads."""
+    require_role(actor, *commands.MANAGERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            incident = commands.triage_incident(session, actor, incident_id, body, version, clock.now())
+            return Reply(200, queries.summary(incident), incident.version)
+
+        return once(session, "intake", actor, key, fingerprint(f"triage:{incident_id}:{version}", body), run)
+
+
+@router.post("/incidents/{incident_id}/withdrawal", response_model=queries.IncidentSummary, summary="Withdraw")
+def withdraw(
+    incident_id: UUID,
+    body: commands.EndIncident,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """End an incident that was reported in error, with a reason."""
+    require_role(actor, *commands.MANAGERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            incident = commands.withdraw_incident(session, actor, incident_id, body, version, clock.now())
+            return Reply(200, queries.summary(incident), incident.version)
+
+        return once(session, "intake", actor, key, fingerprint(f"withdraw:{incident_id}:{version}", body), run)
+
+
+@router.post("/incidents/{incident_id}/duplicate", response_model=queries.IncidentSummary, summary="Mark as duplicate")
+def duplicate(
+    incident_id: UUID,
+    body: commands.MarkDuplicate,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """End an incident that another one already covers."""
+    require_role(actor, *commands.MANAGERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            incident = commands.mark_duplicate(session, actor, incident_id, body, version, clock.now())
+            return Reply(200, queries.summary(incident), incident.version)
+
+        return once(session, "intake", actor, key, fingerprint(f"duplicate:{incident_id}:{version}", body), run)
+
+
+@router.post("/incidents/{incident_id}/reopening", response_model=queries.IncidentSummary, summary="Reopen")
+def reopen(
+    incident_id: UUID,
+    body: commands.ReopenIncident,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """Put a closed incident back into the chain, in a new cycle that keeps the old one."""
+    require_role(actor, Role.QUALITY_LEAD, Role.DIRECTOR)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            incident = commands.reopen_incident(session, actor, incident_id, body, version, clock.now())
+            return Reply(200, queries.summary(incident), incident.version)
+
+        return once(session, "intake", actor, key, fingerprint(f"reopen:{incident_id}:{version}", body), run)
+
+
+@router.get("/incidents/{incident_id}/escalations", summary="Escalations")
+def escalations(incident_id: UUID, actor: Caller, database: Database) -> list[queries.EscalationView]:
+    """Every rung that was tried, with its answer."""
+    with transaction(database, actor.provider_id) as session:
+        visible_incident(session, actor, incident_id)
+        return queries.escalations(session, incident_id)
+
+
+@router.post(
+    "/incidents/{incident_id}/escalations/{escalation_id}/acknowledgement",
+    response_model=queries.EscalationView,
+    summary="Acknowledge an escalation",
+)
+def acknowledge(
+    incident_id: UUID, escalation_id: UUID, actor: Caller, key: CommandKey, database: Database, clock: Time
+) -> JSONResponse:
+    """The person or role that was told says: I have it."""
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            escalation = commands.acknowledge_escalation(session, actor, incident_id, escalation_id, clock.now())
+            session.flush()
+            known = {e.escalation_id: e for e in queries.escalations(session, incident_id)}
+            return Reply(200, known[escalation.escalation_id])
+
+        return once(session, "intake", actor, key, fingerprint(f"acknowledge:{escalation_id}", b""), run)
+
+
+@router.get("/incidents/{incident_id}/feedback", summary="Feedback to the reporter")
+def feedback(incident_id: UUID, actor: Caller, database: Database) -> list[queries.FeedbackView]:
+    """What the reporter has been told so far, in plain words."""
+    with transaction(database, actor.provider_id) as session:
+        return queries.feedback(session, visible_incident(session, actor, incident_id))
+
+
+@router.get("/incidents/{incident_id}/audit", summary="Audit chain")
+def audit_chain(incident_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
+    """The hash-chained history that intake keeps of this incident."""
+    with transaction(database, actor.provider_id) as session:
+        visible_incident(session, actor, incident_id)
+        return audit.read(session, "intake", incident_id)
+
+
+class ImportBatch(commands.Strict):
+    """Up to 2,000 historical incidents of one source."""
+
+    source: Annotated[str, Field(min_length=1, max_length=100, examples=["datix-2025"])]
+    incidents: Annotated[list[commands.ImportedIncident], Field(min_length=1, max_length=2000)]
+
+
+@router.post("/incident-imports", response_model=commands.ImportResult, summary="Import historical incidents")
+def import_incidents(
+    body: ImportBatch, actor: Caller, key: CommandKey, database: Database, clock: Time
+) -> JSONResponse:
+    """Take one batch over. Rows are known by their source reference, so a batch may be sent again."""
+    require_role(actor, Role.QUALITY_LEAD, Role.DIRECTOR, Role.PLATFORM_ADMIN)
+    with transaction(database, actor.provider_id) as session:
+        return once(
+            session, "intake", actor, key, fingerprint("import", body),
+            lambda: Reply(200, commands.import_incidents(session, actor, body.source, body.incidents, clock.now())),
+        )  # fmt: skip
+
+
+BODY_LIMITS = {"/incident-imports": 24_000_000}

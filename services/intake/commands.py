@@ -1,0 +1,730 @@
+"""The use-cases of intake. Each runs in one transaction of the caller: rows, audit entry and outbox event together.
+
+Every use-case may be sent again: commands of people are made idempotent by their Idempotency-Key, commands of the
+process engine by `command_id` or by the state they find.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import insert
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from services.contracts import activities
+from services.contracts.event import EventData
+from services.contracts.intake import (
+    EscalationAcknowledged,
+    IncidentClosed,
+    IncidentEscalated,
+    IncidentImported,
+    IncidentMarkedDuplicate,
+    IncidentReopened,
+    IncidentReported,
+    IncidentTriaged,
+    IncidentWithdrawn,
+    ReminderSent,
+    StageEntered,
+)
+from services.contracts.taxonomy import Category, Consequence, Kind, Likelihood, PhysicalHarm, Role, Stage
+from services.intake import policy
+from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, may_enter
+from services.intake.store import (
+    Escalation,
+    Feedback,
+    Incident,
+    Location,
+    Reminder,
+    StageEntry,
+    Triage,
+    add,
+    latest_triage,
+    visible_incident,
+)
+from services.runtime import audit, outbox
+from services.runtime.actor import Actor
+from services.runtime.errors import ServiceError, conflict, forbidden, invalid, not_found
+from services.runtime.idempotency import check_version
+from services.runtime.outbox import new_id
+from services.runtime.text import LongText, ShortText
+
+SERVICE = "intake"
+MANAGERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
+EARLIEST = timedelta(days=365 * 20)
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused: a misspelt field must not be lost silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReportIncident(Strict):
+    """A first report. Few fields; the rest is asked later."""
+
+    location_id: UUID = Field(description="Where it happened.")
+    occurred_at: AwareDatetime = Field(description="When it happened, with time zone.")
+    kind: Kind = Kind.INCIDENT
+    category: Category
+    immediate_danger: bool = Field(description="True if somebody is still in danger now.")
+    narrative: LongText = Field(description="What happened, in your words. At most 10,000 characters.")
+
+
+class Receipt(BaseModel):
+    """What the reporter gets at once."""
+
+    incident_id: UUID
+    stage: Stage
+    triage_due_at: AwareDatetime
+    what_happens_next: str
+
+
+class TriageIncident(Strict):
+    """A manager's scoring of actual and worst credible harm."""
+
+    actual_harm: PhysicalHarm
+    consequence: Consequence = Field(description="Worst credible consequence, 1 to 5.")
+    likelihood: Likelihood = Field(description="How likely that is if it happened again, 1 to 5.")
+    reason: ShortText | None = Field(default=None, description="Needed when the score is lower than suggested.")
+
+
+class EndIncident(Strict):
+    """Why an incident leaves the chain."""
+
+    reason: ShortText
+
+
+class MarkDuplicate(Strict):
+    """Which incident already covers the same event."""
+
+    duplicate_of: UUID
+
+
+class ReopenIncident(Strict):
+    """Why and where a closed incident goes back into the chain."""
+
+    stage: Literal[Stage.REVIEWING, Stage.ACTING]
+    reason: ShortText
+
+
+class ImportedIncident(Strict):
+    """One historical incident."""
+
+    source_ref: Annotated[str, Field(min_length=1, max_length=100)]
+    location_id: UUID
+    kind: Kind = Kind.INCIDENT
+    category: Category
+    actual_harm: PhysicalHarm
+    occurred_at: AwareDatetime
+    reported_at: AwareDatetime | None = None
+    closed_at: AwareDatetime | None = None
+    narrative: LongText
+
+
+class _Change:
+    """Writes the audit entry and the event that belong to a change of an incident."""
+
+    def __init__(self, session: Session, actor: Actor, incident: Incident, at: datetime) -> None:
+        self._session, self._actor, self._incident, self._at = session, actor, incident, at
+
+    def record(self, action: str, event: EventData, *, urgent: bool = False, **data: Any) -> None:
+        incident = self._incident
+        audit.append(
+            self._session,
+            SERVICE,
+            chain=incident.incident_id,
+            actor=self._actor,
+            action=action,
+            subject=incident.incident_id,
+            at=self._at,
+            data=data,
+        )
+        self.publish(event, urgent=urgent)
+
+    def publish(self, event: EventData, *, urgent: bool = False) -> None:
+        row = outbox.event_row(
+            event,
+            actor=self._actor,
+            subject=self._incident.incident_id,
+            version=self._incident.version,
+            at=self._at,
+            urgent=urgent,
+        )
+        outbox.record(self._session, SERVICE, row)
+
+
+def report_incident(session: Session, actor: Actor, command: ReportIncident, now: datetime) -> Receipt:
+    """Accept a report. Raises 422 for an unknown location or an impossible time, 403 outside the reporter's scope.
+
+    Does no more than must be durable before the reply: the row, its audit entry, its event, the first feedback.
+    """
+    location = session.get(Location, command.location_id)
+    if location is None or not location.active:
+        raise invalid(
+            "location_id",
+            "is not an active location of your provider",
+            "Choose a location from the directory. If it is new, ask for it to be imported first.",
+        )
+    if not actor.sees(location.location_id, location.region_id):
+        raise forbidden("You may report for the locations you work at. Ask your manager to extend your scope.")
+    if command.occurred_at > now + CLOCK_TOLERANCE:
+        raise invalid("occurred_at", "is in the future", "Give the time the event happened, not later than now.")
+    if command.occurred_at < now - EARLIEST:
+        raise invalid("occurred_at", "is more than 20 years ago", "Check the year.")
+    rules = policy.shipped()
+    incident_id, danger = new_id(), command.immediate_danger
+    triage_due_at = rules.triage_due(now, danger)
+    session.execute(
+        insert(Incident),
+        {
+            "incident_id": incident_id,
+            "provider_id": actor.provider_id,
+            "location_id": location.location_id,
+            "region_id": location.region_id,
+            "kind": command.kind,
+            "category": command.category,
+            "narrative": command.narrative,
+            "immediate_danger": danger,
+            "occurred_at": command.occurred_at,
+            "reported_at": now,
+            "reporter_id": actor.id,
+            "triage_due_at": triage_due_at,
+            "stage": Stage.REPORTED,
+            "stage_entered_at": now,
+            "cycle": 1,
+            "next_move": Role.REGISTERED_MANAGER,
+            "next_due_at": triage_due_at,
+            "version": 1,
+        },
+    )
+    audit.append(
+        session,
+        SERVICE,
+        chain=incident_id,
+        actor=actor,
+        action="reported",
+        subject=incident_id,
+        at=now,
+        new_chain=True,
+        data={
+            "location_id": location.location_id,
+            "kind": command.kind,
+            "category": command.category,
+            "occurred_at": command.occurred_at,
+            "immediate_danger": danger,
+            "narrative_sha256": audit.digest(command.narrative),
+        },
+    )
+    event = IncidentReported(
+        incident_id=incident_id,
+        location_id=location.location_id,
+        region_id=location.region_id,
+        kind=command.kind,
+        category=command.category,
+        occurred_at=command.occurred_at,
+        reported_at=now,
+        immediate_danger=danger,
+        triage_due_at=triage_due_at,
+    )
+    outbox.record(
+        session, SERVICE, outbox.event_row(event, actor=actor, subject=incident_id, version=1, at=now, urgent=danger)
+    )
+    return Receipt(
+        incident_id=incident_id,
+        stage=Stage.REPORTED,
+        triage_due_at=triage_due_at,
+        what_happens_next=FEEDBACK[Stage.REPORTED],
+    )
+
+
+def triage_incident(
+    session: Session, actor: Actor, incident_id: UUID, command: TriageIncident, version: int, now: datetime
+) -> Incident:
+    """Record a manager's triage. Lower than the rule suggests needs a reason (422). Once a cycle (409)."""
+    incident = visible_incident(session, actor, incident_id, lock=True)
+    check_version(incident.version, version)
+    if incident.ended or latest_triage(session, incident_id, incident.cycle) is not None:
+        raise conflict(
+            "already-triaged", "This incident is past triage", "Read it again to see who triaged it and what follows."
+        )
+    rules = policy.shipped()
+    suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
+    score = command.consequence * command.likelihood
+    if score < suggestion.consequence * suggestion.likelihood and command.reason is None:
+        raise invalid(
+            "reason",
+            f"is needed: rule '{suggestion.rule}' suggests {suggestion.consequence} x {suggestion.likelihood}",
+            "Say why this incident is less serious than the rule suggests, or use the suggested score.",
+        )
+    if command.actual_harm is PhysicalHarm.FATAL and command.consequence < Consequence.CATASTROPHIC:
+        raise invalid(
+            "consequence",
+            "contradicts the actual harm: a death is the worst credible consequence",
+            "Set consequence to 5, or correct actual_harm.",
+        )
+    _triage(session, actor, incident, command, suggestion_of=suggestion, by_default=False, now=now)
+    return incident
+
+
+def default_triage(session: Session, command: activities.DefaultTriage, now: datetime, actor: Actor) -> None:
+    """Triage by rule because the clock ran out. Does nothing when a person has, or when the incident ended."""
+    incident = _locked(session, command.incident_id)
+    if incident.ended or incident.cycle != command.cycle:
+        return
+    if latest_triage(session, incident.incident_id, incident.cycle) is not None:
+        return
+    rules = policy.shipped()
+    suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
+    scored = TriageIncident(
+        actual_harm=suggestion.actual_harm, consequence=suggestion.consequence, likelihood=suggestion.likelihood
+    )
+    _triage(session, actor, incident, scored, suggestion_of=suggestion, by_default=True, now=now)
+
+
+def _triage(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    command: TriageIncident,
+    *,
+    suggestion_of: Any,
+    by_default: bool,
+    now: datetime,
+) -> None:
+    rules = policy.shipped()
+    score = command.consequence * command.likelihood
+    band = rules.band(score)
+    overridden = (command.consequence, command.likelihood) != (suggestion_of.consequence, suggestion_of.likelihood)
+    session.add(
+        Triage(
+            triage_id=new_id(),
+            provider_id=actor.provider_id,
+            incident_id=incident.incident_id,
+            cycle=incident.cycle,
+            actual_harm=command.actual_harm,
+            consequence=command.consequence,
+            likelihood=command.likelihood,
+            score=score,
+            band=band,
+            suggested_consequence=suggestion_of.consequence,
+            suggested_likelihood=suggestion_of.likelihood,
+            rule=suggestion_of.rule,
+            policy_version=rules.version,
+            by_default=by_default,
+            reason=command.reason,
+            decided_by=actor.id,
+            decided_at=now,
+        )
+    )
+    incident.band = band
+    _move(session, actor, incident, Stage.TRIAGED, now, due_at=None, next_move=Role.REGISTERED_MANAGER)
+    _Change(session, actor, incident, now).record(
+        "triaged",
+        IncidentTriaged(
+            incident_id=incident.incident_id,
+            cycle=incident.cycle,
+            actual_harm=command.actual_harm,
+            consequence=command.consequence,
+            likelihood=command.likelihood,
+            score=score,
+            band=band,
+            by_default=by_default,
+            rule=suggestion_of.rule,
+            policy_version=rules.version,
+            overridden=overridden,
+        ),
+        urgent=band.urgent,
+        actual_harm=command.actual_harm,
+        consequence=int(command.consequence),
+        likelihood=int(command.likelihood),
+        band=band,
+        by_default=by_default,
+        rule=suggestion_of.rule,
+        policy_version=rules.version,
+        reason_sha256=None if command.reason is None else audit.digest(command.reason),
+    )
+
+
+def withdraw_incident(
+    session: Session, actor: Actor, incident_id: UUID, command: EndIncident, version: int, now: datetime
+) -> Incident:
+    """End an incident that was reported in error, with a reason."""
+    incident = _open_incident(session, actor, incident_id, version)
+    incident.end_reason, incident.closed_at = command.reason, now
+    _move(session, actor, incident, Stage.WITHDRAWN, now, due_at=None, next_move=None)
+    _Change(session, actor, incident, now).record(
+        "withdrawn", IncidentWithdrawn(incident_id=incident_id), reason_sha256=audit.digest(command.reason)
+    )
+    return incident
+
+
+def mark_duplicate(
+    session: Session, actor: Actor, incident_id: UUID, command: MarkDuplicate, version: int, now: datetime
+) -> Incident:
+    """End an incident that another one already covers. The other must exist, be visible and not be a duplicate itself."""
+    if command.duplicate_of == incident_id:
+        raise invalid("duplicate_of", "is this incident itself", "Give the id of the other incident.")
+    incident = _open_incident(session, actor, incident_id, version)
+    try:
+        original = visible_incident(session, actor, command.duplicate_of)
+    except ServiceError:
+        raise invalid("duplicate_of", "is not an incident you may see", "Check the id of the other incident.") from None
+    if original.stage in (Stage.DUPLICATE, Stage.WITHDRAWN):
+        raise invalid("duplicate_of", "has itself ended without review", "Give the incident that is being reviewed.")
+    incident.duplicate_of, incident.closed_at = command.duplicate_of, now
+    _move(session, actor, incident, Stage.DUPLICATE, now, due_at=None, next_move=None)
+    _Change(session, actor, incident, now).record(
+        "marked_duplicate",
+        IncidentMarkedDuplicate(incident_id=incident_id, duplicate_of=command.duplicate_of),
+        duplicate_of=command.duplicate_of,
+    )
+    return incident
+
+
+def reopen_incident(
+    session: Session, actor: Actor, incident_id: UUID, command: ReopenIncident, version: int, now: datetime
+) -> Incident:
+    """Put a closed incident back into the chain in a new cycle. The cycle before stays as it was."""
+    incident = visible_incident(session, actor, incident_id, lock=True)
+    check_version(incident.version, version)
+    if incident.stage != Stage.CLOSED:
+        raise conflict("not-closed", "Only a closed incident can be reopened", "This incident is still in the chain.")
+    if incident.import_source is not None and incident.band is None:
+        raise conflict(
+            "imported",
+            "An imported incident has no process to go back to",
+            "Report a new incident and refer to this one.",
+        )
+    incident.cycle += 1
+    incident.closed_at = None
+    _move(session, actor, incident, command.stage, now, due_at=None, next_move=Role.REGISTERED_MANAGER)
+    _Change(session, actor, incident, now).record(
+        "reopened",
+        IncidentReopened(incident_id=incident_id, cycle=incident.cycle, stage=command.stage),
+        stage=command.stage,
+        cycle=incident.cycle,
+        reason_sha256=audit.digest(command.reason),
+    )
+    return incident
+
+
+def enter_stage(session: Session, command: activities.EnterStage, now: datetime, actor: Actor) -> None:
+    """Record that the process entered a stage. Does nothing when it was recorded, left already, or the incident ended."""
+    incident = _locked(session, command.incident_id)
+    if not may_enter((incident.cycle, Stage(incident.stage)), (command.cycle, command.stage)):
+        _set_clock(incident, command)
+        return
+    incident.cycle = command.cycle
+    if command.stage is Stage.CLOSED:
+        incident.closed_at = now
+    elif incident.closed_at is not None:
+        incident.closed_at = None
+    _move(
+        session, actor, incident, command.stage, now,
+        due_at=command.due_at, next_move=command.next_move, command_id=command.command_id,
+    )  # fmt: skip
+    change = _Change(session, actor, incident, now)
+    change.record(
+        "entered_stage",
+        StageEntered(
+            incident_id=incident.incident_id,
+            cycle=command.cycle,
+            stage=command.stage,
+            due_at=command.due_at,
+            next_move=command.next_move,
+        ),
+        stage=command.stage,
+        cycle=command.cycle,
+        due_at=command.due_at,
+    )
+    if command.stage is Stage.CLOSED:
+        change.publish(IncidentClosed(incident_id=incident.incident_id, cycle=command.cycle, closed_at=now))
+
+
+def _set_clock(incident: Incident, command: activities.EnterStage) -> None:
+    """A stage that a person's decision already recorded gets its clock from the process."""
+    same = (incident.cycle, incident.stage) == (command.cycle, command.stage)
+    if same and not incident.ended and incident.next_due_at is None and command.due_at is not None:
+        incident.next_due_at, incident.next_move = command.due_at, command.next_move
+        incident.version += 1
+
+
+def escalate(session: Session, command: activities.Escalate, now: datetime, actor: Actor) -> None:
+    """Record one rung of an escalation and tell the person. The same command twice is told once."""
+    incident = _locked(session, command.incident_id)
+    escalation_id = new_id()
+    if not add(
+        session,
+        Escalation,
+        escalation_id=escalation_id,
+        provider_id=actor.provider_id,
+        incident_id=incident.incident_id,
+        command_id=command.command_id,
+        level=command.level,
+        reason=command.reason,
+        to_role=command.to_role,
+        to_person=command.to_person,
+        sent_at=now,
+    ):
+        return
+    event = IncidentEscalated.model_validate(
+        {
+            "incident_id": incident.incident_id,
+            "escalation_id": escalation_id,
+            "level": command.level,
+            "reason": command.reason,
+            "to_role": command.to_role,
+            "to_person": command.to_person,
+        }
+    )
+    _Change(session, actor, incident, now).record(
+        "escalated", event, urgent=True, level=command.level, reason=command.reason, to_role=command.to_role
+    )
+
+
+def acknowledge_escalation(
+    session: Session, actor: Actor, incident_id: UUID, escalation_id: UUID, now: datetime
+) -> Escalation:
+    """A person on the ladder says: I have it. The first answer counts; a second is answered with the first."""
+    incident = visible_incident(session, actor, incident_id, lock=True)
+    escalation = session.get(Escalation, escalation_id)
+    if escalation is None or escalation.incident_id != incident_id:
+        raise not_found("escalation")
+    if escalation.to_person != actor.id and escalation.to_role not in actor.roles:
+        raise forbidden("This escalation went to somebody else. Only the person or role it names can acknowledge it.")
+    if escalation.acknowledged_at is None:
+        escalation.acknowledged_at, escalation.acknowledged_by = now, actor.id
+        _Change(session, actor, incident, now).record(
+            "escalation_acknowledged",
+            EscalationAcknowledged(incident_id=incident_id, escalation_id=escalation_id, level=escalation.level),
+            urgent=True,
+            level=escalation.level,
+        )
+    return escalation
+
+
+def remind(session: Session, command: activities.Remind, now: datetime, actor: Actor) -> activities.Reminded:
+    """Remind whoever has the next move. The same command twice reminds once and gives the same answer."""
+    incident = _locked(session, command.incident_id)
+    next_at, up = policy.shipped().next_reminder(now, command.count)
+    if not add(
+        session,
+        Reminder,
+        command_id=command.command_id,
+        provider_id=actor.provider_id,
+        incident_id=incident.incident_id,
+        cycle=command.cycle,
+        stage=command.stage,
+        count=command.count,
+        to_role=command.next_move,
+        sent_at=now,
+        next_at=next_at,
+    ):
+        known = session.get_one(Reminder, command.command_id)
+        return activities.Reminded(next_at=known.next_at, escalate=up)
+    _Change(session, actor, incident, now).record(
+        "reminded",
+        ReminderSent(
+            incident_id=incident.incident_id,
+            cycle=command.cycle,
+            stage=command.stage,
+            count=command.count,
+            to_role=command.next_move,
+        ),
+        stage=command.stage,
+        count=command.count,
+    )
+    return activities.Reminded(next_at=next_at, escalate=up)
+
+
+class ImportResult(BaseModel):
+    """What happened to the rows of one batch. `rejected` names rows by their source reference."""
+
+    created: int
+    unchanged: int
+    rejected: dict[str, str]
+
+
+def import_incidents(
+    session: Session, actor: Actor, source: str, rows: Sequence[ImportedIncident], now: datetime
+) -> ImportResult:
+    """Take historical incidents over. A row with a known source reference is left as it is.
+
+    Closed ones start no process. Open ones start where a new report starts, with a triage clock from now.
+    """
+    known = {
+        location.location_id: location
+        for location in session.query(Location).where(Location.location_id.in_({row.location_id for row in rows}))
+    }
+    rejected: dict[str, str] = {}
+    accepted: list[tuple[UUID, ImportedIncident, Location]] = []
+    for row in rows:
+        problem = _import_problem(actor, row, known.get(row.location_id), now)
+        if problem is not None:
+            rejected[row.source_ref] = problem
+        else:
+            accepted.append((new_id(), row, known[row.location_id]))
+    if not accepted:
+        return ImportResult(created=0, unchanged=0, rejected=rejected)
+    rules = policy.shipped()
+    result = session.execute(
+        upsert(Incident).on_conflict_do_nothing().returning(Incident.incident_id),
+        [
+            {
+                "incident_id": incident_id,
+                "provider_id": actor.provider_id,
+                "location_id": row.location_id,
+                "region_id": location.region_id,
+                "kind": row.kind,
+                "category": row.category,
+                "narrative": row.narrative,
+                "immediate_danger": False,
+                "occurred_at": row.occurred_at,
+                "reported_at": row.reported_at or row.occurred_at,
+                "reporter_id": actor.id,
+                "triage_due_at": None if row.closed_at else rules.triage_due(now, immediate_danger=False),
+                "stage": Stage.CLOSED if row.closed_at else Stage.REPORTED,
+                "stage_entered_at": row.closed_at or now,
+                "cycle": 1,
+                "next_move": None if row.closed_at else Role.REGISTERED_MANAGER,
+                "next_due_at": None if row.closed_at else rules.triage_due(now, immediate_danger=False),
+                "closed_at": row.closed_at,
+                "import_source": source,
+                "import_ref": row.source_ref,
+                "version": 1,
+            }
+            for incident_id, row, location in accepted
+        ],
+    )
+    created = {row.incident_id for row in result}
+    new = [item for item in accepted if item[0] in created]
+    if new:
+        session.execute(
+            insert(audit.audit_table(SERVICE)),
+            [
+                audit.build_entry(
+                    chain=incident_id,
+                    seq=1,
+                    previous_hash=audit.GENESIS,
+                    actor=actor,
+                    action="imported",
+                    subject=incident_id,
+                    at=now,
+                    data={"source": source, "narrative_sha256": audit.digest(row.narrative)},
+                )
+                for incident_id, row, _ in new
+            ],
+        )
+        outbox.record(session, SERVICE, *(_import_event(actor, item, now) for item in new))
+    return ImportResult(created=len(new), unchanged=len(accepted) - len(new), rejected=rejected)
+
+
+def _import_problem(actor: Actor, row: ImportedIncident, location: Location | None, now: datetime) -> str | None:
+    if location is None:
+        return "location_id: is not a location of your provider. Import the directory first, or correct the mapping."
+    if not actor.sees(location.location_id, location.region_id):
+        return "location_id: is outside your scope. Ask somebody with a wider scope to import this row."
+    if row.occurred_at > now + CLOCK_TOLERANCE:
+        return "occurred_at: is in the future. Correct the date or the date format of the mapping."
+    if row.closed_at is not None and row.closed_at < row.occurred_at:
+        return "closed_at: is before occurred_at. Correct one of the two."
+    return None
+
+
+def _import_event(actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime) -> dict[str, Any]:
+    incident_id, row, location = item
+    event: EventData
+    if row.closed_at is None:
+        event = IncidentReported(
+            incident_id=incident_id,
+            location_id=row.location_id,
+            region_id=location.region_id,
+            kind=row.kind,
+            category=row.category,
+            occurred_at=row.occurred_at,
+            reported_at=row.reported_at or row.occurred_at,
+            immediate_danger=False,
+            triage_due_at=policy.shipped().triage_due(now, immediate_danger=False),
+        )
+    else:
+        event = IncidentImported(
+            incident_id=incident_id,
+            location_id=row.location_id,
+            region_id=location.region_id,
+            kind=row.kind,
+            category=row.category,
+            actual_harm=row.actual_harm,
+            occurred_at=row.occurred_at,
+            reported_at=row.reported_at or row.occurred_at,
+            closed_at=row.closed_at,
+        )
+    return outbox.event_row(event, actor=actor, subject=incident_id, version=1, at=now)
+
+
+def _locked(session: Session, incident_id: UUID) -> Incident:
+    incident = session.get(Incident, incident_id, with_for_update=True)
+    if incident is None:
+        raise not_found("incident")
+    return incident
+
+
+def _open_incident(session: Session, actor: Actor, incident_id: UUID, version: int) -> Incident:
+    incident = visible_incident(session, actor, incident_id, lock=True)
+    check_version(incident.version, version)
+    if incident.ended:
+        raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
+    return incident
+
+
+def _move(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    stage: Stage,
+    now: datetime,
+    *,
+    due_at: datetime | None,
+    next_move: Role | None,
+    command_id: str | None = None,
+) -> None:
+    incident.stage, incident.stage_entered_at = stage, now
+    incident.next_due_at, incident.next_move = due_at, next_move
+    incident.version += 1
+    session.add(
+        StageEntry(
+            command_id=command_id or f"{incident.incident_id}:{incident.cycle}:{stage}:{incident.version}",
+            provider_id=incident.provider_id,
+            incident_id=incident.incident_id,
+            cycle=incident.cycle,
+            stage=stage,
+            entered_at=now,
+            due_at=due_at,
+            next_move=next_move,
+            actor=str(actor.id),
+        )
+    )
+    session.add(
+        Feedback(
+            feedback_id=new_id(),
+            provider_id=incident.provider_id,
+            incident_id=incident.incident_id,
+            message=FEEDBACK[stage],
+            sent_at=now,
+        )
+    )
+    session.flush()
+
+
+def record_location(session: Session, values: dict[str, Any]) -> None:
+    """Keep the newest revision of a location that directory told of."""
+    statement = upsert(Location).values(**values)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[Location.location_id],
+            set_={"region_id": values["region_id"], "active": values["active"], "revision": values["revision"]},
+            where=Location.revision < values["revision"],
+        )
+    )

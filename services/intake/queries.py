@@ -1,0 +1,144 @@
+"""What intake answers, by query. Every query is limited to the caller's scope."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import Band, Category, Kind, Role, Stage
+from services.intake.domain import FEEDBACK
+from services.intake.store import Escalation, Feedback, Incident, Triage
+from services.runtime import pagination
+from services.runtime.actor import Actor
+from services.runtime.pagination import Page
+
+
+class IncidentSummary(BaseModel):
+    """An incident in a list. No narrative."""
+
+    incident_id: UUID
+    location_id: UUID
+    kind: Kind
+    category: Category
+    band: Band | None
+    stage: Stage
+    cycle: int
+    occurred_at: datetime
+    reported_at: datetime
+    next_move: Role | None
+    next_due_at: datetime | None
+    version: int
+
+
+class TriageView(BaseModel):
+    """A triage decision with what the rule suggested."""
+
+    actual_harm: str
+    consequence: int
+    likelihood: int
+    score: int
+    band: Band
+    rule: str
+    suggested_consequence: int
+    suggested_likelihood: int
+    policy_version: str
+    by_default: bool
+    reason: str | None
+    decided_by: UUID
+    decided_at: datetime
+
+
+class IncidentView(IncidentSummary):
+    """One incident as people who may see it see it."""
+
+    region_id: UUID | None
+    narrative: str
+    immediate_danger: bool
+    reporter_id: UUID
+    triage_due_at: datetime | None
+    duplicate_of: UUID | None
+    end_reason: str | None
+    closed_at: datetime | None
+    triage: list[TriageView]
+
+
+class EscalationView(BaseModel):
+    """One rung that was tried."""
+
+    escalation_id: UUID
+    level: int
+    reason: str
+    to_role: Role
+    to_person: UUID | None
+    sent_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: UUID | None
+
+
+class FeedbackView(BaseModel):
+    """What the reporter was told."""
+
+    message: str
+    sent_at: datetime
+
+
+def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in view.model_fields if hasattr(row, name)}
+
+
+def summary(incident: Incident) -> IncidentSummary:
+    """The list form of an incident."""
+    return IncidentSummary.model_validate(_columns(IncidentSummary, incident))
+
+
+def view(session: Session, incident: Incident) -> IncidentView:
+    """The full form of an incident."""
+    triage = session.scalars(
+        select(Triage).where(Triage.incident_id == incident.incident_id).order_by(Triage.decided_at)
+    )
+    return IncidentView.model_validate(
+        {**_columns(IncidentView, incident), "triage": [_columns(TriageView, row) for row in triage]}
+    )
+
+
+def incidents(
+    session: Session, actor: Actor, *, stage: Stage | None, location_id: UUID | None, limit: int, cursor: str | None
+) -> Page[IncidentSummary]:
+    """Incidents in scope and those the caller reported, newest first."""
+    query = (
+        select(Incident)
+        .where(Incident.provider_id == actor.provider_id)
+        .where(or_(actor.scope(Incident.location_id, Incident.region_id), Incident.reporter_id == actor.id))
+        .order_by(Incident.incident_id.desc())
+        .limit(limit + 1)
+    )
+    if stage is not None:
+        query = query.where(Incident.stage == stage)
+    if location_id is not None:
+        query = query.where(Incident.location_id == location_id)
+    after = pagination.decode(cursor)
+    if after is not None:
+        query = query.where(Incident.incident_id < after)
+    rows = list(session.scalars(query))
+    items = [summary(row) for row in rows[:limit]]
+    return Page(items=items, next=pagination.encode(items[-1].incident_id) if len(rows) > limit else None)
+
+
+def escalations(session: Session, incident_id: UUID) -> list[EscalationView]:
+    """Every rung that was tried, in order."""
+    rows = session.scalars(
+        select(Escalation).where(Escalation.incident_id == incident_id).order_by(Escalation.sent_at, Escalation.level)
+    )
+    return [EscalationView.model_validate(_columns(EscalationView, row)) for row in rows]
+
+
+def feedback(session: Session, incident: Incident) -> list[FeedbackView]:
+    """What the reporter was told, from the receipt on."""
+    rows = session.scalars(
+        select(Feedback).where(Feedback.incident_id == incident.incident_id).order_by(Feedback.sent_at)
+    )
+    first = FeedbackView(message=FEEDBACK[Stage.REPORTED], sent_at=incident.reported_at)
+    return [first, *(FeedbackView(message=row.message, sent_at=row.sent_at) for row in rows)]

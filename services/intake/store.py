@@ -1,0 +1,180 @@
+"""The tables of intake and the few queries its use-cases need."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, MetaData, Text, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from services.contracts.taxonomy import Stage
+from services.runtime.actor import Actor
+from services.runtime.errors import not_found
+
+
+class Table(DeclarativeBase):
+    """Everything lives in the schema `intake`; text columns are `text`, times carry a zone."""
+
+    metadata = MetaData(schema="intake")
+    type_annotation_map = {str: Text, datetime: DateTime(timezone=True)}  # noqa: RUF012 - SQLAlchemy's own idiom
+
+
+class Location(Table):
+    """What intake knows of a location, from directory's events."""
+
+    __tablename__ = "location"
+
+    location_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    region_id: Mapped[UUID | None]
+    active: Mapped[bool]
+    revision: Mapped[int]
+
+
+class Incident(Table):
+    """One report and where it is in the chain."""
+
+    __tablename__ = "incident"
+
+    incident_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    location_id: Mapped[UUID]
+    region_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    category: Mapped[str]
+    narrative: Mapped[str]
+    immediate_danger: Mapped[bool]
+    occurred_at: Mapped[datetime]
+    reported_at: Mapped[datetime]
+    reporter_id: Mapped[UUID]
+    triage_due_at: Mapped[datetime | None]
+    stage: Mapped[str]
+    stage_entered_at: Mapped[datetime]
+    cycle: Mapped[int]
+    next_move: Mapped[str | None]
+    next_due_at: Mapped[datetime | None]
+    band: Mapped[str | None]
+    duplicate_of: Mapped[UUID | None]
+    end_reason: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    import_source: Mapped[str | None]
+    import_ref: Mapped[str | None]
+    version: Mapped[int]
+
+    @property
+    def ended(self) -> bool:
+        """Closed, withdrawn or a duplicate."""
+        return Stage(self.stage).ended
+
+
+class Triage(Table):
+    """One triage decision; a later one does not replace it."""
+
+    __tablename__ = "triage"
+
+    triage_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    cycle: Mapped[int]
+    actual_harm: Mapped[str]
+    consequence: Mapped[int]
+    likelihood: Mapped[int]
+    score: Mapped[int]
+    band: Mapped[str]
+    suggested_consequence: Mapped[int]
+    suggested_likelihood: Mapped[int]
+    rule: Mapped[str]
+    policy_version: Mapped[str]
+    by_default: Mapped[bool]
+    reason: Mapped[str | None]
+    decided_by: Mapped[UUID]
+    decided_at: Mapped[datetime]
+
+
+class StageEntry(Table):
+    """When the incident entered a stage, by whose command."""
+
+    __tablename__ = "stage_entry"
+
+    command_id: Mapped[str] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    cycle: Mapped[int]
+    stage: Mapped[str]
+    entered_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    next_move: Mapped[str | None]
+    actor: Mapped[str]
+
+
+class Escalation(Table):
+    """One rung of an escalation and its answer."""
+
+    __tablename__ = "escalation"
+
+    escalation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    command_id: Mapped[str]
+    level: Mapped[int]
+    reason: Mapped[str]
+    to_role: Mapped[str]
+    to_person: Mapped[UUID | None]
+    sent_at: Mapped[datetime]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[UUID | None]
+
+
+class Reminder(Table):
+    """One reminder to whoever has the next move."""
+
+    __tablename__ = "reminder"
+
+    command_id: Mapped[str] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    cycle: Mapped[int]
+    stage: Mapped[str]
+    count: Mapped[int]
+    to_role: Mapped[str]
+    sent_at: Mapped[datetime]
+    next_at: Mapped[datetime]
+
+
+class Feedback(Table):
+    """What the reporter was told."""
+
+    __tablename__ = "feedback"
+
+    feedback_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    message: Mapped[str]
+    sent_at: Mapped[datetime]
+
+
+def visible_incident(session: Session, actor: Actor, incident_id: UUID, *, lock: bool = False) -> Incident:
+    """The incident if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction."""
+    incident = session.get(Incident, incident_id, with_for_update=True if lock else None)
+    if incident is None or not (
+        actor.sees(incident.location_id, incident.region_id) or incident.reporter_id == actor.id
+    ):
+        raise not_found("incident")
+    return incident
+
+
+def add(session: Session, table: type[Table], **values: Any) -> bool:
+    """Insert a row unless one with its key is there. Answers whether it was inserted."""
+    result = session.execute(insert(table).values(**values).on_conflict_do_nothing())
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def latest_triage(session: Session, incident_id: UUID, cycle: int) -> Triage | None:
+    """The triage decision that counts in a cycle."""
+    return session.scalars(
+        select(Triage)
+        .where(Triage.incident_id == incident_id, Triage.cycle == cycle)
+        .order_by(Triage.decided_at.desc())
+        .limit(1)
+    ).first()

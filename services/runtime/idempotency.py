@@ -1,0 +1,138 @@
+"""A write may be sent again with the same Idempotency-Key: its effect happens once and the first reply comes back."""
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Header
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy import TextClause, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import bindparam
+
+from services.runtime.actor import Actor
+from services.runtime.errors import ServiceError, invalid
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a command answers. `version` becomes the ETag."""
+
+    status: int
+    body: BaseModel | dict[str, Any]
+    version: int | None = None
+
+
+async def idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", description="8 to 200 characters, new for each intended change."),
+    ] = None,
+) -> str:
+    """The header, which every write needs."""
+    if key is None or not re.fullmatch(r"[\x21-\x7e]{8,200}", key):
+        raise invalid(
+            "Idempotency-Key",
+            "is missing or malformed",
+            "Send a new random value of 8 to 200 visible characters with each intended change, for example a UUID.",
+        )
+    return key
+
+
+CommandKey = Annotated[str, Depends(idempotency_key)]
+
+
+async def expected_version(
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description='The ETag of the version you changed, for example "3".')
+    ] = None,
+) -> int:
+    """The version a change was made against. 428 without it: two people must not overwrite each other unseen."""
+    if if_match is None:
+        raise ServiceError(
+            428,
+            "version-required",
+            "Say which version you changed",
+            "Read the record, then send its ETag back in If-Match.",
+        )
+    match = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
+    if match is None:
+        raise invalid(
+            "If-Match", "is not an ETag of this service", 'Send the ETag as you received it, for example "3".'
+        )
+    return int(match[1])
+
+
+ExpectedVersion = Annotated[int, Depends(expected_version)]
+
+
+def check_version(actual: int, expected: int) -> None:
+    """Raise 412 when somebody else changed the record in between."""
+    if actual != expected:
+        raise ServiceError(
+            412,
+            "changed-meanwhile",
+            "Somebody else changed this record",
+            f"You changed version {expected}, it is now at version {actual}. Read it again, then repeat your change.",
+            headers={"ETag": f'"{actual}"'},
+        )
+
+
+@functools.cache
+def _statements(service: str) -> tuple[TextClause, TextClause, TextClause]:
+    claim = text(
+        f"insert into {service}.idempotency_key (provider_id, actor_id, key, fingerprint)"
+        " values (:provider_id, :actor_id, :key, :fingerprint) on conflict do nothing"
+    )
+    find = text(
+        f"select fingerprint, status, body, etag from {service}.idempotency_key"
+        " where provider_id = :provider_id and actor_id = :actor_id and key = :key"
+    )
+    keep = text(
+        f"update {service}.idempotency_key set status = :status, body = :body, etag = :etag"
+        " where provider_id = :provider_id and actor_id = :actor_id and key = :key"
+    ).bindparams(bindparam("body", type_=JSONB))
+    return claim, find, keep
+
+
+def fingerprint(route: str, body: BaseModel | bytes) -> bytes:
+    """What makes two requests the same: where they go and what they say."""
+    content = body if isinstance(body, bytes) else body.model_dump_json().encode()
+    return hashlib.sha256(route.encode() + b"\0" + content).digest()
+
+
+def once(
+    session: Session, service: str, actor: Actor, key: str, request: bytes, run: Callable[[], Reply]
+) -> JSONResponse:
+    """Run a command in the caller's transaction unless this key already did, and answer the same as then.
+
+    `request` is a `fingerprint`. The same key with another request is refused with 422. A concurrent second request
+    waits for the first. The effect and the remembered reply commit together.
+    """
+    claim, find, keep = _statements(service)
+    identity = {"provider_id": actor.provider_id, "actor_id": actor.id, "key": key}
+    claimed = session.execute(claim, {**identity, "fingerprint": request})
+    if claimed.rowcount == 0:  # type: ignore[attr-defined]
+        known = session.execute(find, identity).one()
+        if bytes(known.fingerprint) != request:
+            raise ServiceError(
+                422,
+                "idempotency-key-reused",
+                "This Idempotency-Key was used for another request",
+                "Nothing was saved. Send a new Idempotency-Key with a new change; repeat a key only with the same body.",
+            )
+        return _respond(known.status, known.body, known.etag)
+    reply = run()
+    body = reply.body.model_dump(mode="json") if isinstance(reply.body, BaseModel) else reply.body
+    etag = None if reply.version is None else f'"{reply.version}"'
+    session.execute(keep, {**identity, "status": reply.status, "body": body, "etag": etag})
+    return _respond(reply.status, body, etag)
+
+
+def _respond(status: int, body: Any, etag: str | None) -> JSONResponse:
+    return JSONResponse(body, status, headers={"ETag": etag} if etag else None)

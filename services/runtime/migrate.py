@@ -1,0 +1,58 @@
+"""Bring a service's schema up to date: its login roles, then its Alembic migrations. Safe to run again and at once."""
+
+import logging
+from pathlib import Path
+
+from alembic import command, context
+from alembic.config import Config
+from psycopg import sql
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+
+from services.runtime import db
+from services.runtime.settings import MigrationSettings
+
+logger = logging.getLogger(__name__)
+
+
+def upgrade(service: str, settings: MigrationSettings) -> None:
+    """Create roles and schema if absent, then run outstanding migrations, all in one transaction under a lock."""
+    engine = db.connect(settings.admin_database_url.get_secret_value(), application=f"{service}-migrate", pool_size=1)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / service / "migrations"))
+    with engine.begin() as connection:
+        # Services migrate side by side on one server, and roles are global to it.
+        connection.execute(text("set local lock_timeout = '60s'"))
+        connection.execute(text("select pg_advisory_xact_lock(hashtextextended('plumbline-migrate', 0))"))
+        connection.execute(text("set local lock_timeout = '5s'"))
+        for url in (settings.database_url, settings.system_database_url):
+            _ensure_role(connection, url.get_secret_value())
+        connection.execute(text(f"create schema if not exists {service}"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+    logger.info("schema is up to date", extra={"service": service})
+
+
+def run_environment(service: str) -> None:
+    """The whole of a service's Alembic `env.py`: run the migrations on the connection that `upgrade` opened."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        version_table="migration",
+        version_table_schema=service,
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _ensure_role(connection: Connection, url: str) -> None:
+    parsed = make_url(url)
+    if not parsed.username or not parsed.password:
+        raise ValueError("a service's database URL must name its role and password")
+    exists = connection.execute(text("select 1 from pg_roles where rolname = :r"), {"r": parsed.username}).scalar()
+    form = "alter role {} password {}" if exists else "create role {} login nobypassrls password {}"
+    statement = sql.SQL(form).format(sql.Identifier(parsed.username), sql.Literal(parsed.password))
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(statement)

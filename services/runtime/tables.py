@@ -1,0 +1,178 @@
+"""The tables every service has in its own schema, and the rules that protect all tables.
+
+Functions named `_v1` are called by committed migrations: never change one, add the next.
+"""
+
+from typing import Protocol
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class Operations(Protocol):
+    """The part of Alembic's `op` that is used here."""
+
+    def execute(self, sqltext: str) -> None:
+        """Run one statement."""
+
+
+def outbox_table(schema: str) -> Table:
+    """What the service has said: written with the change it tells of, published by the relay, kept as the event log."""
+    return Table(
+        "outbox",
+        MetaData(),
+        Column("seq", BigInteger, primary_key=True),
+        Column("event_id", Uuid, nullable=False),
+        Column("provider_id", Uuid, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("key", Text, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("occurred_at", DateTime(timezone=True), nullable=False),
+        Column("urgent", Boolean, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("actor_role", Text, nullable=False),
+        Column("data", JSONB, nullable=False),
+        Column("traceparent", Text),
+        Column("published_at", DateTime(timezone=True)),
+        Column("topic", Text),
+        Column("partition", Integer),
+        Column("offset", BigInteger),
+        Column("parked_at", DateTime(timezone=True)),
+        Column("parked_error", Text),
+        schema=schema,
+    )
+
+
+def protect_v1(op: Operations, service: str, table: str, *, grants: str = "select, insert, update") -> None:
+    """Force row-level security by provider on a table and grant the service's role what it needs."""
+    op.execute(f"alter table {service}.{table} enable row level security")
+    op.execute(f"alter table {service}.{table} force row level security")
+    op.execute(
+        f"create policy provider on {service}.{table}"
+        " using (provider_id = (select nullif(current_setting('app.provider_id', true), '')::uuid))"
+        " with check (provider_id = (select nullif(current_setting('app.provider_id', true), '')::uuid))"
+    )
+    op.execute(f"grant {grants} on {service}.{table} to plumbline_{service}")
+
+
+def system_access_v1(op: Operations, service: str, table: str, *, grants: str) -> None:
+    """Let the service's system role see a table across providers; `grants` may name columns."""
+    op.execute(
+        f"create policy system on {service}.{table} to plumbline_{service}_system using (true) with check (true)"
+    )
+    op.execute(f"grant {grants} on {service}.{table} to plumbline_{service}_system")
+
+
+def append_only_v1(op: Operations, service: str, table: str) -> None:
+    """Refuse UPDATE, DELETE and TRUNCATE on a table, whoever asks."""
+    op.execute(
+        f"create trigger append_only before update or delete or truncate on {service}.{table}"
+        f" for each statement execute function {service}.refuse_change()"
+    )
+
+
+def install_v1(op: Operations, service: str, *, publishes: bool = True) -> None:
+    """Create outbox, inbox, parked events, idempotency keys and the audit chain in a service's schema."""
+    op.execute(f"grant usage on schema {service} to plumbline_{service}, plumbline_{service}_system")
+    op.execute(
+        f"""create function {service}.refuse_change() returns trigger language plpgsql as
+        $$ begin raise exception 'rows of % are append-only', tg_table_name using errcode = 'insufficient_privilege';
+        end $$"""
+    )
+    if publishes:
+        op.execute(
+            f"""create table {service}.outbox (
+                seq bigint generated always as identity primary key,
+                event_id uuid not null unique,
+                provider_id uuid not null,
+                type text not null,
+                subject text not null,
+                key text not null,
+                version integer not null,
+                occurred_at timestamptz not null,
+                urgent boolean not null default false,
+                actor text not null,
+                actor_role text not null,
+                data jsonb not null,
+                traceparent text,
+                published_at timestamptz,
+                topic text,
+                partition integer,
+                "offset" bigint,
+                parked_at timestamptz,
+                parked_error text
+            ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)"""
+        )
+        op.execute(
+            f"create index outbox_unpublished on {service}.outbox (urgent desc, seq)"
+            " where published_at is null and parked_at is null"
+        )
+        op.execute(f"create index outbox_parked on {service}.outbox (key) where parked_at is not null")
+        op.execute(f'create index outbox_position on {service}.outbox (topic, partition, "offset" desc)')
+        op.execute(f"create index outbox_key on {service}.outbox (key, seq)")
+        protect_v1(op, service, "outbox", grants="select, insert")
+        op.execute(f"grant update (published_at) on {service}.outbox to plumbline_{service}")
+        system_access_v1(op, service, "outbox", grants="select, update")
+    op.execute(
+        f"""create table {service}.inbox (
+            consumer text not null,
+            event_id uuid not null,
+            provider_id uuid not null,
+            received_at timestamptz not null default now(),
+            primary key (consumer, event_id)
+        )"""
+    )
+    protect_v1(op, service, "inbox", grants="select, insert")
+    op.execute(
+        f"""create table {service}.parked_event (
+            seq bigint generated always as identity,
+            consumer text not null,
+            event_id text not null,
+            key text not null,
+            provider_id uuid not null,
+            topic text not null,
+            partition integer not null,
+            "offset" bigint not null,
+            type text,
+            headers jsonb,
+            body text,
+            error text not null,
+            parked_at timestamptz not null default now(),
+            primary key (consumer, event_id)
+        )"""
+    )
+    protect_v1(op, service, "parked_event", grants="select, insert, delete")
+    system_access_v1(op, service, "parked_event", grants="select")
+    op.execute(
+        f"""create table {service}.idempotency_key (
+            provider_id uuid not null,
+            actor_id uuid not null,
+            key text not null,
+            fingerprint bytea not null,
+            status integer,
+            body jsonb,
+            etag text,
+            created_at timestamptz not null default now(),
+            primary key (provider_id, actor_id, key)
+        )"""
+    )
+    protect_v1(op, service, "idempotency_key")
+    op.execute(
+        f"""create table {service}.audit_entry (
+            chain uuid not null,
+            seq integer not null,
+            provider_id uuid not null,
+            at timestamptz not null,
+            actor text not null,
+            actor_role text not null,
+            action text not null,
+            subject text not null,
+            data jsonb not null,
+            previous_hash text not null,
+            hash text not null,
+            primary key (chain, seq)
+        )"""
+    )
+    protect_v1(op, service, "audit_entry", grants="select, insert")
+    append_only_v1(op, service, "audit_entry")
