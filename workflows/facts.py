@@ -1,0 +1,172 @@
+"""Events into facts: pure, tolerant of early, late and duplicate arrival.
+
+The order in which facts become known does not matter, which is also what lets a lost process be rebuilt by sending all
+events again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from services.contracts.actions import (
+    ActionCancelled,
+    ActionDone,
+    ActionOpened,
+    ActionReturned,
+    ActionVerified,
+    ImpactJudged,
+    PlannedCheckpoint,
+)
+from services.contracts.event import EventData
+from services.contracts.intake import (
+    IncidentMarkedDuplicate,
+    IncidentReopened,
+    IncidentReported,
+    IncidentTriaged,
+    IncidentWithdrawn,
+)
+from services.contracts.review import BriefingReached, ReviewApproved
+from services.contracts.taxonomy import Stage
+from workflows.messages import (
+    ActionFact,
+    CheckpointFact,
+    CycleFacts,
+    IncidentCase,
+    Position,
+    ReportFact,
+    ReviewFact,
+    RoutedEvent,
+    TriageFact,
+)
+
+
+def learn(case: IncidentCase, event: RoutedEvent) -> None:
+    """Take an event into the case. An event that was seen, or that the process does not need, changes nothing."""
+    if event.event_id in case.seen or event.type not in _LEARN:
+        return
+    case.seen.append(event.event_id)
+    model, apply = _LEARN[event.type]
+    apply(case, model.model_validate(event.data))
+
+
+def _reported(case: IncidentCase, event: IncidentReported) -> None:
+    case.report = ReportFact(
+        location_id=event.location_id,
+        region_id=event.region_id,
+        kind=event.kind,
+        category=event.category,
+        immediate_danger=event.immediate_danger,
+        triage_due_at=event.triage_due_at,
+    )
+
+
+def _triaged(case: IncidentCase, event: IncidentTriaged) -> None:
+    case.triage = TriageFact(actual_harm=event.actual_harm, band=event.band)
+
+
+def _withdrawn(case: IncidentCase, _: IncidentWithdrawn) -> None:
+    case.ended = Stage.WITHDRAWN
+
+
+def _duplicate(case: IncidentCase, _: IncidentMarkedDuplicate) -> None:
+    case.ended = Stage.DUPLICATE
+
+
+def _reopened(case: IncidentCase, event: IncidentReopened) -> None:
+    if event.cycle > case.position.cycle:
+        case.position = Position(cycle=event.cycle, stage=event.stage)
+        if event.stage is Stage.ACTING:
+            # Straight back to acting: no new review will say what must follow, so both do.
+            case.facts(event.cycle).review = ReviewFact(actions_needed=True, briefing_needed=True)
+
+
+def _review_approved(case: IncidentCase, event: ReviewApproved) -> None:
+    case.facts(event.cycle).review = ReviewFact(
+        actions_needed=event.actions_needed, briefing_needed=event.briefing_needed
+    )
+
+
+def _action(case: IncidentCase, event: Any) -> ActionFact:
+    return case.facts(event.cycle).actions.setdefault(str(event.action_id), ActionFact(cycle=event.cycle))
+
+
+def _action_opened(case: IncidentCase, event: ActionOpened) -> None:
+    action = _action(case, event)
+    action.owner_role = event.owner_role
+    if action.due_at is None:
+        action.due_at = event.due_at
+
+
+def _action_done(case: IncidentCase, event: ActionDone) -> None:
+    action = _action(case, event)
+    if event.attempt > action.attempt and not action.finished:
+        action.attempt, action.status, action.verify_due_at = event.attempt, "done", event.verify_due_at
+
+
+def _action_returned(case: IncidentCase, event: ActionReturned) -> None:
+    action = _action(case, event)
+    # An attempt that was returned ranks above the same attempt when done, below the next.
+    if event.attempt >= action.attempt and not action.finished:
+        action.attempt, action.status, action.due_at = event.attempt, "open", event.due_at
+
+
+def _action_verified(case: IncidentCase, event: ActionVerified) -> None:
+    _action(case, event).status = "verified"
+    _complete(case.facts(event.cycle), event.cycle_complete, event.checkpoints)
+
+
+def _action_cancelled(case: IncidentCase, event: ActionCancelled) -> None:
+    _action(case, event).status = "cancelled"
+    _complete(case.facts(event.cycle), event.cycle_complete, event.checkpoints)
+
+
+def _complete(facts: CycleFacts, complete: bool, checkpoints: list[PlannedCheckpoint]) -> None:
+    if complete:
+        facts.actions_complete = True
+        for planned in checkpoints:
+            _plan(facts, planned)
+
+
+def _plan(facts: CycleFacts, planned: PlannedCheckpoint) -> None:
+    _checkpoint(facts, planned.checkpoint_id).due_at = planned.due_at
+
+
+def _checkpoint(facts: CycleFacts, checkpoint_id: UUID) -> CheckpointFact:
+    for known in facts.checkpoints:
+        if known.checkpoint_id == checkpoint_id:
+            return known
+    facts.checkpoints.append(CheckpointFact(checkpoint_id=checkpoint_id))
+    return facts.checkpoints[-1]
+
+
+def _briefing_reached(case: IncidentCase, event: BriefingReached) -> None:
+    case.facts(event.cycle).briefing_reached = True
+
+
+def _judged(case: IncidentCase, event: ImpactJudged) -> None:
+    facts = case.facts(event.cycle)
+    if event.next_checkpoint is not None:
+        _plan(facts, event.next_checkpoint)
+    _checkpoint(facts, event.checkpoint_id).verdict = event.verdict
+
+
+_Learn = Callable[[IncidentCase, Any], None]
+
+_LEARN: dict[str, tuple[type[EventData], _Learn]] = {
+    IncidentReported.TYPE: (IncidentReported, _reported),
+    IncidentTriaged.TYPE: (IncidentTriaged, _triaged),
+    IncidentWithdrawn.TYPE: (IncidentWithdrawn, _withdrawn),
+    IncidentMarkedDuplicate.TYPE: (IncidentMarkedDuplicate, _duplicate),
+    IncidentReopened.TYPE: (IncidentReopened, _reopened),
+    ReviewApproved.TYPE: (ReviewApproved, _review_approved),
+    ActionOpened.TYPE: (ActionOpened, _action_opened),
+    ActionDone.TYPE: (ActionDone, _action_done),
+    ActionReturned.TYPE: (ActionReturned, _action_returned),
+    ActionVerified.TYPE: (ActionVerified, _action_verified),
+    ActionCancelled.TYPE: (ActionCancelled, _action_cancelled),
+    BriefingReached.TYPE: (BriefingReached, _briefing_reached),
+    ImpactJudged.TYPE: (ImpactJudged, _judged),
+}
+
+NEEDED = frozenset(_LEARN)
+"""The types of event that the process waits for; the router hands on these."""

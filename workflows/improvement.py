@@ -1,0 +1,155 @@
+"""From what was learned to what changed for good: acting, verifying, sharing, checking impact.
+
+Written once for whatever has learning to act on: here an incident's cycle, a theme's later. The process (`Process`)
+gives waiting, reminding and activities; these functions say what each stage opens, waits for and leads to.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from services.contracts import activities
+from services.contracts.taxonomy import Role, Stage, Verdict
+from workflows.messages import ActionFact, CheckpointFact, CycleFacts, IncidentCase
+
+
+class Process(Protocol):
+    """What a stage may ask of the workflow it runs in."""
+
+    @property
+    def case(self) -> IncidentCase:
+        """The state."""
+
+    def over(self) -> bool:
+        """Whether the case ended or was reopened: the stage has nothing left to wait for."""
+
+    async def open_actions(self) -> activities.ActionsPlan:
+        """Start the clocks of the agreed actions."""
+
+    async def send_briefing(self) -> activities.BriefingPlan:
+        """Send the learning out."""
+
+    async def measure(self, checkpoint: CheckpointFact) -> activities.Measured:
+        """Measure the effect."""
+
+    async def enter(self, due_at: datetime | None, next_move: Role | None) -> None:
+        """Record the stage with its clock."""
+
+    async def wait(self, ready: "Ready") -> None:
+        """Until the condition holds or the case ends; reminds and escalates when the clock runs out."""
+
+    async def sleep_until(self, due_at: datetime) -> None:
+        """Until a time or the end of the case."""
+
+    def set_clock(self, due_at: datetime | None, next_move: Role | None) -> None:
+        """Change the running clock without a new stage."""
+
+
+class Ready(Protocol):
+    """A condition over the state."""
+
+    def __call__(self) -> bool:
+        """Whether it holds."""
+
+
+def _facts(process: Process) -> CycleFacts:
+    return process.case.facts(process.case.position.cycle)
+
+
+def after_review(facts: CycleFacts) -> Stage:
+    """Where an approved review leads."""
+    assert facts.review is not None
+    if facts.review.actions_needed:
+        return Stage.ACTING
+    return Stage.SHARING if facts.review.briefing_needed else Stage.CLOSED
+
+
+async def acting(process: Process) -> Stage:
+    """Open the actions; wait until all are done."""
+    facts, position = _facts(process), process.case.position
+    if not position.opened:
+        plan = await process.open_actions()
+        for opened in plan.actions:
+            action = facts.actions.setdefault(str(opened.action_id), ActionFact(cycle=position.cycle))
+            action.owner_role = opened.owner_role
+            action.due_at = action.due_at or opened.due_at
+        due_at, owner = _earliest_open(facts)
+        await process.enter(due_at or plan.agree_due_at, owner or Role.REGISTERED_MANAGER)
+    while not (_all_done(facts) or process.over()):
+        clock = _earliest_open(facts)
+        if clock[0] is not None:
+            process.set_clock(*clock)
+        await process.wait(lambda clock=clock: _all_done(facts) or _earliest_open(facts) != clock)
+    return Stage.VERIFYING
+
+
+def _all_done(facts: CycleFacts) -> bool:
+    return facts.actions_complete or (
+        bool(facts.actions) and all(a.finished or a.status == "done" for a in facts.actions.values())
+    )
+
+
+def _earliest_open(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
+    waiting = [(a.due_at, a.owner_role) for a in facts.actions.values() if a.status == "open" and a.due_at is not None]
+    return min(waiting, key=lambda item: item[0]) if waiting else (None, None)
+
+
+async def verifying(process: Process) -> Stage:
+    """Wait until somebody else has seen every action in practice; a returned one leads back to acting."""
+    facts = _facts(process)
+    if not process.case.position.opened and not facts.actions_complete:
+        dues = [a.verify_due_at for a in facts.actions.values() if a.status == "done" and a.verify_due_at is not None]
+        await process.enter(min(dues, default=None), Role.QUALITY_LEAD)
+    await process.wait(lambda: facts.actions_complete or not _all_done(facts))
+    if not facts.actions_complete:
+        return Stage.ACTING
+    if facts.review is not None and facts.review.briefing_needed:
+        return Stage.SHARING
+    return after_sharing(facts)
+
+
+def after_sharing(facts: CycleFacts) -> Stage:
+    """Where shared learning leads: to measuring, when something was changed."""
+    return Stage.CHECKING if facts.checkpoints else Stage.CLOSED
+
+
+async def sharing(process: Process) -> Stage:
+    """Send the briefing; wait until it reached and was understood by enough."""
+    facts = _facts(process)
+    if not process.case.position.opened:
+        plan = await process.send_briefing()
+        await process.enter(plan.due_at, Role.REGISTERED_MANAGER)
+    await process.wait(lambda: facts.briefing_reached)
+    return after_sharing(facts)
+
+
+async def checking(process: Process) -> Stage | None:
+    """At each checkpoint measure and wait for a person's verdict. None means: not effective, a new cycle is needed."""
+    facts, position = _facts(process), process.case.position
+    while not process.over():
+        decided = [c.verdict for c in facts.checkpoints if c.verdict is not None]
+        if Verdict.SUSTAINED in decided:
+            return Stage.CLOSED
+        if Verdict.NO_CHANGE in decided or Verdict.WORSE in decided:
+            return None
+        checkpoint = _next_checkpoint(facts)
+        if checkpoint is None:
+            # The verdict says more is to come and the plan of it has not arrived yet.
+            await process.wait(lambda: _next_checkpoint(facts) is not None)
+            continue
+        assert checkpoint.due_at is not None
+        if not position.opened:
+            await process.enter(checkpoint.due_at, Role.QUALITY_LEAD)
+        await process.sleep_until(checkpoint.due_at)
+        if process.over():
+            break
+        if position.measured != checkpoint.checkpoint_id:
+            measured = await process.measure(checkpoint)
+            position.measured = checkpoint.checkpoint_id
+            process.set_clock(measured.decide_due_at, Role.QUALITY_LEAD)
+        await process.wait(lambda c=checkpoint: c.verdict is not None)
+    return Stage.CLOSED
+
+
+def _next_checkpoint(facts: CycleFacts) -> CheckpointFact | None:
+    planned = [c for c in facts.checkpoints if c.verdict is None and c.due_at is not None]
+    return min(planned, key=lambda c: (c.due_at, str(c.checkpoint_id))) if planned else None

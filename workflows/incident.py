@@ -1,0 +1,323 @@
+"""The durable process of one incident: opens, reminds, escalates, leads on, reopens, closes.
+
+People's decisions are recorded by the services first and reach this workflow as events (signal `event`). What the
+workflow itself does, it does through activities that are idempotent by command id, so a workflow that was lost can be
+started again and walks to where the records are.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from services.contracts import activities
+    from services.contracts.taxonomy import Role, Stage
+    from workflows import improvement, process_clock, search_attributes
+    from workflows.facts import learn
+    from workflows.messages import EVENT_SIGNAL, CheckpointFact, IncidentCase, Position, RoutedEvent
+
+WORKFLOW = "IncidentWorkflow"
+URGENT = 1
+ROUTINE = 4
+
+# At the start of a long wait the workflow continues as new, so that it wakes up on the code then deployed.
+LONG_STAGES = (Stage.ACTING, Stage.CHECKING)
+
+_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2))
+_TIMEOUT = timedelta(seconds=30)
+_FACTS_PATIENCE = timedelta(seconds=30)
+_REPUBLISHERS = (activities.INTAKE_QUEUE, activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE)
+
+
+def workflow_id(incident_id: object) -> str:
+    """The one workflow of an incident."""
+    return f"incident-{incident_id}"
+
+
+@workflow.defn(name=WORKFLOW)
+class IncidentWorkflow:
+    """One incident from report to assured closure."""
+
+    @workflow.init
+    def __init__(self, case: IncidentCase) -> None:
+        self._case = case
+        self._position = case.position
+
+    @property
+    def case(self) -> IncidentCase:
+        """The state."""
+        return self._case
+
+    @workflow.signal(name=EVENT_SIGNAL)
+    def on_event(self, event: RoutedEvent) -> None:
+        """Take in what a service said. Duplicates and events out of order are harmless."""
+        learn(self._case, event)
+
+    @workflow.query(name="case")
+    def describe(self) -> IncidentCase:
+        """The state, for support and tests."""
+        return self._case
+
+    @workflow.run
+    async def run(self, _: IncidentCase) -> None:
+        """Lead the incident through its stages until it ends."""
+        await self._gather_facts()
+        while not self._ended():
+            self._position = self._case.position
+            following = await self._stage(self._position.stage)
+            if self.over():
+                continue  # ended, or reopened: the event has set a new position
+            self._go(following)
+            if following is Stage.CLOSED:
+                await self.enter(None, None)
+            elif following in LONG_STAGES or workflow.info().is_continue_as_new_suggested():
+                self._continue_as_new()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _gather_facts(self) -> None:
+        """Wait for the report. If it does not come (a lost process is being rebuilt), ask for all events again."""
+        while self._case.report is None and self._case.ended is None:
+            if await self._held(lambda: self._case.report is not None, _FACTS_PATIENCE):
+                return
+            for queue in _REPUBLISHERS:
+                command = activities.Republish(**self._command("republish"))
+                await self._activity(f"{queue}.{activities.REPUBLISH}", command, queue, None)
+
+    def _ended(self) -> bool:
+        return self._case.ended is not None or self._case.position.stage is Stage.CLOSED
+
+    def over(self) -> bool:
+        """Whether the case ended or was reopened: the running stage has nothing left to wait for."""
+        return self._case.ended is not None or self._case.position is not self._position
+
+    async def _stage(self, stage: Stage) -> Stage | None:
+        match stage:
+            case Stage.REPORTED:
+                return await self._reported()
+            case Stage.TRIAGED:
+                return await self._triaged()
+            case Stage.REVIEWING:
+                return await self._reviewing()
+            case Stage.ACTING:
+                return await improvement.acting(self)
+            case Stage.VERIFYING:
+                return await improvement.verifying(self)
+            case Stage.SHARING:
+                return await improvement.sharing(self)
+            case _:
+                return await improvement.checking(self)
+
+    def _go(self, following: Stage | None) -> None:
+        cycle = self._case.position.cycle
+        entry = self._case.position.entry + 1
+        if following is None:
+            self._case.position = Position(cycle=cycle + 1, stage=Stage.REVIEWING, entry=entry)
+        else:
+            self._case.position = Position(cycle=cycle, stage=following, entry=entry)
+
+    def _continue_as_new(self) -> None:
+        workflow.continue_as_new(self._case, search_attributes=search_attributes.of(self._case))
+
+    # Stages that only an incident has.
+
+    async def _reported(self) -> Stage:
+        report = self._report
+        self._case.position.opened = True
+        self.set_clock(report.triage_due_at, Role.REGISTERED_MANAGER)
+        if report.immediate_danger:
+            await self._escalate(0, "immediate_danger")
+        if self._case.triage is None:
+            await self.sleep_until(report.triage_due_at, or_when=lambda: self._case.triage is not None)
+        if self._case.triage is None and not self.over():
+            command = activities.DefaultTriage(cycle=self._case.position.cycle, **self._command("default-triage"))
+            await self._activity(activities.DEFAULT_TRIAGE, command, activities.INTAKE_QUEUE, None)
+            await self.wait(lambda: self._case.triage is not None)
+        return Stage.TRIAGED
+
+    async def _triaged(self) -> Stage:
+        assert self._case.triage is not None
+        if self._case.triage.band.urgent:
+            await self._escalate(0, "high_risk")
+        return Stage.REVIEWING
+
+    async def _reviewing(self) -> Stage:
+        report, triage, position = self._report, self._case.triage, self._case.position
+        assert triage is not None
+        facts = self._case.facts(position.cycle)
+        if not position.opened:
+            plan = await self._activity(
+                activities.OPEN_REVIEW,
+                activities.OpenReview(
+                    cycle=position.cycle,
+                    location_id=report.location_id,
+                    region_id=report.region_id,
+                    kind=report.kind,
+                    category=report.category,
+                    actual_harm=triage.actual_harm,
+                    band=triage.band,
+                    **self._command(f"{position.cycle}:open-review"),
+                ),
+                activities.REVIEW_QUEUE,
+                activities.ReviewPlan,
+            )
+            await self.enter(plan.due_at, plan.lead_role)
+        await self.wait(lambda: facts.review is not None)
+        return improvement.after_review(facts) if facts.review is not None else Stage.REVIEWING
+
+    # What the shared stages ask for.
+
+    async def open_actions(self) -> activities.ActionsPlan:
+        """Start the clocks of the agreed actions. Asked again in the same stage, it tells of all there are by then."""
+        position, triage = self._case.position, self._case.triage
+        assert triage is not None
+        command = activities.OpenActions(
+            cycle=position.cycle,
+            location_id=self._report.location_id,
+            region_id=self._report.region_id,
+            category=self._report.category,
+            band=triage.band,
+            **self._command(f"{position.cycle}:open-actions"),
+        )
+        plan: activities.ActionsPlan = await self._activity(
+            activities.OPEN_ACTIONS, command, activities.ACTIONS_QUEUE, activities.ActionsPlan
+        )
+        return plan
+
+    async def send_briefing(self) -> activities.BriefingPlan:
+        """Send the approved learning to the locations that need it."""
+        cycle = self._case.position.cycle
+        command = activities.SendBriefing(cycle=cycle, **self._command(f"{cycle}:send-briefing"))
+        plan: activities.BriefingPlan = await self._activity(
+            activities.SEND_BRIEFING, command, activities.REVIEW_QUEUE, activities.BriefingPlan
+        )
+        return plan
+
+    async def measure(self, checkpoint: CheckpointFact) -> activities.Measured:
+        """Have the effect measured."""
+        command = activities.MeasureCheckpoint(
+            checkpoint_id=checkpoint.checkpoint_id, **self._command(f"measure:{checkpoint.checkpoint_id}")
+        )
+        measured: activities.Measured = await self._activity(
+            activities.MEASURE_CHECKPOINT, command, activities.ACTIONS_QUEUE, activities.Measured
+        )
+        return measured
+
+    async def enter(self, due_at: datetime | None, next_move: Role | None) -> None:
+        """Record the stage the process is in, with its clock; the stage counts as opened from here."""
+        position = self._case.position
+        command = activities.EnterStage(
+            cycle=position.cycle,
+            stage=position.stage,
+            due_at=due_at,
+            next_move=next_move,
+            **self._command(f"{position.cycle}:{position.stage}:{position.entry}"),
+        )
+        await self._activity(activities.ENTER_STAGE, command, activities.INTAKE_QUEUE, None)
+        position.opened = True
+        self.set_clock(due_at, next_move)
+
+    def set_clock(self, due_at: datetime | None, next_move: Role | None) -> None:
+        """Change the running clock without a new stage."""
+        position = self._case.position
+        if position.due_at != due_at:
+            position.reminders = 0
+        position.due_at, position.next_move = due_at, next_move
+
+    async def wait(self, ready: Callable[[], bool]) -> None:
+        """Until `ready`, or the case ends or is reopened. Each time the clock runs out: remind, then go up the line."""
+        position = self._case.position
+        while not await self._until(lambda: ready() or self.over(), position.due_at):
+            position.reminders += 1
+            reminded = await self._remind(position)
+            position.due_at = reminded.next_at
+            if reminded.escalate:
+                await self._escalate(position.reminders - 1, "overdue")
+            if workflow.info().is_continue_as_new_suggested():
+                self._continue_as_new()
+
+    async def sleep_until(self, due_at: datetime, or_when: Callable[[], bool] = lambda: False) -> None:
+        """Until a time on the clock, a condition, or the end of the case."""
+        await self._until(lambda: or_when() or self.over(), due_at)
+
+    # Time, escalation, activities.
+
+    async def _until(self, ready: Callable[[], bool], due_at: datetime | None) -> bool:
+        """Whether the condition came true before the time on the clock. A demonstration's clock may stop: look again."""
+        clock = process_clock.current()
+        while not ready():
+            if due_at is None:
+                await workflow.wait_condition(ready)
+                return True
+            if clock.at(workflow.now()) >= due_at:
+                return False
+            await self._held(ready, clock.real_delay(workflow.now(), due_at))
+        return True
+
+    async def _held(self, ready: Callable[[], bool], timeout: timedelta) -> bool:
+        try:
+            await workflow.wait_condition(ready, timeout=max(timeout, timedelta(milliseconds=1)))
+        except TimeoutError:
+            return False
+        return True
+
+    async def _remind(self, position: Position) -> activities.Reminded:
+        command = activities.Remind(
+            cycle=position.cycle,
+            stage=position.stage,
+            count=position.reminders,
+            next_move=position.next_move or Role.REGISTERED_MANAGER,
+            **self._command(f"{position.cycle}:{position.stage}:{position.entry}:remind:{position.due_at}"),
+        )
+        reminded: activities.Reminded = await self._activity(
+            activities.REMIND, command, activities.INTAKE_QUEUE, activities.Reminded
+        )
+        return reminded
+
+    async def _escalate(self, level: int, reason: str) -> None:
+        """Tell whoever is on call for this rung of the ladder now."""
+        position = self._case.position
+        key = f"{position.cycle}:{position.stage}:{position.entry}:{reason}:{level}"
+        if key in self._case.escalated:
+            return
+        on_call: activities.OnCall = await self._activity(
+            activities.RESOLVE_ON_CALL,
+            activities.ResolveOnCall(
+                location_id=self._report.location_id, level=level, **self._command(f"{key}:resolve")
+            ),
+            activities.DIRECTORY_QUEUE,
+            activities.OnCall,
+            urgent=True,
+        )
+        command = activities.Escalate(
+            level=level, reason=reason, to_role=on_call.role, to_person=on_call.person_id, **self._command(key)
+        )
+        await self._activity(activities.ESCALATE, command, activities.INTAKE_QUEUE, None, urgent=True)
+        self._case.escalated.append(key)
+
+    @property
+    def _report(self) -> Any:
+        assert self._case.report is not None
+        return self._case.report
+
+    def _command(self, step: str) -> dict[str, Any]:
+        return {
+            "command_id": f"{self._case.incident_id}:{step}",
+            "provider_id": self._case.provider_id,
+            "incident_id": self._case.incident_id,
+        }
+
+    async def _activity(
+        self, name: str, command: activities.Command, queue: str, result: type | None, *, urgent: bool = False
+    ) -> Any:
+        return await workflow.execute_activity(
+            name,
+            command,
+            task_queue=queue,
+            result_type=result,
+            start_to_close_timeout=_TIMEOUT,
+            retry_policy=_RETRY,
+            priority=Priority(priority_key=URGENT if urgent else ROUTINE, fairness_key=str(self._case.provider_id)),
+        )

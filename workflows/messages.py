@@ -1,0 +1,112 @@
+"""What comes into an incident's workflow, and the state it carries from run to run."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, Role, Stage, Verdict
+
+EVENT_SIGNAL = "event"
+
+
+class RoutedEvent(BaseModel):
+    """An event of a service, as the router hands it on. Ids, codes and dates only."""
+
+    event_id: str
+    type: str
+    data: dict[str, Any]
+
+
+class ReportFact(BaseModel):
+    """What the process needs to know of the report."""
+
+    location_id: UUID
+    region_id: UUID | None
+    kind: Kind
+    category: Category
+    immediate_danger: bool
+    triage_due_at: datetime
+
+
+class TriageFact(BaseModel):
+    """The triage that counts."""
+
+    actual_harm: PhysicalHarm
+    band: Band
+
+
+class ReviewFact(BaseModel):
+    """What an approved review says must follow."""
+
+    actions_needed: bool
+    briefing_needed: bool
+
+
+class ActionFact(BaseModel):
+    """How far one action is. `attempt` counts completions, so that a late event cannot move it back."""
+
+    cycle: int
+    owner_role: Role | None = None
+    due_at: datetime | None = None
+    verify_due_at: datetime | None = None
+    attempt: int = 0
+    status: str = "open"
+
+    @property
+    def finished(self) -> bool:
+        """Nothing left to do or to verify."""
+        return self.status in ("verified", "cancelled")
+
+
+class CheckpointFact(BaseModel):
+    """A planned measurement and its verdict once a person decided."""
+
+    checkpoint_id: UUID
+    due_at: datetime | None = None
+    verdict: Verdict | None = None
+
+
+class CycleFacts(BaseModel):
+    """What is known of one cycle of the chain, in whatever order it became known."""
+
+    review: ReviewFact | None = None
+    actions: dict[str, ActionFact] = Field(default_factory=dict)
+    actions_complete: bool = False
+    briefing_reached: bool = False
+    checkpoints: list[CheckpointFact] = Field(default_factory=list)
+
+
+class Position(BaseModel):
+    """Where the process is: the stage, and whether its opening steps are behind it.
+
+    `due_at` and `next_move` are the clock that runs now, `reminders` how often it ran out.
+    """
+
+    cycle: int = 1
+    stage: Stage = Stage.REPORTED
+    opened: bool = False
+    entry: int = 0
+    due_at: datetime | None = None
+    next_move: Role | None = None
+    reminders: int = 0
+    measured: UUID | None = None
+
+
+class IncidentCase(BaseModel):
+    """The whole state of an incident's workflow: its input at the start and at each continue-as-new."""
+
+    incident_id: UUID
+    provider_id: UUID
+    seen: list[str] = Field(default_factory=list)
+    report: ReportFact | None = None
+    triage: TriageFact | None = None
+    cycles: dict[int, CycleFacts] = Field(default_factory=dict)
+    ended: Stage | None = None
+    escalated: list[str] = Field(default_factory=list)
+    position: Position = Field(default_factory=Position)
+
+    def facts(self, cycle: int) -> CycleFacts:
+        """The facts of a cycle."""
+        return self.cycles.setdefault(cycle, CycleFacts())

@@ -1,0 +1,165 @@
+"""From Kafka to Temporal: each event of an incident that its process waits for becomes a signal, with start if needed.
+
+Events of one incident are handed on in order; different incidents side by side. The offset moves only after Temporal
+has taken the signal, so an engine that is away only delays.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from prometheus_client import Counter
+from pydantic import ValidationError
+from temporalio.client import Client
+from temporalio.common import Priority, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from services.contracts.actions import ActionOpened
+from services.contracts.intake import IncidentReopened
+from services.contracts.topics import EVENTS
+from services.runtime.consumer import Received, Undecodable, decode
+from services.runtime.kafka import poll_batches
+from workflows import search_attributes
+from workflows.facts import NEEDED
+from workflows.incident import ROUTINE, URGENT, WORKFLOW, workflow_id
+from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
+
+logger = logging.getLogger(__name__)
+
+ROUTED = Counter("plumbline_router_events_total", "Events seen by the router.", ["lane", "outcome"])
+
+INCIDENT_QUEUE = "incident"
+_GATE = 64
+
+
+class Stopped(Exception):
+    """Asked to stop before Temporal had taken an event: its offset must not move."""
+
+
+_PERMANENT = (RPCStatusCode.INVALID_ARGUMENT,)
+
+
+def wanted(received: Received) -> bool:
+    """Whether the process waits for this event. The opening of actions is news only when the process did not ask."""
+    if received.type == ActionOpened.TYPE:
+        return bool(received.data.get("late"))
+    return received.type in NEEDED
+
+
+async def hand_on(
+    client: Client, received: Received, *, lane: str, stop: threading.Event, task_queue: str = INCIDENT_QUEUE
+) -> None:
+    """Signal the incident's workflow, starting it if it does not run. Safe to repeat. Retries while Temporal is away."""
+    if not wanted(received):
+        return
+    try:
+        EVENTS[received.type].model_validate(received.data)
+        incident_id = UUID(received.key)
+    except (ValidationError, ValueError):
+        # The relay never writes such an event; whatever did is not the record. The reconciler repairs what it hid.
+        ROUTED.labels(lane, "malformed").inc()
+        logger.error("event does not match its contract", extra={"event_id": str(received.event_id)})
+        return
+    case = IncidentCase(incident_id=incident_id, provider_id=received.provider_id)
+    event = RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)
+    reopens = received.type == IncidentReopened.TYPE
+    while not stop.is_set():
+        try:
+            await client.start_workflow(
+                WORKFLOW,
+                case,
+                id=workflow_id(incident_id),
+                task_queue=task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                if reopens
+                else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                start_signal=EVENT_SIGNAL,
+                start_signal_args=[event],
+                search_attributes=search_attributes.of(case),
+                priority=Priority(
+                    priority_key=URGENT if lane == "urgent" else ROUTINE, fairness_key=str(received.provider_id)
+                ),
+                static_summary="incident",
+            )
+        except WorkflowAlreadyStartedError:
+            ROUTED.labels(lane, "ended").inc()
+            return
+        except RPCError as error:
+            if error.status in _PERMANENT:
+                ROUTED.labels(lane, "refused").inc()
+                logger.error("Temporal refuses an event", extra={"event_id": str(received.event_id)})
+                return
+            ROUTED.labels(lane, "retried").inc()
+            logger.warning("Temporal does not answer, trying again", extra={"status": error.status.name})
+            await asyncio.sleep(1)
+            continue
+        ROUTED.labels(lane, "signalled").inc()
+        return
+    raise Stopped
+
+
+async def hand_on_all(
+    client: Client,
+    batch: Sequence[Received],
+    *,
+    lane: str,
+    stop: threading.Event,
+    task_queue: str = INCIDENT_QUEUE,
+) -> None:
+    """Hand a batch on: in order for each incident, side by side for different ones. Raises `Stopped` if cut short."""
+    by_key: dict[str, list[Received]] = defaultdict(list)
+    for received in batch:
+        by_key[received.key].append(received)
+
+    gate = asyncio.Semaphore(_GATE)
+
+    async def in_order(events: list[Received]) -> None:
+        async with gate:
+            for received in events:
+                await hand_on(client, received, lane=lane, stop=stop, task_queue=task_queue)
+
+    await asyncio.gather(*(in_order(events) for events in by_key.values()))
+
+
+def run_router(
+    client_of: Callable[[], Awaitable[Client | None]],
+    *,
+    bootstrap_servers: str,
+    topics: Collection[str],
+    lane: str,
+    stop: threading.Event,
+    task_queue: str = INCIDENT_QUEUE,
+) -> None:
+    """Hand events of one lane on until `stop` is set. Blocking; one thread or process for each lane."""
+
+    async def route() -> None:
+        client = await client_of()
+        if client is None:
+            return
+        batches = poll_batches(
+            bootstrap_servers=bootstrap_servers, service="router", name=lane, topics=topics, stop=stop, max_records=200
+        )
+        # The consumer is not thread-safe: it is only ever asked from this one thread, between two batches.
+        for records in batches:
+            events = [event for event in map(_decoded, records) if event is not None]
+            try:
+                await hand_on_all(client, events, lane=lane, stop=stop, task_queue=task_queue)
+            except Stopped:
+                return
+
+    asyncio.run(route())
+
+
+def _decoded(record: Any) -> Received | None:
+    try:
+        return decode(record)
+    except Undecodable:
+        ROUTED.labels("any", "malformed").inc()
+        logger.error("record is not an event", extra={"topic": record.topic, "offset": record.offset})
+        return None
