@@ -40,12 +40,12 @@ from services.intake.store import (
     Reminder,
     StageEntry,
     Triage,
-    add,
     latest_triage,
     visible_incident,
 )
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
+from services.runtime.db import insert_new
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid, not_found
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
@@ -456,7 +456,7 @@ def escalate(session: Session, command: activities.Escalate, now: datetime, acto
     """Record one rung of an escalation and tell the person. The same command twice is told once."""
     incident = _locked(session, command.incident_id)
     escalation_id = new_id()
-    if not add(
+    if not insert_new(
         session,
         Escalation,
         escalation_id=escalation_id,
@@ -510,7 +510,7 @@ def remind(session: Session, command: activities.Remind, now: datetime, actor: A
     """Remind whoever has the next move. The same command twice reminds once and gives the same answer."""
     incident = _locked(session, command.incident_id)
     next_at, up = policy.shipped().next_reminder(now, command.count)
-    if not add(
+    if not insert_new(
         session,
         Reminder,
         command_id=command.command_id,

@@ -1,11 +1,9 @@
 """The tables of intake and the few queries its use-cases need."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import DateTime, MetaData, Text, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.contracts.taxonomy import Stage
@@ -162,12 +160,6 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID, *, lock:
     ):
         raise not_found("incident")
     return incident
-
-
-def add(session: Session, table: type[Table], **values: Any) -> bool:
-    """Insert a row unless one with its key is there. Answers whether it was inserted."""
-    result = session.execute(insert(table).values(**values).on_conflict_do_nothing())
-    return bool(result.rowcount)  # type: ignore[attr-defined]
 
 
 def latest_triage(session: Session, incident_id: UUID, cycle: int) -> Triage | None:

@@ -31,7 +31,11 @@ class Actor:
         """Whether a location is within the caller's scope."""
         return self.all_locations or location_id in self.locations or (region_id in self.regions)
 
-    def scope(self, location_id: SQLColumnExpression[UUID], region_id: SQLColumnExpression[UUID | None]) -> ColumnElement[bool]:
+    def scope(
+        self,
+        location_id: SQLColumnExpression[UUID] | SQLColumnExpression[UUID | None],
+        region_id: SQLColumnExpression[UUID | None],
+    ) -> ColumnElement[bool]:
         """The same as a condition for a query."""
         if self.all_locations:
             return true()

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Session
 
 _SET_PROVIDER = text("select set_config('app.provider_id', :provider_id, true)")
 
@@ -39,3 +41,10 @@ def transaction(engine: Engine, provider_id: UUID) -> Iterator[Session]:
     with Session(engine, expire_on_commit=False) as session, session.begin():
         set_provider(session, provider_id)
         yield session
+
+
+def insert_new(session: Session, table: type[DeclarativeBase], **values: Any) -> bool:
+    """Insert a row unless one with its key is there. Answers whether it was inserted."""
+    # Not `rowcount`: the driver's count is lost on the way through the ORM.
+    statement = insert(table).values(**values).on_conflict_do_nothing().returning(*inspect(table).primary_key)
+    return session.execute(statement).first() is not None

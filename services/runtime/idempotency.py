@@ -47,6 +47,15 @@ async def idempotency_key(
 CommandKey = Annotated[str, Depends(idempotency_key)]
 
 
+def _version_required() -> ServiceError:
+    return ServiceError(
+        428,
+        "version-required",
+        "Say which version you changed",
+        "Read the record, then send its ETag back in If-Match.",
+    )
+
+
 async def expected_version(
     if_match: Annotated[
         str | None, Header(alias="If-Match", description='The ETag of the version you changed, for example "3".')
@@ -54,12 +63,7 @@ async def expected_version(
 ) -> int:
     """The version a change was made against. 428 without it: two people must not overwrite each other unseen."""
     if if_match is None:
-        raise ServiceError(
-            428,
-            "version-required",
-            "Say which version you changed",
-            "Read the record, then send its ETag back in If-Match.",
-        )
+        raise _version_required()
     match = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
     if match is None:
         raise invalid(
@@ -71,8 +75,22 @@ async def expected_version(
 ExpectedVersion = Annotated[int, Depends(expected_version)]
 
 
-def check_version(actual: int, expected: int) -> None:
-    """Raise 412 when somebody else changed the record in between."""
+async def known_version(
+    if_match: Annotated[
+        str | None, Header(alias="If-Match", description="The ETag of the record you change; leave it out to make one.")
+    ] = None,
+) -> int | None:
+    """The same where one request makes or changes a record: None without the header."""
+    return None if if_match is None else await expected_version(if_match)
+
+
+KnownVersion = Annotated[int | None, Depends(known_version)]
+
+
+def check_version(actual: int, expected: int | None) -> None:
+    """Raise 412 when somebody else changed the record in between, 428 when no version was sent."""
+    if expected is None:
+        raise _version_required()
     if actual != expected:
         raise ServiceError(
             412,

@@ -14,6 +14,8 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
 from services.runtime import db, logs, migrate
@@ -33,7 +35,7 @@ ROLES = ("api", "relay", "consumer", "worker")
 
 @dataclass(frozen=True)
 class Context:
-    """What a service's activities need: its database in the role of the service, in that of the system, and the clock."""
+    """What activities and collectors need: the database in the role of the service, in that of the system, the clock."""
 
     engine: Engine
     system_engine: Engine
@@ -54,6 +56,7 @@ class Service:
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     batch_handler: Callable[..., None] | None = None
     activities: Callable[[Context], Sequence[Callable[..., Any]]] | None = None
+    collectors: Callable[[Context], Sequence[Collector]] | None = None
     body_limits: dict[str, int] = field(default_factory=dict)
 
 
@@ -95,6 +98,10 @@ class Roles:
             for name, topics in (("main", service.consumes), ("urgent", service.consumes_urgent)):
                 if topics:
                     self._start(f"consumer-{name}", self._consumer, engine, name, topics)
+            if service.collectors is not None:
+                # Beside the consumer, so that the counts of a service are exported by the processes that make them.
+                for collector in service.collectors(self._context(engine)):
+                    REGISTRY.register(collector)
         if "worker" in roles and service.activities is not None:
             self._start("worker", self._worker, engine)
         if "api" in roles:
@@ -173,17 +180,20 @@ class Roles:
             stop=self._stop,
         )
 
+    def _context(self, engine: Engine) -> Context:
+        system_engine = db.connect(
+            self._settings.system_database_url.get_secret_value(),
+            application=f"{self._service.name}-system",
+            pool_size=2,
+        )
+        return Context(engine, system_engine, Clock.from_file(self._settings.clock_file))
+
     def _worker(self, engine: Engine) -> None:
         asyncio.run(self._serve_activities(engine))
 
     async def _serve_activities(self, engine: Engine) -> None:
         assert self._service.activities is not None
-        system_engine = db.connect(
-            self._settings.system_database_url.get_secret_value(),
-            application=f"{self._service.name}-worker",
-            pool_size=2,
-        )
-        context = Context(engine, system_engine, Clock.from_file(self._settings.clock_file))
+        context = self._context(engine)
         client = await connect_patiently(self._settings, self._stop)
         if client is not None:
             await serve_activities(

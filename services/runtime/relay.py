@@ -19,6 +19,7 @@ from kafka.errors import (
     InvalidRecordError,
     InvalidTimestampError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
@@ -252,7 +253,7 @@ class _Leader:
                     self._park(message, error)
                 else:
                     sent.append((message, future))
-        producer.flush(timeout=10)
+        self._flush(producer)
         acknowledged, refused, failed = [], [], set()
         interruption: KafkaError | None = None
         for message, future in sent:
@@ -273,6 +274,17 @@ class _Leader:
             raise interruption
         if refused:
             raise _Refused([message for message, _ in refused], refused[0][1])
+
+    def _flush(self, producer: Any) -> None:
+        """Wait until everything sent is acknowledged or failed, which the delivery timeout bounds; or until stopped."""
+        while True:
+            try:
+                producer.flush(timeout=0.5)
+            except KafkaTimeoutError:
+                if self.stop.is_set():
+                    raise
+            else:
+                return
 
     def _publish_singly(self, messages: Sequence[_Message]) -> None:
         """Find out which messages of a refused batch are at fault, and park those. A refusal may spoil a producer."""
