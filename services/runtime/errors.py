@@ -116,8 +116,8 @@ async def _service_error(_: Request, error: Exception) -> Response:
     return problem_response(error.status, error.kind, error.title, error.detail, error.errors, error.headers)
 
 
-def _field(location: Sequence[Any]) -> str:
-    parts = [str(part) for part in location]
+def _field(path: Sequence[Any]) -> str:
+    parts = [str(part) for part in path]
     return ".".join(parts[1:] if len(parts) > 1 else parts)
 
 

@@ -100,7 +100,7 @@ async def connect(settings: TemporalSettings) -> Client:
 def activity_errors(service: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Translate failures for Temporal: class and title only, and always tried again.
 
-    A refusal is tried again too: failing the workflow would drop the incident out of the chain, while a retrying
+    A refusal is tried again too: a failed workflow would drop its case out of the chain, while a retrying
     activity is seen, and goes on once the cause is mended.
     """
 
