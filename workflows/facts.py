@@ -75,9 +75,6 @@ def _duplicate(case: IncidentCase, _: IncidentMarkedDuplicate) -> None:
 def _reopened(case: IncidentCase, event: IncidentReopened) -> None:
     if event.cycle > case.position.cycle:
         case.position = Position(cycle=event.cycle, stage=event.stage)
-        if event.stage is Stage.ACTING:
-            # Straight back to acting: no new review will say what must follow, so both do.
-            case.facts(event.cycle).review = ReviewFact(actions_needed=True, briefing_needed=True)
 
 
 def _review_approved(case: IncidentCase, event: ReviewApproved) -> None:

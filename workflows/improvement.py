@@ -102,9 +102,16 @@ async def verifying(process: Process) -> Stage:
     await process.wait(lambda: facts.actions_complete or not _all_done(facts))
     if not facts.actions_complete:
         return Stage.ACTING
-    if facts.review is not None and facts.review.briefing_needed:
-        return Stage.SHARING
-    return after_sharing(facts)
+    return Stage.SHARING if _briefing_needed(process.case) else after_sharing(facts)
+
+
+def _briefing_needed(case: IncidentCase) -> bool:
+    """What the newest review says: a cycle that was reopened at acting has none of its own."""
+    for cycle in sorted(case.cycles, reverse=True):
+        review = case.cycles[cycle].review
+        if review is not None:
+            return review.briefing_needed
+    return False
 
 
 def after_sharing(facts: CycleFacts) -> Stage:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -72,6 +72,11 @@ class _Stopped(Exception):
     """Asked to stop while an event waits for the database: leave it to be delivered again."""
 
 
+@lru_cache(maxsize=1024)
+def _provider(provider_id: str) -> UUID:
+    return UUID(provider_id)
+
+
 def decode(record: Any) -> Received:
     """Read a Kafka record in CloudEvents binary mode, or raise `Undecodable`."""
     try:
@@ -81,12 +86,12 @@ def decode(record: Any) -> Received:
         occurred_at = datetime.fromisoformat(headers["ce_time"])
         if headers["ce_specversion"] != "1.0" or not isinstance(data, dict) or occurred_at.tzinfo is None:
             raise ValueError("not a CloudEvents 1.0 event with a JSON object")
-        if not key or "\0" in key or any("\0" in value for value in headers.values()):
+        if not key or "\0" in key or "\0" in "".join(headers.values()):
             raise ValueError("an attribute that no text column can hold")
         return Received(
             event_id=UUID(headers["ce_id"]),
             type=headers["ce_type"],
-            provider_id=UUID(headers["ce_providerid"]),
+            provider_id=_provider(headers["ce_providerid"]),
             subject=headers["ce_subject"],
             key=key,
             version=int(headers["ce_version"]),
@@ -220,12 +225,17 @@ class _Delivery:
         try:
             self.event = decode(record)
         except Undecodable:
-            digest = hashlib.sha256(repr((record.key, record.headers, record.value)).encode()).hexdigest()
-            self.event_id = f"undecodable-{digest[:32]}"
-            self.key = _readable(record.key) or self.event_id
-            self.provider_id = NO_PROVIDER
+            self.key, self.provider_id = _readable(record.key) or self.event_id, NO_PROVIDER
         else:
-            self.event_id, self.key, self.provider_id = str(self.event.event_id), self.event.key, self.event.provider_id
+            self.key, self.provider_id = self.event.key, self.event.provider_id
+
+    @property
+    def event_id(self) -> str:
+        """The event's id; of a record that is no event, one made from its content, the same at each delivery."""
+        if self.event is not None:
+            return str(self.event.event_id)
+        content = repr((self.record.key, self.record.headers, self.record.value))
+        return f"undecodable-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
 
 
 def _readable(content: bytes | None) -> str | None:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -150,7 +151,8 @@ def poll_batches(
         while not stop.is_set():
             try:
                 ids = broker.topic_ids(topics)
-                if not ids:
+                if ids.keys() != set(topics):
+                    # Joining with some and again for each that comes later leaves groups that never settle (Tansu).
                     stop.wait(0.5)
                     continue
                 consumer = connect(
@@ -185,7 +187,8 @@ def poll_batches(
                 )
                 stop.wait(0.5)
             finally:
-                consumer.close(autocommit=False, timeout_ms=2000)
+                with suppress(KafkaError):
+                    consumer.close(autocommit=False, timeout_ms=2000)
 
 
 @dataclass

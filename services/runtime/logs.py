@@ -36,6 +36,7 @@ def configure(level: str, *, service: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("kafka.net").setLevel(logging.ERROR)  # warns of every pause of a busy machine
     for noisy in ("kafka", "httpx", "httpcore", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger(__name__).info("process starts", extra={"service": service})

@@ -1,8 +1,10 @@
 """Bring a service's schema up to date: its login roles, then its Alembic migrations. Safe to run again and at once."""
 
 import logging
+import time
 from pathlib import Path
 
+import psycopg
 from alembic import command, context
 from alembic.config import Config
 from psycopg import sql
@@ -21,7 +23,6 @@ def upgrade(service: str, settings: MigrationSettings) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / service / "migrations"))
     with engine.begin() as connection:
-        # Services migrate side by side on one server, and roles are global to it.
         connection.execute(text("set local lock_timeout = '60s'"))
         connection.execute(text("select pg_advisory_xact_lock(hashtextextended('plumbline-migrate', 0))"))
         connection.execute(text("set local lock_timeout = '5s'"))
@@ -50,9 +51,17 @@ def _ensure_role(connection: Connection, url: str) -> None:
     parsed = make_url(url)
     if not parsed.username or not parsed.password:
         raise ValueError("a service's database URL must name its role and password")
-    exists = connection.execute(text("select 1 from pg_roles where rolname = :r"), {"r": parsed.username}).scalar()
-    form = "alter role {} password {}" if exists else "create role {} login nobypassrls password {}"
-    statement = sql.SQL(form).format(sql.Identifier(parsed.username), sql.Literal(parsed.password))
     driver = connection.connection.driver_connection
     assert driver is not None
-    driver.execute(statement)
+    role, password = sql.Identifier(parsed.username), sql.Literal(parsed.password)
+    # Roles belong to the whole server, the lock only to this database: another database may be migrated right now.
+    for _ in range(10):
+        exists = connection.execute(text("select 1 from pg_roles where rolname = :r"), {"r": parsed.username}).scalar()
+        form = "alter role {} password {}" if exists else "create role {} login nobypassrls password {}"
+        try:
+            with connection.begin_nested():
+                driver.execute(sql.SQL(form).format(role, password))
+            return
+        except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InternalError_):
+            time.sleep(0.2)
+    raise RuntimeError(f"role {parsed.username} could not be created or changed: other migrations keep changing it")

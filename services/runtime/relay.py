@@ -26,9 +26,8 @@ from kafka.errors import (
 )
 from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection, Engine, Row, text
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from services.runtime.consumer import transient
 from services.runtime.kafka import Broker, BrokerUnavailable, connect
 
 logger = logging.getLogger(__name__)
@@ -66,8 +65,6 @@ PRODUCER = {
     "delivery_timeout_ms": 8000,
     "metrics_enabled": False,
 }
-
-DATABASE_LOST = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,9 @@ def run_relay(
                 )
                 if not stop.is_set():
                     leader.run()
-        except DATABASE_LOST as error:
+        except Exception as error:
+            if not transient(error):
+                raise
             logger.warning("relay lost the database", extra={"service": service, "error": type(error).__name__})
             stop.wait(1)
         finally:
@@ -219,7 +218,7 @@ class _Leader:
                 reason = str(error) if isinstance(error, BrokerUnavailable) else type(error).__name__
                 logger.warning("publishing interrupted", extra={"service": self.service, "error": reason})
                 self.stop.wait(self._backoff)
-                self._backoff = min(self._backoff * 2, 5)
+                self._backoff = min(self._backoff * 2, 2)
 
     def _publish_with_one_producer(self) -> None:
         producer = self.connect_producer()

@@ -1,0 +1,78 @@
+# Plumbline. `make` alone lists what there is to do. A fresh machine needs Python 3.11 or newer, make, and PyPI.
+
+UV_VERSION := 0.13.9
+VENV       := .venv/bin
+UV         := .tools/bin/uv
+SPEED      ?= 86400
+WORKERS    ?= 2
+
+# A Python that works and has wheels for everything; PYTHON=/path/to/python overrides.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
+
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run up stop status test lint format types check bench schemas clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.synced ## install everything into .venv, exactly as locked
+
+run: setup ## start the whole stack at a day a second, play the demonstration, leave it running
+	$(VENV)/plumbline up --detach --clock-speed $(SPEED)
+	$(VENV)/plumbline demo
+	@$(VENV)/plumbline addresses
+
+up: setup ## start the whole stack in real time, in the foreground
+	$(VENV)/plumbline up
+
+stop: setup ## stop the stack; its data stays
+	$(VENV)/plumbline down
+
+status: setup ## show each part of the stack
+	@$(VENV)/plumbline status
+
+test: setup ## run all tests
+	$(VENV)/pytest -n $(WORKERS) --dist worksteal
+
+lint: setup ## check style and the rules of the house
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+
+format: setup ## put the code into its form
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+types: setup ## check types, strictly
+	$(VENV)/mypy
+
+check: lint types test ## all that must hold before a change lands
+
+bench: setup ## measure throughput and latency, and the yardsticks beside them
+	$(VENV)/python -m tests.load.bench
+
+schemas: setup ## write the schemas of all events again from their models
+	$(VENV)/python -m services.contracts.generate
+
+clean: ## stop the stack and remove its data, and all caches
+	@if [ -x $(VENV)/plumbline ]; then $(VENV)/plumbline down; fi
+	rm -rf .plumbline .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find deploy services tests workflows -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## also remove what `make setup` installed
+	rm -rf .venv .tools
+
+# Made again only when the project or its lock has changed.
+.venv/.synced: pyproject.toml uv.lock .tools/.uv-$(UV_VERSION)
+	$(UV) sync --quiet --locked --all-extras --compile-bytecode --python '$(PYTHON)'
+	@touch $@
+
+.tools/.uv-$(UV_VERSION):
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 to 3.14 is needed: install one, or name it with PYTHON=' >&2; exit 1; }
+	@rm -rf .tools
+	@$(PYTHON) -m venv .tools || { echo 'Python lacks venv: on Debian, install python3-venv' >&2; exit 1; }
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@

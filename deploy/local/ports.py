@@ -1,0 +1,73 @@
+"""Which port each part listens on: chosen at the first `up`, the same ones after that."""
+
+import os
+import random
+import socket
+from collections.abc import Mapping
+
+from deploy.local.state import StackError
+
+PREFERRED = {
+    "console": 7700,
+    "directory": 7701,
+    "intake": 7702,
+    "review": 7703,
+    "actions": 7704,
+    "reporting": 7705,
+    "workflows": 7706,
+    "workflows_temporal_metrics": 7707,
+    "issuer": 7710,
+    "postgres": 7720,
+    "temporal": 7730,
+    "temporal_ui": 7731,
+    "temporal_http": 7732,
+    "temporal_metrics": 7733,
+    "kafka": 7740,
+}
+
+# Below the range that Linux and macOS take outgoing connections from: those could hold a port when a part comes back.
+_OTHERS = range(20_000, 32_000)
+
+
+def choose(kept: Mapping[str, int], *, preferred: bool) -> dict[str, int]:
+    """A port for every part.
+
+    `PLUMBLINE_<PART>_PORT` wins; then the port kept from the last run if nobody has taken it; then the preferred one;
+    then any free one. Without `preferred`, ports are free ones at random, so that several stacks can start at once.
+    """
+    chosen: dict[str, int] = {}
+    for part, favourite in PREFERRED.items():
+        ordered = os.environ.get(f"PLUMBLINE_{part.upper()}_PORT")
+        if ordered:
+            chosen[part] = _ordered(part, ordered)
+            continue
+        candidates = [kept[part]] if part in kept else []
+        candidates += [favourite] if preferred else []
+        candidates += random.sample(_OTHERS, 50)
+        taken = set(chosen.values())
+        port = next((port for port in candidates if port not in taken and is_free(port)), None)
+        if port is None:
+            raise StackError(f"found no free port for {part}: set PLUMBLINE_{part.upper()}_PORT to one")
+        chosen[part] = port
+    return chosen
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port of this machine. Connections that are still closing do not count."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def _ordered(part: str, value: str) -> int:
+    name = f"PLUMBLINE_{part.upper()}_PORT"
+    if not value.isdigit() or not 0 < int(value) < 65_536:
+        raise StackError(f"{name}={value} is not a port: give a number from 1 to 65535")
+    if not is_free(int(value)):
+        raise StackError(f"{name}={value} is in use by another program: choose another port")
+    return int(value)

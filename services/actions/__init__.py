@@ -1,0 +1,1 @@
+"""What changes, was it done, did it work."""

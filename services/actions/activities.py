@@ -1,0 +1,38 @@
+"""What the process engine may ask of actions. Each activity is one transaction around one use-case."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from temporalio import activity
+
+from services.actions import commands
+from services.contracts import activities as contract
+from services.runtime import outbox
+from services.runtime.actor import system
+from services.runtime.db import transaction
+from services.runtime.process import Context
+from services.runtime.temporal import activity_errors
+
+
+def build(context: Context) -> Sequence[Callable[..., Any]]:
+    """The activities of actions."""
+
+    @activity.defn(name=contract.OPEN_ACTIONS)
+    @activity_errors("actions", contract.OPEN_ACTIONS)
+    def open_actions(command: contract.OpenActions) -> contract.ActionsPlan:
+        with transaction(context.engine, command.provider_id) as session:
+            return commands.open_actions(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.MEASURE_CHECKPOINT)
+    @activity_errors("actions", contract.MEASURE_CHECKPOINT)
+    def measure_checkpoint(command: contract.MeasureCheckpoint) -> contract.Measured:
+        with transaction(context.engine, command.provider_id) as session:
+            return commands.measure_checkpoint(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=f"actions.{contract.REPUBLISH}")
+    @activity_errors("actions", contract.REPUBLISH)
+    def republish(command: contract.Republish) -> int:
+        with transaction(context.engine, command.provider_id) as session:
+            return outbox.republish(session, "actions", str(command.incident_id))
+
+    return [open_actions, measure_checkpoint, republish]

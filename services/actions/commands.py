@@ -1,0 +1,732 @@
+"""The use-cases of actions. Each runs in one transaction of the caller: rows, audit entry and outbox event together.
+
+Every use-case may be sent again: commands of people are made idempotent by their Idempotency-Key, commands of the
+process engine by the state they find.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from services.actions import policy
+from services.actions.domain import (
+    ActionStatus,
+    CheckpointStatus,
+    EvidenceKind,
+    VerificationMethod,
+    Window,
+    independent,
+    settles,
+    window_before,
+    window_between,
+)
+from services.actions.measure import Measure, observe, unit_of
+from services.actions.statistics import rate_ratio
+from services.actions.store import (
+    Action,
+    Checkpoint,
+    Evidence,
+    Improvement,
+    Verification,
+    lock_cycle,
+    visible_action,
+    visible_checkpoint,
+    visible_incident,
+)
+from services.contracts import activities
+from services.contracts.actions import (
+    ActionAgreed,
+    ActionCancelled,
+    ActionDone,
+    ActionOpened,
+    ActionReturned,
+    ActionVerified,
+    CheckpointMeasured,
+    ImpactJudged,
+    PlannedCheckpoint,
+)
+from services.contracts.event import EventData
+from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Strength, Verdict, VerificationOutcome
+from services.runtime import audit, outbox
+from services.runtime.actor import Actor
+from services.runtime.calendar import add_working_days
+from services.runtime.db import insert_new
+from services.runtime.errors import ServiceError, conflict, forbidden, invalid
+from services.runtime.idempotency import check_version
+from services.runtime.outbox import new_id
+from services.runtime.text import LongText, ShortText
+
+SERVICE = "actions"
+AGREERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD)
+VERIFIERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.DIRECTOR)
+CANCELLERS = (Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.DIRECTOR)
+JUDGES = (Role.QUALITY_LEAD, Role.DIRECTOR)
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused: a misspelt field must not be lost silently."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AgreeAction(Strict):
+    """What will change, how one will know, and who answers for it."""
+
+    incident_id: UUID
+    title: ShortText = Field(description="What will change, in one line.")
+    success_criterion: LongText = Field(description="How one will see that it worked.")
+    what_counts_as_proof: LongText = Field(description="What a verifier must find in practice.")
+    strength: Strength
+    owner_id: UUID = Field(description="The one person who answers for it.")
+    owner_role: Role
+    due_working_days: Annotated[int, Field(ge=1, le=260)] = Field(description="Working days from when it opens.")
+    learning_ref: UUID | None = Field(default=None, description="The learning of the review that it answers.")
+
+
+class AddEvidence(Strict):
+    """One piece of proof."""
+
+    kind: EvidenceKind
+    description: LongText = Field(description="What it is and where it is, for example a file reference.")
+
+
+class VerifyAction(Strict):
+    """What somebody other than the owner found in practice."""
+
+    outcome: VerificationOutcome
+    method: VerificationMethod
+    sample_size: Annotated[int, Field(ge=1, le=100_000)] = Field(description="How many were looked at or asked.")
+    compliant: Annotated[int, Field(ge=0, le=100_000)] = Field(description="How many of them were as they should be.")
+    finding: LongText | None = Field(
+        default=None,
+        description="What was found. Needed unless it passed and all of the sample were as they should be.",
+    )
+
+
+class CancelAction(Strict):
+    """Why an action will not be done."""
+
+    reason: ShortText
+
+
+class JudgeImpact(Strict):
+    """What a person concludes from the measure."""
+
+    verdict: Verdict
+    reason: ShortText | None = Field(default=None, description="Needed when the verdict is not the proposed one.")
+
+
+def _record(
+    session: Session, actor: Actor, row: Action | Checkpoint, at: datetime, action: str, event: EventData, **data: Any
+) -> None:
+    """The audit entry and the event that belong to a change of an action or a checkpoint."""
+    session.flush()
+    subject = row.action_id if isinstance(row, Action) else row.checkpoint_id
+    audit.append(
+        session,
+        SERVICE,
+        chain=row.incident_id,
+        actor=actor,
+        action=action,
+        subject=subject,
+        at=at,
+        data={"cycle": row.cycle, **data},
+    )
+    outbox.record(session, SERVICE, outbox.event_row(event, actor=actor, subject=subject, version=row.version, at=at))
+
+
+def agree_action(session: Session, actor: Actor, command: AgreeAction, now: datetime) -> Action:
+    """Agree an action for the current cycle of an incident. It opens with the others, or at once if they are open.
+
+    Raises 404 for an incident that is unknown here or out of scope, 409 when it has ended or the cycle is complete.
+    """
+    incident = visible_incident(session, actor, command.incident_id)
+    if command.owner_role is Role.SERVICE:
+        raise invalid("owner_role", "is not the role of a person", "Choose the role in which the owner answers for it.")
+    if incident.ended:
+        raise conflict("already-ended", "This incident has ended", "Reopen it first if something is still to change.")
+    assert incident.location_id is not None
+    improvement = _improvement(
+        session,
+        provider_id=incident.provider_id,
+        incident_id=incident.incident_id,
+        cycle=incident.cycle,
+        location_id=incident.location_id,
+        region_id=incident.region_id,
+        category=incident.category,
+    )
+    if improvement.completed_at is not None:
+        raise conflict(
+            "cycle-complete",
+            "The actions of this cycle are complete",
+            "New actions belong to the next cycle: reopen the incident, or wait for the verdict on its effect. If it was"
+            " reopened a moment ago, try again in a few seconds.",
+        )
+    action = Action(
+        action_id=new_id(),
+        provider_id=actor.provider_id,
+        cycle=improvement.cycle,
+        location_id=improvement.location_id,
+        region_id=improvement.region_id,
+        status=ActionStatus.AGREED,
+        attempt=0,
+        agreed_by=actor.id,
+        agreed_at=now,
+        version=1,
+        **command.model_dump(),
+    )
+    session.add(action)
+    _record(
+        session,
+        actor,
+        action,
+        now,
+        "agreed",
+        ActionAgreed(
+            incident_id=action.incident_id,
+            action_id=action.action_id,
+            cycle=action.cycle,
+            strength=command.strength,
+            owner_role=command.owner_role,
+        ),
+        strength=command.strength,
+        owner_id=command.owner_id,
+        owner_role=command.owner_role,
+        due_working_days=command.due_working_days,
+        learning_ref=command.learning_ref,
+        title_sha256=audit.digest(command.title),
+        success_criterion_sha256=audit.digest(command.success_criterion),
+        what_counts_as_proof_sha256=audit.digest(command.what_counts_as_proof),
+    )
+    if improvement.opened_at is not None:
+        _open(session, actor, action, now, late=True)
+    return action
+
+
+def open_actions(
+    session: Session, command: activities.OpenActions, now: datetime, actor: Actor
+) -> activities.ActionsPlan:
+    """Start the clocks of all agreed actions of a cycle and freeze the measure of their effect, once.
+
+    Asked again it changes nothing and answers with all actions of the cycle that were not cancelled.
+    """
+    improvement = _improvement(
+        session,
+        provider_id=command.provider_id,
+        incident_id=command.incident_id,
+        cycle=command.cycle,
+        location_id=command.location_id,
+        region_id=command.region_id,
+        category=command.category,
+    )
+    rules = policy.shipped()
+    if improvement.opened_at is None:
+        _freeze_measure(session, actor, improvement, command.band, now)
+        for action in _actions(session, improvement):
+            if action.status == ActionStatus.AGREED:
+                _open(session, actor, action, now, late=False)
+    return activities.ActionsPlan(
+        actions=[
+            activities.OpenedAction(
+                action_id=action.action_id, owner_role=Role(action.owner_role), due_at=action.due_at
+            )
+            for action in _actions(session, improvement)
+            if action.due_at is not None and action.status != ActionStatus.CANCELLED
+        ],
+        agree_due_at=add_working_days(now, rules.agree_working_days),
+    )
+
+
+def _freeze_measure(session: Session, actor: Actor, improvement: Improvement, band: Band, now: datetime) -> None:
+    """From here on nobody can choose the category, unit or baseline that suits the result."""
+    rules = policy.shipped()
+    baseline = window_before(now, rules.baseline_days)
+    improvement.band = band
+    improvement.opened_at = now
+    improvement.unit = unit_of(session, improvement.location_id) or rules.default_unit
+    improvement.baseline_first, improvement.baseline_until = baseline.first, baseline.until
+    improvement.policy_version = rules.version
+    session.flush()
+    audit.append(
+        session,
+        SERVICE,
+        chain=improvement.incident_id,
+        actor=actor,
+        action="measure_frozen",
+        subject=improvement.incident_id,
+        at=now,
+        data={
+            "cycle": improvement.cycle,
+            "category": improvement.category,
+            "unit": improvement.unit,
+            "baseline_first": baseline.first,
+            "baseline_until": baseline.until,
+            "policy_version": rules.version,
+        },
+    )
+
+
+def _open(session: Session, actor: Actor, action: Action, now: datetime, *, late: bool) -> None:
+    action.status, action.opened_at = ActionStatus.OPEN, now
+    due_at = action.due_at = add_working_days(now, action.due_working_days)
+    action.version += 1
+    _record(
+        session,
+        actor,
+        action,
+        now,
+        "opened",
+        ActionOpened(
+            incident_id=action.incident_id,
+            action_id=action.action_id,
+            cycle=action.cycle,
+            owner_role=Role(action.owner_role),
+            due_at=due_at,
+            late=late,
+        ),
+        due_at=due_at,
+    )
+
+
+def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEvidence, now: datetime) -> Action:
+    """Add a piece of proof to an action that is open or waits for verification; it belongs to that attempt (409 else).
+
+    Several people may add at once, so no version is asked for; each addition makes a new version all the same, so
+    that a verifier decides on what there is.
+    """
+    action = visible_action(session, actor, action_id, lock=True)
+    if action.status not in (ActionStatus.OPEN, ActionStatus.DONE):
+        raise conflict(
+            "not-open",
+            "This action takes no evidence now",
+            "Evidence can be added from when the action opens until it is verified or cancelled.",
+        )
+    evidence = Evidence(
+        evidence_id=new_id(),
+        provider_id=actor.provider_id,
+        action_id=action_id,
+        attempt=_attempt(action),
+        kind=command.kind,
+        description=command.description,
+        added_by=actor.id,
+        added_at=now,
+    )
+    session.add(evidence)
+    action.version += 1
+    session.flush()
+    audit.append(
+        session,
+        SERVICE,
+        chain=action.incident_id,
+        actor=actor,
+        action="evidence_added",
+        subject=action_id,
+        at=now,
+        data={
+            "cycle": action.cycle,
+            "evidence_id": evidence.evidence_id,
+            "attempt": evidence.attempt,
+            "kind": command.kind,
+            "description_sha256": audit.digest(command.description),
+        },
+    )
+    return action
+
+
+def complete_action(session: Session, actor: Actor, action_id: UUID, version: int, now: datetime) -> Action:
+    """The owner says that it is done (403 for others). Needs evidence since it opened or was last returned (409)."""
+    action = visible_action(session, actor, action_id, lock=True)
+    if actor.id != action.owner_id:
+        raise forbidden("Only the owner of an action can say that it is done. Ask the owner, or agree a new owner.")
+    check_version(action.version, version)
+    if action.status != ActionStatus.OPEN:
+        raise _wrong_status(action, "Only an open action can be completed")
+    attempt = _attempt(action)
+    evidence = session.scalar(select(func.count()).where(Evidence.action_id == action_id, Evidence.attempt == attempt))
+    if not evidence:
+        raise conflict(
+            "no-evidence",
+            "There is no evidence yet" if attempt == 1 else "There is no new evidence since it was returned",
+            "Add at least one piece of evidence, then say that it is done.",
+        )
+    action.status, action.attempt = ActionStatus.DONE, attempt
+    action.done_by, action.done_at = actor.id, now
+    verify_due_at = action.verify_due_at = now + policy.shipped().verify
+    action.version += 1
+    _record(
+        session,
+        actor,
+        action,
+        now,
+        "done",
+        ActionDone(
+            incident_id=action.incident_id,
+            action_id=action_id,
+            cycle=action.cycle,
+            attempt=attempt,
+            evidence_count=evidence,
+            verify_due_at=verify_due_at,
+        ),
+        attempt=attempt,
+        evidence_count=evidence,
+        verify_due_at=verify_due_at,
+    )
+    return action
+
+
+def verify_action(
+    session: Session, actor: Actor, action_id: UUID, command: VerifyAction, version: int, now: datetime
+) -> Action:
+    """Somebody independent looked in practice: passed, or returned to the owner with a new clock.
+
+    The owner, and whoever said that it is done, may not (403). The last passed one of a cycle plans the checkpoints.
+    """
+    action = visible_action(session, actor, action_id, lock=True)
+    if not independent(actor.id, owner=action.owner_id, done_by=action.done_by):
+        raise forbidden(
+            "Verification must be independent: whoever owns an action or said that it is done cannot verify it."
+            " Ask somebody else to look."
+        )
+    check_version(action.version, version)
+    if action.status != ActionStatus.DONE:
+        raise _wrong_status(action, "Only an action that its owner says is done can be verified")
+    _check_findings(command)
+    session.add(
+        Verification(
+            verification_id=new_id(),
+            provider_id=actor.provider_id,
+            action_id=action_id,
+            attempt=action.attempt,
+            verified_by=actor.id,
+            verified_at=now,
+            **command.model_dump(),
+        )
+    )
+    action.verify_due_at = None
+    action.version += 1
+    found: dict[str, Any] = {
+        "attempt": action.attempt,
+        "method": command.method,
+        "sample_size": command.sample_size,
+        "compliant": command.compliant,
+        "finding_sha256": None if command.finding is None else audit.digest(command.finding),
+    }
+    if command.outcome is VerificationOutcome.PASSED:
+        _pass(session, actor, action, now, found)
+    else:
+        _return(session, actor, action, now, found)
+    return action
+
+
+def _check_findings(command: VerifyAction) -> None:
+    if command.compliant > command.sample_size:
+        raise invalid("compliant", "is more than the sample", "Give how many of the sample were as they should be.")
+    passed = command.outcome is VerificationOutcome.PASSED
+    if passed and command.compliant == 0:
+        raise invalid(
+            "outcome", "cannot be passed: none of the sample was as it should be", "Return it, or correct the counts."
+        )
+    if command.finding is None and not (passed and command.compliant == command.sample_size):
+        raise invalid(
+            "finding",
+            "is needed: not all was as it should be",
+            "Say what you found, and why it is good enough or what is missing.",
+        )
+
+
+def _pass(session: Session, actor: Actor, action: Action, now: datetime, found: dict[str, Any]) -> None:
+    action.status, action.verified_at = ActionStatus.VERIFIED, now
+    complete, checkpoints = _complete_cycle(session, action, now)
+    _record(
+        session,
+        actor,
+        action,
+        now,
+        "verified",
+        ActionVerified(
+            incident_id=action.incident_id,
+            action_id=action.action_id,
+            cycle=action.cycle,
+            attempt=action.attempt,
+            cycle_complete=complete,
+            checkpoints=checkpoints,
+        ),
+        **found,
+        cycle_complete=complete,
+        checkpoints=[planned.due_at for planned in checkpoints],
+    )
+
+
+def _return(session: Session, actor: Actor, action: Action, now: datetime, found: dict[str, Any]) -> None:
+    action.status = ActionStatus.OPEN
+    due_at = action.due_at = add_working_days(now, policy.shipped().redo_working_days)
+    _record(
+        session,
+        actor,
+        action,
+        now,
+        "returned",
+        ActionReturned(
+            incident_id=action.incident_id,
+            action_id=action.action_id,
+            cycle=action.cycle,
+            attempt=action.attempt,
+            due_at=due_at,
+        ),
+        **found,
+        due_at=due_at,
+    )
+
+
+def cancel_action(
+    session: Session, actor: Actor, action_id: UUID, command: CancelAction, version: int, now: datetime
+) -> Action:
+    """Decide that an action will not be done, with a reason. Not by its owner (403), not once it is settled (409)."""
+    action = visible_action(session, actor, action_id, lock=True)
+    if actor.id == action.owner_id:
+        raise forbidden("The owner of an action cannot cancel it. Ask another approver.")
+    check_version(action.version, version)
+    if ActionStatus(action.status).settled:
+        raise _wrong_status(action, "Only an action that is not verified yet can be cancelled")
+    action.status, action.cancel_reason = ActionStatus.CANCELLED, command.reason
+    action.version += 1
+    complete, checkpoints = _complete_cycle(session, action, now)
+    _record(
+        session,
+        actor,
+        action,
+        now,
+        "cancelled",
+        ActionCancelled(
+            incident_id=action.incident_id,
+            action_id=action_id,
+            cycle=action.cycle,
+            cycle_complete=complete,
+            checkpoints=checkpoints,
+        ),
+        reason_sha256=audit.digest(command.reason),
+        cycle_complete=complete,
+        checkpoints=[planned.due_at for planned in checkpoints],
+    )
+    return action
+
+
+def _complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
+    """Whether nothing is left to do or verify in the action's cycle, and then the plan to measure what was changed.
+
+    The caller holds the cycle, so of two last actions settled at once exactly one sees the other settled. Before the
+    cycle opened it cannot be complete: people are still agreeing what to do.
+    """
+    improvement = lock_cycle(session, action.incident_id, action.cycle)
+    actions = _actions(session, improvement)
+    if improvement.opened_at is None or not all(ActionStatus(a.status).settled for a in actions):
+        return False, []
+    improvement.completed_at = now
+    verified = [a.verified_at for a in actions if a.verified_at is not None]
+    if not verified:
+        return True, []
+    improvement.effective_at = max(verified)
+    assert improvement.band is not None
+    plan = policy.shipped().plan(Band(improvement.band), now)
+    return True, [_plan_checkpoint(session, improvement, number, due_at) for number, due_at in enumerate(plan, 1)]
+
+
+def _plan_checkpoint(session: Session, improvement: Improvement, number: int, due_at: datetime) -> PlannedCheckpoint:
+    checkpoint_id = new_id()
+    session.add(
+        Checkpoint(
+            checkpoint_id=checkpoint_id,
+            provider_id=improvement.provider_id,
+            incident_id=improvement.incident_id,
+            cycle=improvement.cycle,
+            number=number,
+            location_id=improvement.location_id,
+            region_id=improvement.region_id,
+            status=CheckpointStatus.PLANNED,
+            due_at=due_at,
+            version=1,
+        )
+    )
+    return PlannedCheckpoint(checkpoint_id=checkpoint_id, due_at=due_at)
+
+
+def measure_checkpoint(
+    session: Session, command: activities.MeasureCheckpoint, now: datetime, actor: Actor
+) -> activities.Measured:
+    """Count before and after, and propose a verdict for a person to decide on.
+
+    Measured once: asked again, it answers the same. Raises 409 when an earlier verdict dropped the checkpoint.
+    """
+    checkpoint = visible_checkpoint(session, actor, command.checkpoint_id, lock=True)
+    if checkpoint.status == CheckpointStatus.PLANNED:
+        _measure(session, actor, checkpoint, now)
+    if checkpoint.decide_due_at is None:
+        raise conflict("dropped", "This checkpoint was dropped", "An earlier checkpoint settled the question.")
+    return activities.Measured(decide_due_at=checkpoint.decide_due_at)
+
+
+def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: datetime) -> None:
+    improvement = lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
+    assert improvement.unit is not None
+    assert improvement.baseline_first is not None
+    assert improvement.baseline_until is not None
+    assert improvement.effective_at is not None
+    measure = Measure(improvement.provider_id, Category(improvement.category), ExposureUnit(improvement.unit))
+    window = window_between(improvement.effective_at, now)
+    before = observe(session, measure, Window(improvement.baseline_first, improvement.baseline_until))
+    after = observe(session, measure, window)
+    rules = policy.shipped()
+    ratio = rate_ratio(before, after, rules.confidence)
+    proposal = rules.propose(before, after, ratio, last=_next_planned(session, checkpoint) is None)
+    decide_due_at = add_working_days(now, rules.decide_working_days)
+    checkpoint.status, checkpoint.measured_at, checkpoint.decide_due_at = CheckpointStatus.MEASURED, now, decide_due_at
+    checkpoint.first_day, checkpoint.until_day = window.first, window.until
+    checkpoint.events, checkpoint.near_misses, checkpoint.exposure = after.events, after.near_misses, after.exposure
+    checkpoint.baseline_events, checkpoint.baseline_near_misses = before.events, before.near_misses
+    checkpoint.baseline_exposure = before.exposure
+    if ratio is not None:
+        checkpoint.ratio, checkpoint.ratio_low, checkpoint.ratio_high = ratio.ratio, ratio.lower, ratio.upper
+    checkpoint.proposed, checkpoint.rule, checkpoint.policy_version = proposal.verdict, proposal.rule, rules.version
+    checkpoint.version += 1
+    _record(
+        session,
+        actor,
+        checkpoint,
+        now,
+        "measured",
+        CheckpointMeasured(
+            incident_id=checkpoint.incident_id,
+            checkpoint_id=checkpoint.checkpoint_id,
+            cycle=checkpoint.cycle,
+            events=after.events,
+            exposure=after.exposure,
+            baseline_events=before.events,
+            baseline_exposure=before.exposure,
+            proposed=proposal.verdict,
+            rule=proposal.rule,
+            decide_due_at=decide_due_at,
+        ),
+        events=after.events,
+        near_misses=after.near_misses,
+        exposure=after.exposure,
+        baseline_events=before.events,
+        baseline_near_misses=before.near_misses,
+        baseline_exposure=before.exposure,
+        proposed=proposal.verdict,
+        rule=proposal.rule,
+        policy_version=rules.version,
+    )
+
+
+def judge_impact(
+    session: Session, actor: Actor, checkpoint_id: UUID, command: JudgeImpact, version: int, now: datetime
+) -> Checkpoint:
+    """A person decides on a measured checkpoint. Another verdict than the proposed one needs a reason (422).
+
+    What is not proven or cannot be judged is measured again: at the next planned checkpoint, or at one more.
+    """
+    checkpoint = visible_checkpoint(session, actor, checkpoint_id, lock=True)
+    check_version(checkpoint.version, version)
+    if checkpoint.status != CheckpointStatus.MEASURED:
+        raise conflict(
+            "not-measured",
+            "Only a measured checkpoint that is not decided can be decided",
+            f"This checkpoint is {checkpoint.status}. Read it again to see what comes next.",
+        )
+    agreed = command.verdict == checkpoint.proposed
+    if not agreed and command.reason is None:
+        raise invalid(
+            "reason",
+            f"is needed: rule '{checkpoint.rule}' proposes {checkpoint.proposed}",
+            "Say why you see it differently, or agree with the proposal.",
+        )
+    checkpoint.status, checkpoint.verdict = CheckpointStatus.JUDGED, command.verdict
+    checkpoint.agreed_with_proposal, checkpoint.reason = agreed, command.reason
+    checkpoint.decided_by, checkpoint.decided_at = actor.id, now
+    checkpoint.version += 1
+    next_checkpoint = _after_verdict(session, checkpoint, command.verdict, now)
+    _record(
+        session,
+        actor,
+        checkpoint,
+        now,
+        "judged",
+        ImpactJudged(
+            incident_id=checkpoint.incident_id,
+            checkpoint_id=checkpoint_id,
+            cycle=checkpoint.cycle,
+            verdict=command.verdict,
+            agreed_with_proposal=agreed,
+            next_checkpoint=next_checkpoint,
+        ),
+        verdict=command.verdict,
+        proposed=checkpoint.proposed,
+        next_checkpoint=None if next_checkpoint is None else next_checkpoint.checkpoint_id,
+        reason_sha256=None if command.reason is None else audit.digest(command.reason),
+    )
+    return checkpoint
+
+
+def _after_verdict(
+    session: Session, checkpoint: Checkpoint, verdict: Verdict, now: datetime
+) -> PlannedCheckpoint | None:
+    """The next checkpoint, or None after dropping those still planned because the verdict is final."""
+    planned = _next_planned(session, checkpoint)
+    if not settles(verdict):
+        if planned is not None:
+            return PlannedCheckpoint(checkpoint_id=planned.checkpoint_id, due_at=planned.due_at)
+        improvement = lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
+        number = session.scalar(
+            select(func.max(Checkpoint.number)).where(
+                Checkpoint.incident_id == checkpoint.incident_id, Checkpoint.cycle == checkpoint.cycle
+            )
+        )
+        return _plan_checkpoint(session, improvement, (number or 0) + 1, now + policy.shipped().extension)
+    while planned is not None:
+        planned.status = CheckpointStatus.DROPPED
+        planned.version += 1
+        planned = _next_planned(session, checkpoint)
+    return None
+
+
+def _next_planned(session: Session, checkpoint: Checkpoint) -> Checkpoint | None:
+    return session.scalars(
+        select(Checkpoint)
+        .where(
+            Checkpoint.incident_id == checkpoint.incident_id,
+            Checkpoint.cycle == checkpoint.cycle,
+            Checkpoint.number > checkpoint.number,
+            Checkpoint.status == CheckpointStatus.PLANNED,
+        )
+        .order_by(Checkpoint.number)
+        .limit(1)
+    ).first()
+
+
+def _improvement(session: Session, *, incident_id: UUID, cycle: int, **values: Any) -> Improvement:
+    """The cycle, made if it is new, held to the end of the transaction."""
+    insert_new(session, Improvement, incident_id=incident_id, cycle=cycle, **values)
+    return lock_cycle(session, incident_id, cycle)
+
+
+def _actions(session: Session, improvement: Improvement) -> list[Action]:
+    return list(
+        session.scalars(
+            select(Action)
+            .where(Action.incident_id == improvement.incident_id, Action.cycle == improvement.cycle)
+            .order_by(Action.action_id)
+        )
+    )
+
+
+def _attempt(action: Action) -> int:
+    """Which attempt is under way, or waits for verification."""
+    return action.attempt if action.status == ActionStatus.DONE else action.attempt + 1
+
+
+def _wrong_status(action: Action, title: str) -> ServiceError:
+    return conflict("wrong-status", title, f"This action is {action.status}. Read it again to see what comes next.")

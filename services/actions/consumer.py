@@ -1,0 +1,84 @@
+"""What actions does with the events of others."""
+
+from sqlalchemy.orm import Session
+
+from services.actions import measure
+from services.actions.store import Incident
+from services.contracts.directory import ExposureRecorded
+from services.contracts.intake import (
+    IncidentImported,
+    IncidentMarkedDuplicate,
+    IncidentReopened,
+    IncidentReported,
+    IncidentTriaged,
+    IncidentWithdrawn,
+    StageEntered,
+)
+from services.runtime.consumer import Received
+
+
+def on_reported(session: Session, received: Received) -> None:
+    """Know the incident, and count it."""
+    event = IncidentReported.model_validate(received.data)
+    measure.record_incident(session, received.provider_id, event, ended=False)
+
+
+def on_imported(session: Session, received: Received) -> None:
+    """Count an incident of the past."""
+    event = IncidentImported.model_validate(received.data)
+    measure.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
+
+
+def on_triaged(session: Session, received: Received) -> None:
+    """Know how serious it could have been."""
+    event = IncidentTriaged.model_validate(received.data)
+    measure.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
+
+
+def on_stage_entered(session: Session, received: Received) -> None:
+    """Know the cycle, and whether the incident has ended."""
+    event = StageEntered.model_validate(received.data)
+
+    def change(incident: Incident) -> None:
+        incident.cycle, incident.ended = event.cycle, event.stage.ended
+
+    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+
+
+def on_reopened(session: Session, received: Received) -> None:
+    """A new cycle begins."""
+    event = IncidentReopened.model_validate(received.data)
+
+    def change(incident: Incident) -> None:
+        incident.cycle, incident.ended = event.cycle, False
+
+    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+
+
+def on_withdrawn(session: Session, received: Received) -> None:
+    """Count it no more."""
+    event = IncidentWithdrawn.model_validate(received.data)
+    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+
+
+def on_duplicate(session: Session, received: Received) -> None:
+    """Count it no more: another one stands for it."""
+    event = IncidentMarkedDuplicate.model_validate(received.data)
+    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+
+
+def on_exposure(session: Session, received: Received) -> None:
+    """Keep the newest denominator."""
+    measure.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
+
+
+HANDLERS = {
+    IncidentReported.TYPE: on_reported,
+    IncidentImported.TYPE: on_imported,
+    IncidentTriaged.TYPE: on_triaged,
+    StageEntered.TYPE: on_stage_entered,
+    IncidentReopened.TYPE: on_reopened,
+    IncidentWithdrawn.TYPE: on_withdrawn,
+    IncidentMarkedDuplicate.TYPE: on_duplicate,
+    ExposureRecorded.TYPE: on_exposure,
+}

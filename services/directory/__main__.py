@@ -1,0 +1,21 @@
+"""Composition of directory: `python -m services.directory --help`."""
+
+import sys
+
+from services.contracts.topics import topic, urgent_topic
+from services.directory import activities, api
+from services.runtime.process import Service, main
+from services.runtime.relay import Topics
+
+SERVICE = Service(
+    name="directory",
+    title="Directory",
+    description="Who and where.",
+    routers=[api.router],
+    topics=Topics(normal=topic("directory"), urgent=urgent_topic("directory")),
+    activities=activities.build,
+    body_limits=api.BODY_LIMITS,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SERVICE))

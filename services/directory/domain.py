@@ -1,0 +1,74 @@
+"""The rules of directory: pure, no I/O. Times carry a time zone; the caller says what time it is."""
+
+import calendar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import IntEnum
+from uuid import UUID
+
+from services.contracts.taxonomy import ExposureUnit, Role
+
+
+class Reach(IntEnum):
+    """How near a duty is to a location. The nearest counts first."""
+
+    LOCATION = 1
+    REGION = 2
+    PROVIDER = 3
+
+
+def reach(location_id: UUID | None, region_id: UUID | None) -> Reach:
+    """The reach of a duty that names a location, a region, or neither."""
+    if location_id is not None:
+        return Reach.LOCATION
+    return Reach.PROVIDER if region_id is None else Reach.REGION
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Somebody who could be called. `since` is the start of the turn on the rota, None for a standing role."""
+
+    person_id: UUID
+    reach: Reach
+    since: datetime | None = None
+
+
+def first_called(duties: Iterable[Duty]) -> UUID | None:
+    """Whom to call among those whose duty covers the place and the moment.
+
+    A turn on the rota comes before a standing role, then the nearest duty, then the turn that began last. What is
+    still equal is decided by id, so that the answer is the same each time.
+    """
+    ordered = sorted(
+        duties,
+        key=lambda duty: (
+            duty.since is None,
+            duty.reach,
+            -duty.since.timestamp() if duty.since is not None else 0.0,
+            duty.person_id,
+        ),
+    )
+    return ordered[0].person_id if ordered else None
+
+
+@dataclass(frozen=True)
+class DirectoryPolicy:
+    """A version of a provider's directory policy."""
+
+    version: str
+    ladder: Sequence[Role]
+    longest_turn: timedelta
+    most_occupied: Decimal
+    most_care_hours: Decimal
+
+    def rung(self, level: int) -> Role:
+        """The role of a level of the ladder, from 0. Above the top stays at the top."""
+        return self.ladder[min(max(level, 0), len(self.ladder) - 1)]
+
+    def most_exposure(self, unit: ExposureUnit, month: date, beds: int) -> Decimal:
+        """The largest quantity that a location with so many beds can have had in a month."""
+        if unit is ExposureUnit.OCCUPIED_BED_DAYS:
+            return self.most_occupied * beds * calendar.monthrange(month.year, month.month)[1]
+        return self.most_care_hours

@@ -1,0 +1,88 @@
+"""Reporting over HTTP: permissions and shapes; what is counted and how is in the queries."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from services.contracts.taxonomy import Band, Category, Role, Stage
+from services.reporting import queries
+from services.runtime.app import Database, Time
+from services.runtime.auth import Caller, require_role
+from services.runtime.db import transaction
+from services.runtime.pagination import Cursor, Limit, Page
+
+router = APIRouter(tags=["reporting"])
+
+READERS = (
+    Role.REGISTERED_MANAGER,
+    Role.REGIONAL_MANAGER,
+    Role.QUALITY_LEAD,
+    Role.SAFEGUARDING_LEAD,
+    Role.NOMINATED_INDIVIDUAL,
+    Role.DIRECTOR,
+)
+
+
+@router.get("/incidents", summary="List incidents")
+def list_incidents(
+    actor: Caller,
+    database: Database,
+    clock: Time,
+    stage: Stage | None = None,
+    band: Band | None = None,
+    category: Category | None = None,
+    location_id: UUID | None = None,
+    region_id: UUID | None = None,
+    overdue: Annotated[bool | None, Query(description="Whether a clock of it ran out.")] = None,
+    unverified: Annotated[bool | None, Query(description="Whether an action is done but not verified.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[queries.IncidentSummary]:
+    """Incidents in the caller's scope with where each part stands, newest first."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.incidents(
+            session,
+            actor,
+            clock.now(),
+            stage=stage,
+            band=band,
+            category=category,
+            location_id=location_id,
+            region_id=region_id,
+            overdue=overdue,
+            unverified=unverified,
+            limit=limit,
+            cursor=cursor,
+        )
+
+
+@router.get("/incidents/{incident_id}/timeline", summary="The life of an incident")
+def read_timeline(
+    incident_id: UUID, actor: Caller, database: Database, clock: Time, limit: Limit = 200, cursor: Cursor = None
+) -> queries.Timeline:
+    """Who did what and when, in plain words; which clocks run; whose move it is and what happens if nobody moves."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.timeline(session, actor, incident_id, clock.now(), limit=limit, cursor=cursor)
+
+
+@router.get("/overview", summary="Where everything stands")
+def read_overview(
+    actor: Caller, database: Database, clock: Time, region_id: UUID | None = None, location_id: UUID | None = None
+) -> queries.Overview:
+    """All open incidents in the caller's scope, by stage and age; what is overdue, unverified, unanswered."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.overview(session, actor, clock.now(), region_id=region_id, location_id=location_id)
+
+
+@router.get("/locations/overview", summary="Where each location stands")
+def list_locations(
+    actor: Caller, database: Database, clock: Time, limit: Limit = 50, cursor: Cursor = None
+) -> Page[queries.LocationOverview]:
+    """Locations in the caller's scope, each with its open, overdue and unverified counts."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.locations(session, actor, clock.now(), limit=limit, cursor=cursor)

@@ -1,0 +1,343 @@
+"""What reporting does with the events of all: it projects them into what can be read at once.
+
+Events come in batches of one provider. A batch is read into cases, applied in memory and written back, in a number of
+statements that does not depend on its size.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from services.contracts import actions, directory, intake, review
+from services.contracts.event import EventData, IncidentData
+from services.contracts.taxonomy import Role, Stage
+from services.contracts.topics import PUBLISHERS
+from services.reporting import store
+from services.reporting.domain import ActionStatus, Case, Entry, Exposure, Incident, Location, Progress, ReviewStatus
+from services.runtime.consumer import Received
+
+
+def project(session: Session, events: Sequence[Received]) -> None:
+    """Apply events of one provider. Types that are not projected are skipped.
+
+    Early, late and repeated events end in the same state, so it may be given events that were applied before.
+    """
+    known = [event for event in events if event.type in PROJECTED]
+    if not known:
+        return
+    provider_id = known[0].provider_id
+    store.take_turns(session, provider_id)
+    store.keep_locations(session, _newest_locations(known))
+    store.keep_exposure(session, _newest_exposure(known))
+    of_cases = [event for event in known if event.type in _ON_CASE]
+    if of_cases:
+        _project_cases(session, provider_id, of_cases)
+    last_event_at = max(event.occurred_at for event in known)
+    store.keep_progress(session, Progress(provider_id, last_event_at, _lag_seconds(known[-1])))
+
+
+def tell(case: Case, event: Received) -> None:
+    """Let a case know of an event of its incident. `case.settle` is to follow the last one."""
+    model, apply = _ON_CASE[event.type]
+    apply(case, model.model_validate(event.data), event)
+    case.incident.heard(event.occurred_at)
+
+
+def _project_cases(session: Session, provider_id: UUID, events: Sequence[Received]) -> None:
+    told = [(UUID(event.data["incident_id"]), event) for event in events]
+    cases = store.cases(session, provider_id, {incident_id for incident_id, _ in told})
+    for incident_id, event in told:
+        if incident_id not in cases:
+            cases[incident_id] = Case(Incident(provider_id, incident_id))
+        tell(cases[incident_id], event)
+    for case in cases.values():
+        case.settle()
+    store.keep_cases(session, cases.values())
+    store.append_entries(session, (_entry(incident_id, event) for incident_id, event in told))
+
+
+def _entry(incident_id: UUID, event: Received) -> Entry:
+    return Entry(
+        provider_id=event.provider_id,
+        incident_id=incident_id,
+        event_id=event.event_id,
+        at=event.occurred_at,
+        publisher=_PUBLISHER[event.type],
+        type=event.type,
+        actor=event.actor,
+        actor_role=event.actor_role,
+        summary={name: value for name, value in event.data.items() if name != "incident_id"},
+    )
+
+
+def _newest_locations(events: Iterable[Received]) -> Iterable[Location]:
+    newest: dict[UUID, Location] = {}
+    for event in events:
+        if event.type == directory.LocationRecorded.TYPE:
+            data = directory.LocationRecorded.model_validate(event.data)
+            row = Location(
+                provider_id=event.provider_id,
+                location_id=data.location_id,
+                region_id=data.region_id,
+                name=data.name,
+                beds=data.beds,
+                active=data.active,
+                revision=data.revision,
+            )
+            if row.location_id not in newest or row.revision > newest[row.location_id].revision:
+                newest[row.location_id] = row
+    return newest.values()
+
+
+def _newest_exposure(events: Iterable[Received]) -> Iterable[Exposure]:
+    newest: dict[tuple[Any, ...], Exposure] = {}
+    for event in events:
+        if event.type == directory.ExposureRecorded.TYPE:
+            data = directory.ExposureRecorded.model_validate(event.data)
+            row = Exposure(
+                provider_id=event.provider_id,
+                location_id=data.location_id,
+                month=data.month,
+                unit=data.unit,
+                quantity=data.quantity,
+                revision=data.revision,
+            )
+            key = (row.location_id, row.month, row.unit)
+            if key not in newest or row.revision > newest[key].revision:
+                newest[key] = row
+    return newest.values()
+
+
+def _lag_seconds(event: Received) -> float:
+    """How long an event waited, in real seconds. Its id tells: `occurred_at` may be of a faster clock."""
+    written_at = (event.event_id.int >> 80) / 1000
+    return max(datetime.now(UTC).timestamp() - written_at, 0.0)
+
+
+def _reported(case: Case, event: intake.IncidentReported, received: Received) -> None:
+    case.incident.reported(
+        origin="live",
+        location_id=event.location_id,
+        region_id=event.region_id,
+        kind=event.kind,
+        category=event.category,
+        occurred_at=event.occurred_at,
+        reported_at=event.reported_at,
+    )
+    # Intake's answer to a report: a manager's move, until triage is due.
+    case.incident.enter(
+        Stage.REPORTED,
+        version=received.version,
+        at=received.occurred_at,
+        next_move=Role.REGISTERED_MANAGER,
+        due_at=event.triage_due_at,
+    )
+
+
+def _imported(case: Case, event: intake.IncidentImported, received: Received) -> None:
+    case.incident.reported(
+        origin="import",
+        location_id=event.location_id,
+        region_id=event.region_id,
+        kind=event.kind,
+        category=event.category,
+        occurred_at=event.occurred_at,
+        reported_at=event.reported_at,
+    )
+    case.incident.graded(version=received.version, actual_harm=event.actual_harm)
+    if event.closed_at is None:
+        case.incident.enter(Stage.REPORTED, version=received.version, at=event.reported_at)
+    else:
+        case.incident.enter(Stage.CLOSED, version=received.version, at=event.closed_at)
+
+
+def _triaged(case: Case, event: intake.IncidentTriaged, received: Received) -> None:
+    version, at = received.version, received.occurred_at
+    case.incident.enter(Stage.TRIAGED, version=version, at=at, cycle=event.cycle, next_move=Role.REGISTERED_MANAGER)
+    case.incident.graded(
+        version=version, actual_harm=event.actual_harm, band=event.band, at=at, by_default=event.by_default
+    )
+
+
+def _stage_entered(case: Case, event: intake.StageEntered, received: Received) -> None:
+    case.incident.enter(
+        event.stage,
+        version=received.version,
+        at=received.occurred_at,
+        cycle=event.cycle,
+        next_move=event.next_move,
+        due_at=event.due_at,
+    )
+
+
+def _escalated(case: Case, event: intake.IncidentEscalated, received: Received) -> None:
+    rung = case.escalation(event.escalation_id, event.level)
+    rung.reason, rung.to_role, rung.sent_at = event.reason, event.to_role, received.occurred_at
+
+
+def _escalation_acknowledged(case: Case, event: intake.EscalationAcknowledged, received: Received) -> None:
+    case.escalation(event.escalation_id, event.level).acknowledged_at = received.occurred_at
+
+
+def _told_only(case: Case, event: EventData, received: Received) -> None:
+    """A line of the timeline; the case is as it was."""
+
+
+def _withdrawn(case: Case, event: intake.IncidentWithdrawn, received: Received) -> None:
+    case.incident.enter(Stage.WITHDRAWN, version=received.version, at=received.occurred_at)
+
+
+def _marked_duplicate(case: Case, event: intake.IncidentMarkedDuplicate, received: Received) -> None:
+    case.incident.enter(Stage.DUPLICATE, version=received.version, at=received.occurred_at)
+
+
+def _reopened(case: Case, event: intake.IncidentReopened, received: Received) -> None:
+    case.incident.enter(
+        event.stage,
+        version=received.version,
+        at=received.occurred_at,
+        cycle=event.cycle,
+        next_move=Role.REGISTERED_MANAGER,
+    )
+
+
+def _closed(case: Case, event: intake.IncidentClosed, received: Received) -> None:
+    case.incident.enter(Stage.CLOSED, version=received.version, at=event.closed_at, cycle=event.cycle)
+
+
+def _review_opened(case: Case, event: review.ReviewOpened, received: Received) -> None:
+    case.incident.review_opened(event.review_id, cycle=event.cycle, method=event.method, due_at=event.due_at)
+    _review_moved(case, event, received, ReviewStatus.OPEN)
+
+
+def _review_submitted(case: Case, event: review.ReviewSubmitted, received: Received) -> None:
+    _review_moved(case, event, received, ReviewStatus.SUBMITTED)
+
+
+def _review_returned(case: Case, event: review.ReviewReturned, received: Received) -> None:
+    _review_moved(case, event, received, ReviewStatus.RETURNED)
+
+
+def _review_approved(case: Case, event: review.ReviewApproved, received: Received) -> None:
+    _review_moved(case, event, received, ReviewStatus.APPROVED)
+
+
+def _review_moved(
+    case: Case,
+    event: review.ReviewOpened | review.ReviewSubmitted | review.ReviewReturned | review.ReviewApproved,
+    received: Received,
+    status: ReviewStatus,
+) -> None:
+    case.incident.review_moved(status, cycle=event.cycle, version=received.version, at=received.occurred_at)
+
+
+def _briefing_sent(case: Case, event: review.BriefingSent, received: Received) -> None:
+    case.incident.briefing_sent(
+        event.briefing_id,
+        cycle=event.cycle,
+        audience=event.audience,
+        target_percent=event.target_percent,
+        due_at=event.due_at,
+    )
+
+
+def _briefing_reached(case: Case, event: review.BriefingReached, received: Received) -> None:
+    case.incident.briefing_reached(cycle=event.cycle, reach_percent=event.reach_percent, at=received.occurred_at)
+
+
+def _action_agreed(case: Case, event: actions.ActionAgreed, received: Received) -> None:
+    action = case.action(event.action_id, event.cycle)
+    action.agreed(strength=event.strength, owner_role=event.owner_role)
+    action.moved(ActionStatus.AGREED, version=received.version, at=received.occurred_at)
+
+
+def _action_opened(case: Case, event: actions.ActionOpened, received: Received) -> None:
+    action = case.action(event.action_id, event.cycle)
+    action.due(event.due_at, version=received.version)
+    action.moved(ActionStatus.OPEN, version=received.version, at=received.occurred_at)
+
+
+def _action_done(case: Case, event: actions.ActionDone, received: Received) -> None:
+    action = case.action(event.action_id, event.cycle)
+    action.done(attempt=event.attempt, at=received.occurred_at, verify_due_at=event.verify_due_at)
+    action.moved(ActionStatus.DONE, version=received.version, at=received.occurred_at)
+
+
+def _action_verified(case: Case, event: actions.ActionVerified, received: Received) -> None:
+    action = case.action(event.action_id, event.cycle)
+    action.verified_at = received.occurred_at
+    action.moved(ActionStatus.VERIFIED, version=received.version, at=received.occurred_at)
+    _plan(case, event.cycle, event.checkpoints, received)
+
+
+def _action_returned(case: Case, event: actions.ActionReturned, received: Received) -> None:
+    action = case.action(event.action_id, event.cycle)
+    action.due(event.due_at, version=received.version)
+    action.moved(ActionStatus.OPEN, version=received.version, at=received.occurred_at)
+
+
+def _action_cancelled(case: Case, event: actions.ActionCancelled, received: Received) -> None:
+    action = case.action(event.action_id, event.cycle)
+    action.moved(ActionStatus.CANCELLED, version=received.version, at=received.occurred_at)
+    _plan(case, event.cycle, event.checkpoints, received)
+
+
+def _plan(case: Case, cycle: int, checkpoints: Iterable[actions.PlannedCheckpoint], received: Received) -> None:
+    for planned in checkpoints:
+        case.checkpoint(planned.checkpoint_id, cycle).planned(planned.due_at, at=received.occurred_at)
+
+
+def _checkpoint_measured(case: Case, event: actions.CheckpointMeasured, received: Received) -> None:
+    checkpoint = case.checkpoint(event.checkpoint_id, event.cycle)
+    checkpoint.proposed, checkpoint.decide_due_at = event.proposed, event.decide_due_at
+
+
+def _impact_judged(case: Case, event: actions.ImpactJudged, received: Received) -> None:
+    checkpoint = case.checkpoint(event.checkpoint_id, event.cycle)
+    checkpoint.verdict, checkpoint.judged_at = event.verdict, received.occurred_at
+    if event.next_checkpoint is not None:
+        _plan(case, event.cycle, [event.next_checkpoint], received)
+
+
+_ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received], None]]] = {
+    model.TYPE: (model, apply)
+    for model, apply in (
+        (intake.IncidentReported, _reported),
+        (intake.IncidentImported, _imported),
+        (intake.IncidentTriaged, _triaged),
+        (intake.StageEntered, _stage_entered),
+        (intake.IncidentEscalated, _escalated),
+        (intake.EscalationAcknowledged, _escalation_acknowledged),
+        (intake.ReminderSent, _told_only),
+        (intake.IncidentWithdrawn, _withdrawn),
+        (intake.IncidentMarkedDuplicate, _marked_duplicate),
+        (intake.IncidentReopened, _reopened),
+        (intake.IncidentClosed, _closed),
+        (review.ReviewOpened, _review_opened),
+        (review.ReviewSubmitted, _review_submitted),
+        (review.ReviewReturned, _review_returned),
+        (review.ReviewApproved, _review_approved),
+        (review.BriefingSent, _briefing_sent),
+        (review.BriefingAcknowledged, _told_only),
+        (review.BriefingReached, _briefing_reached),
+        (actions.ActionAgreed, _action_agreed),
+        (actions.ActionOpened, _action_opened),
+        (actions.ActionDone, _action_done),
+        (actions.ActionVerified, _action_verified),
+        (actions.ActionReturned, _action_returned),
+        (actions.ActionCancelled, _action_cancelled),
+        (actions.CheckpointMeasured, _checkpoint_measured),
+        (actions.ImpactJudged, _impact_judged),
+    )
+}
+
+_PUBLISHER = {event.TYPE: publisher for publisher, published in PUBLISHERS.items() for event in published}
+
+PROJECTED = frozenset(_ON_CASE) | {directory.LocationRecorded.TYPE, directory.ExposureRecorded.TYPE}
+"""Every type that `project` applies."""
+
+IGNORED: frozenset[str] = frozenset()
+"""Types that reporting has no use for, each for a reason."""

@@ -1,0 +1,203 @@
+"""The tables of reporting, and how cases get into them and out: a few statements for any number of cases.
+
+The columns of a table are the fields of its dataclass in `domain`, so what the rules say is what is kept.
+"""
+
+import functools
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, get_args
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Date,
+    DateTime,
+    Double,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    Uuid,
+    and_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from services.reporting import domain
+from services.runtime.actor import Actor
+from services.runtime.errors import not_found
+
+_TYPES: dict[Any, Any] = {
+    UUID: Uuid,
+    str: Text,
+    int: Integer,
+    float: Double,
+    bool: Boolean,
+    date: Date,
+    datetime: DateTime(timezone=True),
+    Decimal: Numeric,
+    dict[str, object]: JSONB,
+}
+_METADATA = MetaData(schema="reporting")
+
+
+def _table(name: str, row: type, key: Collection[str]) -> Table:
+    columns = []
+    for item in fields(row):
+        kinds = [kind for kind in get_args(item.type) if kind in _TYPES] if item.type not in _TYPES else [item.type]
+        columns.append(Column(item.name, _TYPES[kinds[0]], primary_key=item.name in key))
+    return Table(name, _METADATA, *columns)
+
+
+INCIDENT = _table("incident", domain.Incident, {"provider_id", "incident_id"})
+ACTION = _table("action", domain.Action, {"provider_id", "incident_id", "action_id"})
+ESCALATION = _table("escalation", domain.Escalation, {"provider_id", "incident_id", "escalation_id"})
+CHECKPOINT = _table("checkpoint", domain.Checkpoint, {"provider_id", "incident_id", "checkpoint_id"})
+TIMELINE = _table("timeline", domain.Entry, {"event_id"})
+LOCATION = _table("location", domain.Location, {"provider_id", "location_id"})
+PROGRESS = _table("progress", domain.Progress, {"provider_id"})
+EXPOSURE = _table("exposure", domain.Exposure, {"provider_id", "location_id", "month", "unit"})
+
+_CASE_OF = "where provider_id = :provider_id and incident_id = any(cast(:ids as uuid[]))"
+
+
+@functools.cache
+def _select(table: Table) -> Any:
+    return text(f"select {', '.join(table.columns.keys())} from {table.fullname} {_CASE_OF}")
+
+
+@functools.cache
+def _upsert(table: Table, newest: str | None = None) -> Any:
+    """All rows come as one JSON text, which PostgreSQL reads faster than any list of parameters."""
+    names = table.columns.keys()
+    key = [column.name for column in table.primary_key]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    guard = f" where {table.name}.{newest} < excluded.{newest}" if newest else ""
+    return text(f"{_insert_from_json(table)} on conflict ({', '.join(key)}) do update set {changed}{guard}")
+
+
+def _insert_from_json(table: Table) -> str:
+    names = ", ".join(table.columns.keys())
+    return (
+        f"insert into {table.fullname} ({names})"
+        f" select {names} from json_populate_recordset(null::{table.fullname}, cast(:rows as json))"
+    )
+
+
+_APPEND = text(f"{_insert_from_json(TIMELINE)} on conflict do nothing")
+
+
+@functools.cache
+def _json(row: type) -> TypeAdapter[list[Any]]:
+    return TypeAdapter(list[row])  # type: ignore[valid-type]
+
+
+def _write(session: Session, statement: Any, rows: Iterable[Any]) -> None:
+    written = list(rows)
+    if written:
+        body = _json(written[0].__class__).dump_json(written, exclude_none=True, warnings=False)
+        session.execute(statement, {"rows": body.decode()})
+
+
+def take_turns(session: Session, provider_id: UUID) -> None:
+    """Wait until no other transaction projects events of this provider. Held to the end of the transaction.
+
+    The urgent consumer and the ordinary ones meet at the same incidents, read them, and write them back.
+    """
+    session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"reporting:{provider_id}"}
+    )
+
+
+def cases(session: Session, provider_id: UUID, ids: Collection[UUID]) -> dict[UUID, domain.Case]:
+    """The cases that are known of these incidents, with their parts."""
+    arguments = {"provider_id": provider_id, "ids": _array(ids)}
+    found = {
+        row.incident_id: domain.Case(domain.Incident(*row))
+        for row in session.execute(_select(INCIDENT), arguments).all()
+    }
+    if found:
+        arguments["ids"] = _array(found)
+        for row in session.execute(_select(ACTION), arguments).all():
+            found[row.incident_id].actions[row.action_id] = domain.Action(*row)
+        for row in session.execute(_select(ESCALATION), arguments).all():
+            found[row.incident_id].escalations[row.escalation_id] = domain.Escalation(*row)
+        for row in session.execute(_select(CHECKPOINT), arguments).all():
+            found[row.incident_id].checkpoints[row.checkpoint_id] = domain.Checkpoint(*row)
+    return found
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+def keep_cases(session: Session, changed: Collection[domain.Case]) -> None:
+    """Write cases back: each incident, and the parts that events were about."""
+    _write(session, _upsert(INCIDENT), (case.incident for case in changed))
+    _write(session, _upsert(ACTION), (row for case in changed for row in _told(case, case.actions)))
+    _write(session, _upsert(ESCALATION), (row for case in changed for row in _told(case, case.escalations)))
+    _write(session, _upsert(CHECKPOINT), (row for case in changed for row in _told(case, case.checkpoints)))
+
+
+def _told(case: domain.Case, parts: Mapping[UUID, Any]) -> Iterable[Any]:
+    return (part for part_id, part in parts.items() if part_id in case.told)
+
+
+def append_entries(session: Session, entries: Iterable[domain.Entry]) -> None:
+    """Add lines to the timeline; one that is there already stays as it is."""
+    _write(session, _APPEND, entries)
+
+
+def keep_locations(session: Session, rows: Iterable[domain.Location]) -> None:
+    """Keep the newest revision of each location. The rows must be of different locations."""
+    _write(session, _upsert(LOCATION, newest="revision"), rows)
+
+
+def keep_exposure(session: Session, rows: Iterable[domain.Exposure]) -> None:
+    """Keep the newest revision of each month's exposure. The rows must be of different months, units or locations."""
+    _write(session, _upsert(EXPOSURE, newest="revision"), rows)
+
+
+def keep_progress(session: Session, progress: domain.Progress) -> None:
+    """Remember how far the projection of a provider is."""
+    session.execute(_PROGRESS, vars(progress))
+
+
+_PROGRESS = text(
+    "insert into reporting.progress (provider_id, last_event_at, lag_seconds)"
+    " values (:provider_id, :last_event_at, :lag_seconds) on conflict (provider_id) do update set"
+    " last_event_at = greatest(progress.last_event_at, excluded.last_event_at), lag_seconds = excluded.lag_seconds"
+)
+
+
+def visible_incidents(actor: Actor) -> ColumnElement[bool]:
+    """The condition for incidents in the actor's scope whose report has arrived; later events may come before it."""
+    columns = INCIDENT.c
+    return and_(
+        columns.provider_id == actor.provider_id,
+        columns.reported_at.is_not(None),
+        actor.scope(columns.location_id, columns.region_id),
+    )
+
+
+def visible_locations(actor: Actor) -> ColumnElement[bool]:
+    """The condition for locations in the actor's scope."""
+    columns = LOCATION.c
+    return and_(columns.provider_id == actor.provider_id, actor.scope(columns.location_id, columns.region_id))
+
+
+def visible_case(session: Session, actor: Actor, incident_id: UUID) -> domain.Case:
+    """The case if its incident is in the actor's scope, else 404."""
+    seen = select(INCIDENT.c.incident_id).where(visible_incidents(actor), INCIDENT.c.incident_id == incident_id)
+    if session.scalar(seen) is None:
+        raise not_found("incident")
+    return cases(session, actor.provider_id, [incident_id])[incident_id]

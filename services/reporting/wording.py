@@ -1,0 +1,164 @@
+"""What happened, in plain words. Sentences are made when they are read, so that a better wording serves old events too."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.contracts import actions, intake, review
+from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
+from services.reporting.domain import ClockKind, Running
+
+_LOCAL = ZoneInfo("Europe/London")
+
+TEMPLATES = {
+    intake.IncidentReported.TYPE: "Reported {kind}: {category}. Somebody must look at it by {triage_due_at}.",
+    intake.IncidentImported.TYPE: "Taken over from an earlier system: {kind}, {category}, {actual_harm}.",
+    intake.IncidentTriaged.TYPE: "Looked at it: {actual_harm}, {band} if it happened again.",
+    intake.StageEntered.TYPE: "{stage}.",
+    intake.IncidentEscalated.TYPE: "Told {to_role} at once, because {reason}.",
+    intake.EscalationAcknowledged.TYPE: "Said: I have been told and I am on it.",
+    intake.ReminderSent.TYPE: "Reminded {to_role} that time has run out (reminder {count}).",
+    intake.IncidentWithdrawn.TYPE: "Ended it as reported in error.",
+    intake.IncidentMarkedDuplicate.TYPE: "Ended it, because another report covers the same event.",
+    intake.IncidentReopened.TYPE: "Opened it again, as round {cycle}. {stage}.",
+    intake.IncidentClosed.TYPE: "Everything is done, checked and measured; it is closed.",
+    review.ReviewOpened.TYPE: "Asked {lead_role} to find out why it happened, by {method}, by {due_at}.",
+    review.ReviewSubmitted.TYPE: "Finished finding out why it happened and asked for approval.",
+    review.ReviewReturned.TYPE: "Sent the review back to be completed.",
+    review.ReviewApproved.TYPE: "Approved the review. Lessons learned: {learning_count}.",
+    review.BriefingSent.TYPE: "Sent the lessons out, to be read by {due_at}. Locations: {audience}.",
+    review.BriefingAcknowledged.TYPE: "Read the lessons and understood them.",
+    review.BriefingReached.TYPE: "Enough staff have read and understood the lessons ({reach_percent}% of locations).",
+    actions.ActionAgreed.TYPE: "Agreed a change, owned by {owner_role}.",
+    actions.ActionOpened.TYPE: "Work on a change may start; it is to be made by {due_at}.",
+    actions.ActionDone.TYPE: "Says that a change is made. Somebody else must check it by {verify_due_at}.",
+    actions.ActionVerified.TYPE: "Checked a change in practice: it works.",
+    actions.ActionReturned.TYPE: "Checked a change in practice: not there yet. To be put right by {due_at}.",
+    actions.ActionCancelled.TYPE: "Agreed that a change will not be made.",
+    actions.CheckpointMeasured.TYPE: "Measured the difference the changes made: {proposed}. Somebody must decide by {decide_due_at}.",
+    actions.ImpactJudged.TYPE: "Decided what the changes achieved: {verdict}.",
+}
+"""The sentence for each type of event, with the fields it names. Who and when stand beside it."""
+
+_VARIANTS = {
+    (intake.IncidentTriaged.TYPE, "by_default", True): (
+        "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
+    ),
+    (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
+    (actions.ImpactJudged.TYPE, "agreed_with_proposal", False): (
+        "Decided, other than the figures suggest, what the changes achieved: {verdict}."
+    ),
+}
+
+STAGES: Mapping[str, str] = {
+    Stage.REPORTED: "Waiting for a manager to look at it",
+    Stage.TRIAGED: "A manager's decision is in; finding out why it happened comes next",
+    Stage.REVIEWING: "Finding out why it happened",
+    Stage.ACTING: "Making the changes that were agreed",
+    Stage.VERIFYING: "Somebody independent checks that the changes work in practice",
+    Stage.SHARING: "Telling the other teams what was learned",
+    Stage.CHECKING: "Measuring whether the changes make a difference",
+    Stage.CLOSED: "Closed",
+    Stage.WITHDRAWN: "Ended as reported in error",
+    Stage.DUPLICATE: "Ended because another report covers it",
+}
+
+THEN = {
+    Stage.REPORTED: "If nobody looks at it in time, the rules decide how serious it is, and it moves on.",
+    Stage.TRIAGED: "The review is opened without anybody having to ask for it.",
+    Stage.REVIEWING: "If the review is late, whoever leads it is reminded, and then the line above is told.",
+    Stage.ACTING: "If a change is late, its owner is reminded, and then the line above is told.",
+    Stage.VERIFYING: "If nobody has checked in time, a reminder goes out, and then the line above is told.",
+    Stage.SHARING: "If too few have read it in time, the line above is told, and the case moves on.",
+    Stage.CHECKING: "The figures are worked out by themselves; if nobody decides in time, the line above is told.",
+}
+"""What happens by itself if nobody does anything."""
+
+_CLOCKS = {
+    ClockKind.TRIAGE: "A manager looks at it",
+    ClockKind.REVIEW: "Find out why it happened",
+    ClockKind.ACTION: "Make the change",
+    ClockKind.VERIFICATION: "Check the change in practice",
+    ClockKind.BRIEFING: "Staff read and understand the lessons",
+    ClockKind.IMPACT: "Decide whether the changes made a difference",
+}
+
+_WORDS: dict[str, Mapping[str, str]] = {
+    "kind": {"incident": "an incident", "near_miss": "a near miss", "good_care": "good care"},
+    "band": {band: f"{band} risk" for band in Band},
+    "actual_harm": {
+        **{harm: f"{harm} harm" for harm in PhysicalHarm},
+        PhysicalHarm.NONE: "nobody was harmed",
+        PhysicalHarm.FATAL: "somebody died",
+    },
+    "stage": STAGES,
+    "reason": {
+        "high_risk": "the risk is high",
+        "immediate_danger": "somebody may still be in danger",
+        "overdue": "time has run out",
+    },
+    "method": {
+        ReviewMethod.HUDDLE: "a short talk of the team",
+        ReviewMethod.BRIEF: "a short look at the facts",
+        ReviewMethod.AFTER_ACTION: "a meeting of those involved",
+        ReviewMethod.STRUCTURED: "a full review",
+        ReviewMethod.INVESTIGATION: "an in-depth investigation",
+    },
+}
+_ROLES: Mapping[str, str] = {role: f"the {role.replace('_', ' ')}" for role in Role}
+_VERDICTS: Mapping[str, str] = {
+    Verdict.SUSTAINED: "things are better and stayed better",
+    Verdict.IMPROVING: "things are getting better, which is not yet proven",
+    Verdict.NO_CHANGE: "nothing changed",
+    Verdict.WORSE: "things got worse",
+    Verdict.CANNOT_JUDGE: "it cannot be judged yet",
+}
+
+
+class _Said:
+    """The fields of an event in words, each made when the template asks for it. An older event may lack one."""
+
+    def __init__(self, summary: Mapping[str, Any]) -> None:
+        self._summary = summary
+
+    def __getitem__(self, name: str) -> str:
+        return _word(name, self._summary.get(name))
+
+
+def sentence(event_type: str, summary: Mapping[str, Any]) -> str:
+    """What an event says, for people. Dates are given in the time of England."""
+    template = next(
+        (
+            text
+            for (type_, name, value), text in _VARIANTS.items()
+            if type_ == event_type and summary.get(name) is value
+        ),
+        TEMPLATES[event_type],
+    )
+    return template.format_map(_Said(summary))
+
+
+def _word(name: str, value: Any) -> str:
+    if value is None:
+        return "not recorded"
+    code = str(value)
+    if name.endswith("_at"):
+        return moment(datetime.fromisoformat(code))
+    if name.endswith("_role"):
+        return _ROLES.get(code, code)
+    if name in ("verdict", "proposed"):
+        return _VERDICTS.get(code, code)
+    return _WORDS.get(name, {}).get(code, code.replace("_", " "))
+
+
+def moment(at: datetime) -> str:
+    """A date and time as people in England write it."""
+    local = at.astimezone(_LOCAL)
+    return f"{local.day} {local:%B %Y, %H:%M}"
+
+
+def clock(running: Running) -> str:
+    """What a clock is for. Names the role that owns the change it is about."""
+    owner = running.action.owner_role if running.action is not None else None
+    return _CLOCKS[running.kind] if owner is None else f"{_CLOCKS[running.kind]} (owner: {_word('_role', owner)})"

@@ -1,0 +1,1 @@
+"""Why it happened, what was learned, and who has learned it."""

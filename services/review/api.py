@@ -1,0 +1,181 @@
+"""Review over HTTP: permissions and shapes; the rules are in the use-cases."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from services.review import commands, queries
+from services.review.domain import APPROVERS, REVIEWERS, STAFF, ReviewStatus
+from services.review.store import visible_briefing, visible_incident, visible_review
+from services.runtime import audit
+from services.runtime.app import Database, Time
+from services.runtime.auth import Caller, require_role
+from services.runtime.db import transaction
+from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
+from services.runtime.pagination import Cursor, Limit, Page
+
+router = APIRouter(tags=["reviews"])
+
+
+@router.get("/reviews", summary="List reviews")
+def list_reviews(
+    actor: Caller,
+    database: Database,
+    status: ReviewStatus | None = None,
+    incident_id: UUID | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[queries.ReviewSummary]:
+    """Reviews in the caller's scope, newest first. For those who write or approve reviews."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.reviews(session, actor, status=status, incident_id=incident_id, limit=limit, cursor=cursor)
+
+
+@router.get("/reviews/{review_id}", summary="Read a review")
+def read(review_id: UUID, actor: Caller, database: Database, response: Response) -> queries.ReviewView:
+    """The content, the policy's decision and the history. The ETag is the version to send back with a change."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+        review = visible_review(session, actor, review_id)
+        response.headers["ETag"] = f'"{review.version}"'
+        return queries.view(session, review)
+
+
+@router.put("/reviews/{review_id}/draft", response_model=queries.ReviewSummary, summary="Save the draft")
+def save_draft(
+    review_id: UUID,
+    body: commands.WriteDraft,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """Replace the content as far as it is written; nothing has to be complete. Managers, quality and safeguarding leads."""
+    require_role(actor, *REVIEWERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            review = commands.save_draft(session, actor, review_id, body, version, clock.now())
+            return Reply(200, queries.summary(review), review.version)
+
+        return once(session, "review", actor, key, fingerprint(f"draft:{review_id}:{version}", body), run)
+
+
+@router.post("/reviews/{review_id}/submission", response_model=queries.ReviewSummary, summary="Submit for approval")
+def submit(
+    review_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
+) -> JSONResponse:
+    """The reviewer says it is complete. What is missing is named field by field."""
+    require_role(actor, *REVIEWERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            review = commands.submit_review(session, actor, review_id, version, clock.now())
+            return Reply(200, queries.summary(review), review.version)
+
+        return once(session, "review", actor, key, fingerprint(f"submit:{review_id}:{version}", b""), run)
+
+
+@router.post("/reviews/{review_id}/return", response_model=queries.ReviewSummary, summary="Return to the reviewer")
+def send_back(
+    review_id: UUID,
+    body: commands.ReturnReview,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """The approver says what is missing. The role is the policy's, see `approval_role`."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            review = commands.return_review(session, actor, review_id, body, version, clock.now())
+            return Reply(200, queries.summary(review), review.version)
+
+        return once(session, "review", actor, key, fingerprint(f"return:{review_id}:{version}", body), run)
+
+
+@router.post("/reviews/{review_id}/approval", response_model=queries.ReviewSummary, summary="Approve")
+def approve(
+    review_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
+) -> JSONResponse:
+    """Somebody other than its authors agrees. The role is the policy's, see `approval_role`."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            review = commands.approve_review(session, actor, review_id, version, clock.now())
+            return Reply(200, queries.summary(review), review.version)
+
+        return once(session, "review", actor, key, fingerprint(f"approve:{review_id}:{version}", b""), run)
+
+
+@router.get("/briefings", summary="List briefings")
+def list_briefings(
+    actor: Caller,
+    database: Database,
+    is_open: Annotated[
+        bool | None, Query(alias="open", description="True: those that still wait for your right answer.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[queries.BriefingSummary]:
+    """Briefings that went to a location in the caller's scope, newest first."""
+    with transaction(database, actor.provider_id) as session:
+        return queries.briefings(session, actor, is_open=is_open, limit=limit, cursor=cursor)
+
+
+@router.get("/briefings/{briefing_id}", summary="Read a briefing")
+def read_briefing(briefing_id: UUID, actor: Caller, database: Database) -> queries.BriefingView:
+    """What happened elsewhere, what changes, and the question to answer."""
+    with transaction(database, actor.provider_id) as session:
+        return queries.briefing_view(session, actor, visible_briefing(session, actor, briefing_id))
+
+
+@router.post(
+    "/briefings/{briefing_id}/acknowledgements",
+    response_model=queries.AcknowledgementView,
+    summary="Acknowledge a briefing",
+)
+def acknowledge(
+    briefing_id: UUID,
+    body: commands.AcknowledgeBriefing,
+    actor: Caller,
+    key: CommandKey,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """I read it, and this is my answer. All staff at the locations it went to, once each; a wrong answer may be corrected."""
+    require_role(actor, *STAFF)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            row = commands.acknowledge_briefing(session, actor, briefing_id, body, clock.now())
+            return Reply(200, queries.acknowledgement(row))
+
+        return once(session, "review", actor, key, fingerprint(f"acknowledge:{briefing_id}", body), run)
+
+
+@router.get("/briefings/{briefing_id}/reach", summary="Reach of a briefing")
+def reach(
+    briefing_id: UUID, actor: Caller, database: Database, limit: Limit = 50, cursor: Cursor = None
+) -> queries.BriefingReach:
+    """How many locations understood it, in all and one by one."""
+    with transaction(database, actor.provider_id) as session:
+        briefing = visible_briefing(session, actor, briefing_id)
+        return queries.reach(session, actor, briefing, limit=limit, cursor=cursor)
+
+
+@router.get("/incidents/{incident_id}/audit", summary="Audit chain")
+def audit_chain(incident_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
+    """The hash-chained history that review keeps of this incident."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+        visible_incident(session, actor, incident_id)
+        return audit.read(session, "review", incident_id)

@@ -1,0 +1,258 @@
+"""The tables of review and the few queries its use-cases need."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, DateTime, MetaData, Text, exists, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from services.review.domain import Audience, ReviewStatus, Step
+from services.runtime.actor import Actor
+from services.runtime.errors import not_found
+
+
+class Table(DeclarativeBase):
+    """Everything lives in the schema `review`; text columns are `text`, times carry a zone."""
+
+    metadata = MetaData(schema="review")
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own idiom
+        str: Text,
+        datetime: DateTime(timezone=True),
+        list[str]: ARRAY(Text),
+        dict[str, Any]: JSONB(none_as_null=True),
+    }
+
+
+class Location(Table):
+    """What review knows of a location, from directory's events."""
+
+    __tablename__ = "location"
+
+    location_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    region_id: Mapped[UUID | None]
+    active: Mapped[bool]
+    revision: Mapped[int]
+
+
+class Review(Table):
+    """One review of an incident in one cycle: what the policy decided, what was written, how far it is."""
+
+    __tablename__ = "review"
+
+    review_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    cycle: Mapped[int]
+    location_id: Mapped[UUID]
+    region_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    category: Mapped[str]
+    actual_harm: Mapped[str]
+    band: Mapped[str]
+    rule: Mapped[str]
+    policy_version: Mapped[str]
+    method: Mapped[str]
+    lead_role: Mapped[str]
+    approval_role: Mapped[str]
+    actions_need: Mapped[str]
+    briefing_need: Mapped[str]
+    briefing_audience: Mapped[str]
+    briefing_target_percent: Mapped[int]
+    briefing_working_days: Mapped[int]
+    status: Mapped[str]
+    opened_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    what_happened: Mapped[str | None]
+    why: Mapped[str | None]
+    only_person_reason: Mapped[str | None]
+    no_actions_reason: Mapped[str | None]
+    no_briefing_reason: Mapped[str | None]
+    briefing: Mapped[dict[str, Any] | None]
+    actions_needed: Mapped[bool | None]
+    briefing_needed: Mapped[bool | None]
+    version: Mapped[int]
+
+
+class Factor(Table):
+    """One contributing factor. `place` is its place in the list, from 0."""
+
+    __tablename__ = "factor"
+
+    review_id: Mapped[UUID] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    element: Mapped[str]
+    description: Mapped[str | None]
+
+
+class Learning(Table):
+    """One thing that was learned. Its id is final once the review is approved."""
+
+    __tablename__ = "learning"
+
+    learning_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    review_id: Mapped[UUID]
+    place: Mapped[int]
+    statement: Mapped[str]
+    answers_factor: Mapped[int | None]
+
+
+class ReviewStep(Table):
+    """One step in the history of a review, by whom, and why if it was sent back."""
+
+    __tablename__ = "review_step"
+
+    step_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    review_id: Mapped[UUID]
+    step: Mapped[str]
+    actor_id: Mapped[UUID]
+    actor_role: Mapped[str]
+    reason: Mapped[str | None]
+    at: Mapped[datetime]
+
+
+class Briefing(Table):
+    """Approved learning on its way to other teams. `understood` counts locations, not people."""
+
+    __tablename__ = "briefing"
+
+    briefing_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    incident_id: Mapped[UUID]
+    cycle: Mapped[int]
+    review_id: Mapped[UUID]
+    summary: Mapped[str]
+    what_changes: Mapped[str]
+    question: Mapped[str]
+    options: Mapped[list[str]]
+    correct: Mapped[int]
+    audience: Mapped[int]
+    understood: Mapped[int]
+    target_percent: Mapped[int]
+    sent_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    reached_at: Mapped[datetime | None]
+    version: Mapped[int]
+
+
+class BriefingLocation(Table):
+    """A location in the audience, and when somebody there first understood."""
+
+    __tablename__ = "briefing_location"
+
+    briefing_id: Mapped[UUID] = mapped_column(primary_key=True)
+    location_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    region_id: Mapped[UUID | None]
+    understood_at: Mapped[datetime | None]
+
+
+class Acknowledgement(Table):
+    """One person's answer to a briefing's question; a wrong one may be corrected."""
+
+    __tablename__ = "acknowledgement"
+
+    briefing_id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    location_id: Mapped[UUID]
+    answer: Mapped[int]
+    understood: Mapped[bool]
+    attempts: Mapped[int]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+
+
+def visible_review(session: Session, actor: Actor, review_id: UUID, *, lock: bool = False) -> Review:
+    """The review if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction."""
+    review = session.get(Review, review_id, with_for_update=True if lock else None)
+    if review is None or not actor.sees(review.location_id, review.region_id):
+        raise not_found("review")
+    return review
+
+
+def visible_briefing(session: Session, actor: Actor, briefing_id: UUID, *, lock: bool = False) -> Briefing:
+    """The briefing if a location of its audience is in the actor's scope, else 404. `lock` as for a review."""
+    briefing = session.get(Briefing, briefing_id, with_for_update=True if lock else None)
+    reaches = exists().where(
+        BriefingLocation.briefing_id == briefing_id,
+        actor.scope(BriefingLocation.location_id, BriefingLocation.region_id),
+    )
+    if briefing is None or not session.scalar(select(reaches)):
+        raise not_found("briefing")
+    return briefing
+
+
+def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> None:
+    """Raise 404 unless a review of the incident is in the actor's scope."""
+    reviewed = exists().where(Review.incident_id == incident_id, actor.scope(Review.location_id, Review.region_id))
+    if not session.scalar(select(reviewed)):
+        raise not_found("incident")
+
+
+def review_of(session: Session, incident_id: UUID, cycle: int) -> Review:
+    """The review of an incident in a cycle; it must be there."""
+    return session.scalars(select(Review).where(Review.incident_id == incident_id, Review.cycle == cycle)).one()
+
+
+def latest_approved(session: Session, incident_id: UUID, cycle: int) -> Review | None:
+    """The review that speaks for a cycle: its own, or the one before if the cycle began after reviewing."""
+    return session.scalars(
+        select(Review)
+        .where(Review.incident_id == incident_id, Review.cycle <= cycle, Review.status == ReviewStatus.APPROVED)
+        .order_by(Review.cycle.desc())
+        .limit(1)
+    ).first()
+
+
+def briefing_of(session: Session, incident_id: UUID, cycle: int) -> Briefing | None:
+    """The briefing of an incident in a cycle."""
+    return session.scalars(select(Briefing).where(Briefing.incident_id == incident_id, Briefing.cycle == cycle)).first()
+
+
+def factors(session: Session, review_id: UUID) -> Sequence[Factor]:
+    """The factors of a review in order."""
+    return session.scalars(select(Factor).where(Factor.review_id == review_id).order_by(Factor.place)).all()
+
+
+def learning(session: Session, review_id: UUID) -> Sequence[Learning]:
+    """The learning of a review in order."""
+    return session.scalars(select(Learning).where(Learning.review_id == review_id).order_by(Learning.place)).all()
+
+
+def steps(session: Session, review_id: UUID) -> Sequence[ReviewStep]:
+    """The history of a review in order."""
+    return session.scalars(
+        select(ReviewStep).where(ReviewStep.review_id == review_id).order_by(ReviewStep.at, ReviewStep.step_id)
+    ).all()
+
+
+def authors(session: Session, review_id: UUID) -> set[UUID]:
+    """Everybody who wrote or submitted a review, in any round."""
+    return set(
+        session.scalars(
+            select(ReviewStep.actor_id).where(
+                ReviewStep.review_id == review_id, ReviewStep.step.in_((Step.DRAFTED, Step.SUBMITTED))
+            )
+        )
+    )
+
+
+def audience_of(session: Session, review: Review) -> dict[UUID, UUID | None]:
+    """The locations a briefing goes to, with their regions: the review's own, and the active ones in its audience."""
+    query = select(Location.location_id, Location.region_id).where(Location.provider_id == review.provider_id)
+    audience = Audience(review.briefing_audience)
+    if audience is Audience.PROVIDER:
+        query = query.where(Location.active)
+    elif audience is Audience.REGION and review.region_id is not None:
+        query = query.where(Location.region_id == review.region_id, Location.active)
+    else:
+        query = query.where(Location.location_id == review.location_id)
+    others = {row.location_id: row.region_id for row in session.execute(query)}
+    return {review.location_id: review.region_id} | others

@@ -1,0 +1,288 @@
+"""The rules of actions, without a database."""
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.actions import policy
+from services.actions.domain import (
+    ActionStatus,
+    Observed,
+    RateRatio,
+    Window,
+    counts_as,
+    independent,
+    local_day,
+    settles,
+    window_before,
+    window_between,
+)
+from services.actions.statistics import rate_ratio
+from services.contracts.taxonomy import Band, Kind, Verdict
+
+RULES = policy.shipped()
+instants = st.integers(0, 15 * 365 * 24 * 60).map(lambda m: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=m))
+exposures = st.decimals(min_value=1, max_value=1_000_000, places=2)
+counts = st.integers(min_value=0, max_value=400)
+
+
+def observed(events: int, exposure: float | Decimal | str, near_misses: int = 0) -> Observed:
+    """Something counted."""
+    return Observed(events, near_misses, Decimal(str(exposure)))
+
+
+# --- the interval ---
+
+
+def test_ratio_as_in_the_manual_of_r() -> None:
+    """R's documentation of poisson.test: c(11, 6+8+7) over c(800, 1083+1050+878)."""
+    found = rate_ratio(before=observed(21, 3011), after=observed(11, 800), confidence=0.95)
+    assert found is not None
+    assert found.ratio == pytest.approx(1.971488, abs=1e-6)
+    assert found.lower == pytest.approx(0.8584264, abs=1e-6)
+    assert found.upper == pytest.approx(4.277266, abs=1e-6)
+
+
+def test_ratio_without_events_after() -> None:
+    """The upper limit has a closed form then: (0.025 ** (-1/n) - 1) at equal exposure."""
+    found = rate_ratio(before=observed(10, 1000), after=observed(0, 1000), confidence=0.95)
+    assert found is not None
+    assert (found.ratio, found.lower) == (0, 0)
+    assert found.upper == pytest.approx(0.025 ** (-1 / 10) - 1, rel=1e-9)
+
+
+def _at_least(count: int, total: int, share: float) -> float:
+    """Probability of at least `count` of `total`, term by term."""
+    return sum(math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(count, total + 1))
+
+
+@given(st.integers(1, 40), st.integers(0, 40), exposures, exposures)
+def test_limits_are_exact(before: int, after: int, exposure: Decimal, later: Decimal) -> None:
+    """At each limit, what was seen or something more extreme has a probability of exactly 2.5 %."""
+    found = rate_ratio(observed(before, exposure), observed(after, later), 0.95)
+    assert found is not None
+
+    def share(ratio: float) -> float:
+        return ratio * float(later) / (ratio * float(later) + float(exposure))
+
+    total = before + after
+    if after:
+        assert _at_least(after, total, share(found.lower)) == pytest.approx(0.025, rel=1e-6)
+    assert 1 - _at_least(after + 1, total, share(found.upper)) == pytest.approx(0.025, rel=1e-6)
+    assert found.lower <= found.ratio <= found.upper
+
+
+@given(st.integers(1, 200), st.integers(1, 200), exposures, exposures)
+def test_swapping_before_and_after_inverts_the_ratio(a: int, b: int, exposure: Decimal, later: Decimal) -> None:
+    there = rate_ratio(observed(a, exposure), observed(b, later), 0.95)
+    back = rate_ratio(observed(b, later), observed(a, exposure), 0.95)
+    assert there is not None
+    assert back is not None
+    assert there.lower == pytest.approx(1 / back.upper)
+    assert there.upper == pytest.approx(1 / back.lower)
+
+
+@pytest.mark.parametrize(("before", "after"), [((5, 0), (5, 10)), ((5, 10), (5, 0)), ((0, 10), (5, 10))])
+def test_no_ratio(before: tuple[int, int], after: tuple[int, int]) -> None:
+    assert rate_ratio(observed(*before), observed(*after), 0.95) is None
+
+
+# --- the proposal ---
+
+
+def propose(before: Observed, after: Observed, *, last: bool = True) -> tuple[Verdict, str]:
+    """What the shipped policy says."""
+    found = RULES.propose(before, after, rate_ratio(before, after, RULES.confidence), last=last)
+    return found.verdict, found.rule
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "last", "verdict", "rule"),
+    [
+        ((40, 12000), (3, 2000), False, Verdict.NO_CHANGE, "no-clear-change"),
+        ((60, 12000), (0, 2000), False, Verdict.IMPROVING, "rate-fell"),
+        ((60, 12000), (0, 2000), True, Verdict.SUSTAINED, "rate-fell-and-stayed"),
+        ((40, 12000), (40, 3000), True, Verdict.WORSE, "rate-rose"),
+        ((4, 12000), (40, 3000), True, Verdict.CANNOT_JUDGE, "few-events-before"),
+        ((5, 12000), (40, 3000), True, Verdict.WORSE, "rate-rose"),
+        ((40, 0), (4, 3000), True, Verdict.CANNOT_JUDGE, "no-exposure"),
+        ((40, 12000), (4, 0), True, Verdict.CANNOT_JUDGE, "no-exposure"),
+        ((40, 12000), (0, 899), True, Verdict.CANNOT_JUDGE, "few-events-expected"),
+        ((40, 12000), (1, 900), True, Verdict.NO_CHANGE, "no-clear-change"),
+    ],
+)
+def test_proposals(before: Any, after: Any, last: bool, verdict: Verdict, rule: str) -> None:
+    assert propose(observed(*before), observed(*after), last=last) == (verdict, rule)
+
+
+@given(counts, counts, exposures, exposures, st.booleans())
+def test_a_verdict_follows_the_interval(a: int, b: int, exposure: Decimal, later: Decimal, last: bool) -> None:
+    before, after = observed(a, exposure), observed(b, later)
+    verdict, _ = propose(before, after, last=last)
+    ratio = rate_ratio(before, after, RULES.confidence)
+    if verdict is Verdict.SUSTAINED:
+        assert last
+    if verdict in (Verdict.SUSTAINED, Verdict.IMPROVING):
+        assert ratio is not None
+        assert ratio.upper < 1
+    if verdict is Verdict.WORSE:
+        assert ratio is not None
+        assert ratio.lower > 1
+    if verdict is Verdict.NO_CHANGE:
+        assert ratio is not None
+        assert ratio.lower <= 1 <= ratio.upper
+    if a < RULES.min_baseline_events:
+        assert verdict is Verdict.CANNOT_JUDGE
+
+
+@given(st.integers(5, 2000), st.integers(0, 10), st.floats(0.01, 2.99))
+def test_few_expected_events_come_with_a_wide_interval(a: int, b: int, expected: float) -> None:
+    """Why the rule need not ask how wide the interval is."""
+    before, after = observed(a, 100_000), observed(b, 100_000 * expected / a)
+    assume(propose(before, after)[1] == "few-events-expected")
+    ratio = rate_ratio(before, after, 0.95)
+    assert ratio is not None
+    assert ratio.lower == 0 or ratio.upper / ratio.lower > 4
+
+
+@given(st.integers(5, 400), st.integers(1, 400), exposures, exposures)
+def test_fewer_events_never_look_worse(a: int, b: int, exposure: Decimal, later: Decimal) -> None:
+    order = [Verdict.SUSTAINED, Verdict.NO_CHANGE, Verdict.WORSE]
+    before = observed(a, exposure)
+    more, fewer = propose(before, observed(b, later))[0], propose(before, observed(b - 1, later))[0]
+    assume(Verdict.CANNOT_JUDGE not in (more, fewer))
+    assert order.index(fewer) <= order.index(more)
+
+
+def test_only_a_final_verdict_settles() -> None:
+    assert {verdict for verdict in Verdict if settles(verdict)} == {
+        Verdict.SUSTAINED,
+        Verdict.NO_CHANGE,
+        Verdict.WORSE,
+    }
+
+
+def test_no_ratio_cannot_be_judged_even_with_exposure() -> None:
+    rules = RULES.propose(observed(9, 10), observed(0, 10), None, last=True)
+    assert rules.verdict is Verdict.CANNOT_JUDGE
+    assert RULES.propose(observed(9, 10), observed(3, 10), RateRatio(0.3, 0.2, 0.9), last=True).verdict is (
+        Verdict.SUSTAINED
+    )
+
+
+# --- what is counted ---
+
+
+def test_rates_and_shares() -> None:
+    assert observed(5, 2500).per_1000 == 2
+    assert observed(5, 0).per_1000 is None
+    assert observed(3, 1, near_misses=1).near_miss_share == 0.25
+    assert observed(0, 1).near_miss_share is None
+
+
+def test_near_misses_are_counted_apart_and_good_care_not_at_all() -> None:
+    assert {kind: counts_as(kind) for kind in Kind} == {
+        Kind.INCIDENT: (1, 0),
+        Kind.NEAR_MISS: (0, 1),
+        Kind.GOOD_CARE: (0, 0),
+    }
+
+
+def test_a_day_is_a_day_in_england() -> None:
+    assert local_day(datetime(2026, 6, 8, 23, 30, tzinfo=UTC)) == date(2026, 6, 9)
+    assert local_day(datetime(2026, 12, 8, 23, 30, tzinfo=UTC)) == date(2026, 12, 8)
+
+
+@given(instants, st.integers(0, 400))
+def test_windows_hold_whole_days(since: datetime, days: int) -> None:
+    now = since + timedelta(days=days)
+    window = window_between(since, now)
+    assert window.first > local_day(since)
+    assert window.until == local_day(now)
+    # A clock that changes in between may move one of the two instants over midnight.
+    assert abs((window.until - window.first).days - (days - 1)) <= 1
+    before = window_before(since, 365)
+    assert (before.until - before.first).days == 365
+    assert before.until <= local_day(since) < window.first
+
+
+def test_the_window_of_the_same_day_is_empty() -> None:
+    at = datetime(2026, 6, 8, 9, tzinfo=UTC)
+    assert window_between(at, at) == Window(date(2026, 6, 9), date(2026, 6, 8))
+
+
+# --- people and statuses ---
+
+
+@given(st.uuids(), st.uuids(), st.none() | st.uuids())
+def test_nobody_verifies_their_own(verifier: UUID, owner: UUID, done_by: UUID | None) -> None:
+    assert not independent(owner, owner=owner, done_by=done_by)
+    if done_by is not None:
+        assert not independent(done_by, owner=owner, done_by=done_by)
+    if verifier not in (owner, done_by):
+        assert independent(verifier, owner=owner, done_by=done_by)
+
+
+def test_what_is_settled() -> None:
+    assert [status for status in ActionStatus if status.settled] == [ActionStatus.VERIFIED, ActionStatus.CANCELLED]
+    assert independent(uuid4(), owner=uuid4(), done_by=None)
+
+
+# --- the policy ---
+
+
+@given(instants, st.sampled_from(Band))
+def test_checkpoints_lie_ahead_in_order(at: datetime, band: Band) -> None:
+    plan = RULES.plan(band, at)
+    assert plan
+    assert plan == sorted(plan)
+    assert plan[0] > at
+
+
+def test_higher_bands_are_watched_longer() -> None:
+    at = datetime(2026, 6, 8, 9, tzinfo=UTC)
+    assert {band: [(due - at).days for due in RULES.plan(band, at)] for band in Band} == {
+        Band.LOW: [30],
+        Band.MODERATE: [30, 90],
+        Band.HIGH: [30, 90, 180],
+        Band.EXTREME: [30, 90, 180],
+    }
+
+
+SHIPPED = Path(policy.__file__).parent / "policies" / "default.yaml"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "names"),
+    [
+        ("checkpoints", {"low": [30]}, "every risk band"),
+        ("checkpoints.low", [], "at least one"),
+        ("checkpoints.high", [90, 30], "must rise"),
+        ("checkpoints.high", [30, 30], "must rise"),
+        ("checkpoints.low", [0], "greater than or equal to 1"),
+        ("verify_days", 0, "greater than or equal to 1"),
+        ("measure.confidence_percent", 100, "less than 100"),
+        ("measure.min_expected_events", 50, "less than or equal to 5"),
+        ("measure.default_unit", "doses", "occupied_bed_days"),
+        ("verify_day", 14, "Extra inputs"),
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused(tmp_path: Path, path: str, value: Any, names: str) -> None:
+    document = yaml.safe_load(SHIPPED.read_text())
+    *parents, last = path.split(".")
+    target = document
+    for parent in parents:
+        target = target[parent]
+    target[last] = value
+    changed = tmp_path / "policy.yaml"
+    changed.write_text(yaml.safe_dump(document))
+    with pytest.raises(ValueError, match=names):
+        policy.load(changed)
