@@ -140,7 +140,8 @@ def _add_commands_of_neighbours() -> None:
     if importlib.util.find_spec("deploy.local.imports"):
         from deploy.local import imports  # type: ignore[attr-defined,unused-ignore]
 
-        app.add_typer(imports.app, name="import")
+        app.add_typer(imports.directory, name="directory")
+        app.add_typer(imports.incidents, name="incidents")
 
 
 _add_commands_of_neighbours()

@@ -72,7 +72,8 @@ class Incident:
     id: str
     place: Place
     kind: str
-    note: str = "reported"
+    shared: bool = False
+    failed: bool = False
     action_ids: list[str] = field(default_factory=list)
 
 
@@ -296,27 +297,33 @@ def _play(cast: Cast, home: Home, *, live: int, later: int) -> list[Incident]:
 
 
 def _report(cast: Cast, home: Home, place: Place, number: int, kind: str) -> Incident:
-    danger = kind == "incident" and number == 0
     body = {
         "location_id": str(place.id),
         "occurred_at": (_now(home) - timedelta(hours=3)).isoformat(),
         "kind": kind,
         "category": "medication",
-        "immediate_danger": danger,
+        "immediate_danger": False,
         "narrative": _STORIES[number % len(_STORIES)],
     }
     receipt = place.carer.post("intake", "/incidents", body)
     incident = Incident(receipt["incident_id"], place, kind)
-    cast.show(incident.id, f"{place.name}: reported by a carer" + (", still in danger" if danger else ""))
+    cast.show(incident.id, f"{place.name}: reported by a carer")
     return incident
 
 
 def _step(cast: Cast, incident: Incident, note: str) -> None:
-    incident.note = note
     cast.show(incident.id, f"{incident.place.name}: {note}")
 
 
 def _whole_chain(cast: Cast, incident: Incident, number: int) -> None:
+    try:
+        _from_triage_to_closure(cast, incident, number)
+    except Exception:
+        incident.failed = True
+        raise
+
+
+def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None:
     manager, quality = incident.place.manager, cast.quality
     if number != 3:  # nobody triages this one in time: the rule does, and the chain goes on
         _triage(cast, incident, {"consequence": 3, "likelihood": 1, "reason": "Observed; no further harm is credible."})
@@ -349,6 +356,7 @@ def _whole_chain(cast: Cast, incident: Incident, number: int) -> None:
     quality.change("actions", record, "verification", verified)
     _step(cast, incident, "verified by somebody else, 10 of 10")
     _acknowledge(cast, incident)
+    incident.shared = True
     _step(cast, incident, "learning shared and understood; waiting for the checkpoint")
     _judge(cast, incident)
     _closed(cast, incident)
@@ -356,10 +364,9 @@ def _whole_chain(cast: Cast, incident: Incident, number: int) -> None:
 
 def _near_miss_later(cast: Cast, home: Home, number: int, incidents: list[Incident], *, wait_for: int) -> None:
     """After the changes somebody reports a near miss: a short huddle, no new action."""
-    deadline = time.monotonic() + 120
-    while wait_for and time.monotonic() < deadline:
-        if sum(i.note.startswith("learning shared") for i in incidents if i.kind == "incident") >= wait_for:
-            break
+    while sum(i.shared for i in incidents) < wait_for:
+        if any(i.failed for i in incidents):
+            return
         time.sleep(0.3)
     time.sleep(0.5 + number)
     incident = _report(cast, home, cast.places[(number * 3 + 1) % len(cast.places)], number, "near_miss")
@@ -371,8 +378,16 @@ def _near_miss_later(cast: Cast, home: Home, number: int, incidents: list[Incide
 
 
 def _triage(cast: Cast, incident: Incident, scores: dict[str, Any]) -> None:
-    incident.place.manager.change("intake", f"/incidents/{incident.id}", "triage", {"actual_harm": "none", **scores})
-    _step(cast, incident, "triaged by the manager")
+    try:
+        incident.place.manager.change(
+            "intake", f"/incidents/{incident.id}", "triage", {"actual_harm": "none", **scores}
+        )
+    except Refused as refused:
+        if refused.status != 409:
+            raise
+        _step(cast, incident, "the triage clock ran out before the manager came: triaged by rule")
+    else:
+        _step(cast, incident, "triaged by the manager")
 
 
 def _review(cast: Cast, incident: Incident, *, actions: bool) -> None:
@@ -584,10 +599,10 @@ def _print(cast: Cast, incidents: list[Incident], evidence: dict[str, Any]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(width=max(Console().width, 110))
     table = Table(title="What happened", show_lines=True)
-    for column in ("incident", "service", "stages: who and when", "history events", "audit chain"):
-        table.add_column(column)
+    for column in ("incident", "service", "stages: when and by whom", "history events", "audit chain"):
+        table.add_column(column, no_wrap=True)
     for shown in evidence["incidents"]:
         stages = "\n".join(
             f"{s['stage']:<16} {datetime.fromisoformat(s['at']).astimezone(UTC):%d %b %Y %H:%M}  {s['by']}"

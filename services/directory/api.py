@@ -20,7 +20,9 @@ from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter()
 
-Month = Annotated[str, Path(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="Year and month.", examples=["2026-06"])]
+Month = Annotated[
+    str, Path(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$", description="Year and month.", examples=["2026-06"])
+]
 
 
 @router.post(

@@ -27,7 +27,7 @@ REQUIRED = (
 )  # fmt: skip
 """Files without `Location HSCA end date` list registered locations only."""
 
-MOST_ROWS = 200_000
+MOST_LINES = 200_000
 MOST_BEDS = 2_000
 LONGEST_TEXT = 300
 MOST_SERVICE_TYPES = 50
@@ -89,16 +89,12 @@ def read(content: bytes) -> tuple[list[Row], list[Rejection]]:
     records = _records(_lines(content))
     line, header = next(records, (1, []))
     if isinstance(header, _Refused):
-        raise UnreadableFile(f"the header, line {line}, {header.reason}", header.remedy)
+        raise UnreadableFile(f"{header.reason} in its header, line {line}", header.remedy)
     columns = _columns(header)
     rows: list[Row] = []
     rejections: list[Rejection] = []
     first_seen: dict[str, int] = {}
-    count = 0
     for line, record in records:
-        count += 1
-        if count > MOST_ROWS:
-            raise UnreadableFile(f"it has more than {MOST_ROWS:,} rows", "Split the file and import the parts.")
         try:
             if isinstance(record, _Refused):
                 raise record
@@ -114,21 +110,23 @@ def read(content: bytes) -> tuple[list[Row], list[Rejection]]:
             continue
         first_seen[row.location_id] = line
         rows.append(row)
-    if not count:
-        raise UnreadableFile("it has a header and no rows", "Export the file again, with its rows.")
+    if not rows and not rejections:
+        raise UnreadableFile("has a header and no rows", "Export the file again, with its rows.")
     return rows, rejections
 
 
 def _lines(content: bytes) -> list[str]:
+    if max(content.count(b"\n"), content.count(b"\r")) > MOST_LINES:
+        raise UnreadableFile(f"has more than {MOST_LINES:,} lines", "Split the file and import the parts.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UnreadableFile(
-            f"line {line} is not UTF-8", "Save the file as 'CSV UTF-8', or download it from CQC again."
+            f"is not UTF-8 at line {line}", "Save the file as 'CSV UTF-8', or download it from CQC again."
         ) from None
     if not text.strip():
-        raise UnreadableFile("it is empty", "Send the CSV file of CQC's care directory.")
+        raise UnreadableFile("is empty", "Send the CSV file of CQC's care directory.")
     # Universal newlines: Windows line ends are read alike, and no other character ends a line.
     return list(io.StringIO(text, newline=None))
 
@@ -164,13 +162,13 @@ def _columns(header: Sequence[str]) -> dict[str, int]:
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         raise UnreadableFile(
-            f"its header lacks {', '.join(repr(name) for name in missing)}",
+            f"lacks {', '.join(repr(name) for name in missing)} in its header",
             "Send CQC's care directory as CSV with commas, its header on the first line.",
         )
     twice = [name for name in (*REQUIRED, ENDED) if names.count(name) > 1]
     if twice:
         raise UnreadableFile(
-            f"its header names {', '.join(repr(name) for name in twice)} more than once", "Remove the extra columns."
+            f"names {', '.join(repr(name) for name in twice)} more than once in its header", "Remove the extra columns."
         )
     return {name: names.index(name) for name in (*REQUIRED, ENDED) if name in names}
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from sqlalchemy import insert, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -247,7 +248,7 @@ def _append(session: Session, actor: Actor, changes: Sequence[_AuditChange], now
     table = audit.audit_table(SERVICE)
     last = session.execute(
         select(table.c.chain, table.c.seq, table.c.hash)
-        .distinct(table.c.chain)
+        .ext(distinct_on(table.c.chain))
         .where(table.c.chain.in_([subject for _, subject, _, _ in changes]))
         .order_by(table.c.chain, table.c.seq.desc())
     )

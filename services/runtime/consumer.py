@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 PROCESSED = Counter("plumbline_consumer_processed_total", "Events applied.", ["service", "consumer"])
 DUPLICATES = Counter("plumbline_consumer_duplicates_total", "Events seen before.", ["service", "consumer"])
 PARKED_KEYS = Gauge("plumbline_consumer_parked_keys", "Keys held behind a parked event.", ["service", "consumer"])
+
+Result = TypeVar("Result")
 
 NO_PROVIDER = UUID(int=0)
 """The provider of an event whose provider cannot be read."""
@@ -158,7 +160,8 @@ def run_consumer(
             inbox.take(records)
             if system_engine is not None and time.monotonic() - counted > check_interval:
                 counted = time.monotonic()
-                PARKED_KEYS.labels(service, name).set(len(parked_keys(system_engine, service, name)))
+                held = inbox.patiently(partial(parked_keys, system_engine, service, name))
+                PARKED_KEYS.labels(service, name).set(len(held))
     except _Stopped:
         return
 
@@ -287,7 +290,7 @@ class _Inbox:
             if delivery.event is None:
                 self._take_all(waiting)  # what came before it must not be parked behind it
                 waiting = {}
-                self._patiently(partial(self._park, delivery, "Undecodable"))
+                self.patiently(partial(self._park, delivery, "Undecodable"))
             elif self._wants(delivery.event):
                 waiting.setdefault(delivery.provider_id, []).append(delivery)
         self._take_all(waiting)
@@ -323,7 +326,7 @@ class _Inbox:
 
     def _take_provider(self, provider_id: UUID, deliveries: Sequence[_Delivery]) -> None:
         try:
-            self._patiently(partial(self._apply_or_hold, provider_id, deliveries))
+            self.patiently(partial(self._apply_or_hold, provider_id, deliveries))
         except _Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the key is held and others flow
@@ -332,9 +335,10 @@ class _Inbox:
                     self._take_provider(provider_id, [delivery])
                 return
             cause = error.orig if isinstance(error, DBAPIError) else error
-            self._patiently(partial(self._park, deliveries[0], type(cause).__name__, error))
+            self.patiently(partial(self._park, deliveries[0], type(cause).__name__, error))
 
-    def _patiently(self, work: Callable[[], None]) -> None:
+    def patiently(self, work: Callable[[], Result]) -> Result:
+        """Do work that the database may refuse for now, as often as it takes."""
         wait = 0.1
         while True:
             try:

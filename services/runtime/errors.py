@@ -177,14 +177,27 @@ def _route(request: Request) -> str:
 
 
 def frames(error: BaseException) -> list[str]:
-    """Where an error happened, without its message: messages of drivers may hold what people typed."""
-    return [f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno}:{f.name}" for f in traceback.extract_tb(error.__traceback__)]
+    """Where an error happened, in our code and at its end, without its message: drivers quote what people typed."""
+    places = list(traceback.extract_tb(error.__traceback__))
+    ours = [f for f in places if "site-packages" not in f.filename][-6:]
+    shown = [*ours, *([places[-1]] if places and places[-1] not in ours else [])]
+    return [f"{f.filename.rsplit('/', 2)[-1]}:{f.lineno}:{f.name}" for f in shown]
+
+
+def state_of(error: BaseException) -> str | None:
+    """PostgreSQL's five-letter code of a database error, which says what kind without saying what."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     logger.error(
         "unexpected error",
-        extra={"path": _route(request), "error": type(error).__name__, "frames": frames(error)[-8:]},
+        extra={
+            "path": _route(request),
+            "error": type(error).__name__,
+            "sqlstate": state_of(error),
+            "frames": frames(error),
+        },
     )
     return problem_response(
         500,

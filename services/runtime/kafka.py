@@ -133,7 +133,7 @@ def poll_batches(
     check_interval: float = 2.0,
     client_options: Mapping[str, Any] | None = None,
 ) -> Iterator[list[Any]]:
-    """Yield batches of Kafka records to the group `service.name` until `stop` is set.
+    """Yield batches of Kafka records to the group `plumbline.SERVICE.NAME` until `stop` is set.
 
     Use it as `for batch in poll_batches(...)`. The offsets of a batch are committed when the loop comes back for the
     next one. Left by an exception, they are not, and the batch is delivered again; after a rebalance or a lost commit
@@ -158,7 +158,7 @@ def poll_batches(
                 consumer = connect(
                     KafkaConsumer,
                     bootstrap_servers,
-                    group_id=f"{service}.{name}",
+                    group_id=f"plumbline.{service}.{name}",
                     partition_assignment_strategy=[CooperativeStickyAssignor],
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",

@@ -276,14 +276,14 @@ class _Leader:
 
     def _flush(self, producer: Any) -> None:
         """Wait until everything sent is acknowledged or failed, which the delivery timeout bounds; or until stopped."""
+        deadline = time.monotonic() + 15
         while True:
             try:
                 producer.flush(timeout=0.5)
-            except KafkaTimeoutError:
-                if self.stop.is_set():
-                    raise
-            else:
                 return
+            except KafkaTimeoutError:
+                if self.stop.is_set() or time.monotonic() > deadline:
+                    raise
 
     def _publish_singly(self, messages: Sequence[_Message]) -> None:
         """Find out which messages of a refused batch are at fault, and park those. A refusal may spoil a producer."""

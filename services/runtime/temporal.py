@@ -23,7 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
-from services.runtime.errors import ServiceError, frames
+from services.runtime.errors import ServiceError, frames, state_of
 from services.runtime.metrics import ACTIVITIES
 from services.runtime.settings import TemporalSettings
 
@@ -116,7 +116,12 @@ def activity_errors(service: str, name: str) -> Callable[[Callable[..., Any]], C
                 ACTIVITIES.labels(service, name, "failed").inc()
                 logger.warning(
                     "activity failed, it will be tried again",
-                    extra={"activity": name, "error": type(error).__name__, "frames": frames(error)[-6:]},
+                    extra={
+                        "activity": name,
+                        "error": type(error).__name__,
+                        "sqlstate": state_of(error),
+                        "frames": frames(error),
+                    },
                 )
                 # The message of a driver may hold what people typed: only the class goes on.
                 raise ApplicationError("activity failed", type=type(error).__name__) from None

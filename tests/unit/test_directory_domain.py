@@ -119,7 +119,9 @@ def test_ids_that_follow_from_cqc_never_change() -> None:
     """Tokens, imports and other systems hold these: a change of the rule would orphan them all."""
     assert identity.provider_id("1-101667914") == UUID("dd07ca1c-db0a-5c01-ae2b-bbbedc371ec3")
     assert identity.location_id("RX3LD") == UUID("172adfbe-a553-514a-b279-6e899949b632")
-    assert identity.region_id(identity.provider_id("1-101667914"), "South West") == UUID("03f0e7d3-9da7-5cbb-9594-bd1fd916d6de")
+    assert identity.region_id(identity.provider_id("1-101667914"), "South West") == UUID(
+        "03f0e7d3-9da7-5cbb-9594-bd1fd916d6de"
+    )
 
 
 # --- CQC's file
@@ -256,11 +258,12 @@ def test_a_malformed_line_spoils_no_other(spoilt: str) -> None:
         (b"", "empty"),
         (b"\xef\xbb\xbf \n\n", "empty"),
         (a_file(), "no rows"),
-        (a_file(GOOD) + "Café".encode("latin-1"), "line 3 is not UTF-8"),
-        (a_file(GOOD).decode().encode("utf-16"), "line 1 is not UTF-8"),
-        (a_file(GOOD, header=["Name", "Location ID"]), "header lacks"),
+        (a_file(GOOD) + "Café".encode("latin-1"), "is not UTF-8 at line 3"),
+        (a_file(GOOD).decode().encode("utf-16"), "is not UTF-8 at line 1"),
+        (a_file(GOOD, header=["Name", "Location ID"]), "in its header"),
         (a_file(GOOD, header=[*HEADER, cqc.BEDS]), "more than once"),
         (b'"' + a_file(GOOD), "header"),
+        (a_file(GOOD) + b"\n" * 200_000, "more than 200,000 lines"),
         (b"PK\x03\x04" + bytes(200), "header"),
     ],
 )
