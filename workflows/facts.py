@@ -19,6 +19,10 @@ from services.contracts.actions import (
 )
 from services.contracts.event import EventData
 from services.contracts.intake import (
+    BlockerLifted,
+    BlockerRaised,
+    ClockSet,
+    ClockStopped,
     IncidentMarkedDuplicate,
     IncidentReopened,
     IncidentReported,
@@ -26,10 +30,11 @@ from services.contracts.intake import (
     IncidentWithdrawn,
 )
 from services.contracts.review import BriefingReached, ReviewApproved
-from services.contracts.taxonomy import Stage
+from services.contracts.taxonomy import ClockKind, Stage
 from workflows.messages import (
     ActionFact,
     CheckpointFact,
+    ClockFact,
     CycleFacts,
     IncidentCase,
     Position,
@@ -61,7 +66,31 @@ def _reported(case: IncidentCase, event: IncidentReported) -> None:
 
 
 def _triaged(case: IncidentCase, event: IncidentTriaged) -> None:
-    case.triage = TriageFact(actual_harm=event.actual_harm, band=event.band)
+    if case.triage is None or event.revision > case.triage.revision:
+        case.triage = TriageFact(actual_harm=event.actual_harm, band=event.band, revision=event.revision)
+
+
+def _clock_set(case: IncidentCase, event: ClockSet) -> None:
+    _turn(case, event, ClockFact(revision=event.revision, due_at=event.due_at, urgent=event.kind is _ESCALATION))
+
+
+def _clock_stopped(case: IncidentCase, event: ClockStopped) -> None:
+    _turn(case, event, ClockFact(revision=event.revision, due_at=None))
+
+
+def _turn(case: IncidentCase, event: ClockSet | ClockStopped, fact: ClockFact) -> None:
+    known = case.clocks.get(str(event.clock_id))
+    if known is None or fact.revision > known.revision:
+        case.clocks[str(event.clock_id)] = fact
+
+
+def _blocker_raised(case: IncidentCase, event: BlockerRaised) -> None:
+    case.blockers.setdefault(str(event.blocker_id), True)
+
+
+def _blocker_lifted(case: IncidentCase, event: BlockerLifted) -> None:
+    # Stays False whichever of the two came first: a blocker is raised once.
+    case.blockers[str(event.blocker_id)] = False
 
 
 def _withdrawn(case: IncidentCase, _: IncidentWithdrawn) -> None:
@@ -147,6 +176,7 @@ def _judged(case: IncidentCase, event: ImpactJudged) -> None:
     _checkpoint(facts, event.checkpoint_id).verdict = event.verdict
 
 
+_ESCALATION = ClockKind.ESCALATION
 _Learn = Callable[[IncidentCase, Any], None]
 
 _LEARN: dict[str, tuple[type[EventData], _Learn]] = {
@@ -155,6 +185,10 @@ _LEARN: dict[str, tuple[type[EventData], _Learn]] = {
     IncidentWithdrawn.TYPE: (IncidentWithdrawn, _withdrawn),
     IncidentMarkedDuplicate.TYPE: (IncidentMarkedDuplicate, _duplicate),
     IncidentReopened.TYPE: (IncidentReopened, _reopened),
+    ClockSet.TYPE: (ClockSet, _clock_set),
+    ClockStopped.TYPE: (ClockStopped, _clock_stopped),
+    BlockerRaised.TYPE: (BlockerRaised, _blocker_raised),
+    BlockerLifted.TYPE: (BlockerLifted, _blocker_lifted),
     ReviewApproved.TYPE: (ReviewApproved, _review_approved),
     ActionOpened.TYPE: (ActionOpened, _action_opened),
     ActionDone.TYPE: (ActionDone, _action_done),

@@ -5,9 +5,11 @@ workflow itself does, it does through activities that are idempotent by command 
 started again and walks to where the records are.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
@@ -17,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from services.contracts.taxonomy import Role, Stage
     from workflows import improvement, process_clock, search_attributes
     from workflows.facts import learn
-    from workflows.messages import EVENT_SIGNAL, CheckpointFact, IncidentCase, Position, RoutedEvent
+    from workflows.messages import EVENT_SIGNAL, CheckpointFact, ClockFact, IncidentCase, Position, RoutedEvent
 
 WORKFLOW = "IncidentWorkflow"
 URGENT = 1
@@ -65,9 +67,15 @@ class IncidentWorkflow:
     async def run(self, _: IncidentCase) -> None:
         """Lead the incident through its stages until it ends."""
         await self._gather_facts()
+        clocks = asyncio.create_task(self._watch_clocks())
         while not self._ended():
             self._position = self._case.position
             following = await self._stage(self._position.stage)
+            if following is Stage.CLOSED:
+                await workflow.wait_condition(lambda: not self._case.blocked or self.over())
+            if self._retriaged():
+                await self._reroute()
+                continue
             if self.over():
                 continue  # ended, or reopened: the event has set a new position
             self._go(following)
@@ -75,7 +83,32 @@ class IncidentWorkflow:
                 await self.enter(None, None)
             elif following in LONG_STAGES or workflow.info().is_continue_as_new_suggested():
                 self._continue_as_new()
+        clocks.cancel()
+        if self._case.ended is not None:
+            await self._end_work()
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _watch_clocks(self) -> None:
+        """Ring each clock beside the stages when it runs out, whatever stage the incident is in."""
+        while True:
+            running = {i: c for i, c in self._case.clocks.items() if c.due_at is not None}
+            if not running:
+                await workflow.wait_condition(lambda: any(c.due_at is not None for c in self._case.clocks.values()))
+                continue
+            clock_id, clock = min(running.items(), key=lambda item: (str(item[1].due_at), item[0]))
+            seen = dict(self._case.clocks)
+            if await self._until(lambda seen=seen: self._case.clocks != seen, clock.due_at):  # type: ignore[misc]
+                continue
+            command = activities.RingClock(
+                clock_id=UUID(clock_id),
+                revision=clock.revision,
+                **self._command(f"clock:{clock_id}:{clock.revision}"),
+            )
+            rung: activities.Rung = await self._activity(
+                activities.RING_CLOCK, command, activities.INTAKE_QUEUE, activities.Rung, urgent=clock.urgent
+            )
+            if rung.revision > self._case.clocks[clock_id].revision:
+                self._case.clocks[clock_id] = ClockFact(revision=rung.revision, due_at=rung.due_at, urgent=clock.urgent)
 
     async def _gather_facts(self) -> None:
         """Wait for the report. If it does not come (a lost process is being rebuilt), ask for all events again."""
@@ -90,8 +123,35 @@ class IncidentWorkflow:
         return self._case.ended is not None or self._case.position.stage is Stage.CLOSED
 
     def over(self) -> bool:
-        """Whether the case ended or was reopened: the running stage has nothing left to wait for."""
-        return self._case.ended is not None or self._case.position is not self._position
+        """Whether the case ended, was reopened or triaged anew: the running stage has nothing left to wait for."""
+        return self._case.ended is not None or self._case.position is not self._position or self._retriaged()
+
+    def _retriaged(self) -> bool:
+        triage, position = self._case.triage, self._case.position
+        return 0 < position.triage_revision < (triage.revision if triage is not None else 0)
+
+    async def _reroute(self) -> None:
+        """Facts changed and the incident was triaged again: everything that follows from triage follows anew."""
+        triage, position = self._case.triage, self._case.position
+        assert triage is not None
+        before = position.band
+        position.triage_revision, position.band = triage.revision, triage.band
+        if triage.band.urgent and (before is None or triage.band.rank > before.rank):
+            await self._escalate(0, "high_risk")
+        if position.stage is Stage.REVIEWING:
+            position.opened, position.entry = False, position.entry + 1
+        elif position.stage is not Stage.TRIAGED and before is not None and triage.band.rank > before.rank:
+            # What was reviewed as a lesser harm is reviewed again as what it is; the cycle before is kept.
+            self._go(None)
+
+    async def _end_work(self) -> None:
+        """Nothing that was opened for a withdrawn incident or a duplicate stays open."""
+        await self._activity(
+            activities.END_REVIEW, activities.EndReview(**self._command("end")), activities.REVIEW_QUEUE, None
+        )
+        await self._activity(
+            activities.END_ACTIONS, activities.EndActions(**self._command("end")), activities.ACTIONS_QUEUE, None
+        )
 
     async def _stage(self, stage: Stage) -> Stage | None:
         match stage:
@@ -111,12 +171,14 @@ class IncidentWorkflow:
                 return await improvement.checking(self)
 
     def _go(self, following: Stage | None) -> None:
-        cycle = self._case.position.cycle
-        entry = self._case.position.entry + 1
-        if following is None:
-            self._case.position = Position(cycle=cycle + 1, stage=Stage.REVIEWING, entry=entry)
-        else:
-            self._case.position = Position(cycle=cycle, stage=following, entry=entry)
+        left = self._case.position
+        self._case.position = Position(
+            cycle=left.cycle + (following is None),
+            stage=following or Stage.REVIEWING,
+            entry=left.entry + 1,
+            triage_revision=left.triage_revision,
+            band=left.band,
+        )
 
     def _continue_as_new(self) -> None:
         workflow.continue_as_new(self._case, search_attributes=search_attributes.of(self._case))
@@ -138,8 +200,10 @@ class IncidentWorkflow:
         return Stage.TRIAGED
 
     async def _triaged(self) -> Stage:
-        assert self._case.triage is not None
-        if self._case.triage.band.urgent:
+        triage, position = self._case.triage, self._case.position
+        assert triage is not None
+        position.triage_revision, position.band = triage.revision, triage.band
+        if triage.band.urgent:
             await self._escalate(0, "high_risk")
         return Stage.REVIEWING
 
@@ -158,7 +222,8 @@ class IncidentWorkflow:
                     category=report.category,
                     actual_harm=triage.actual_harm,
                     band=triage.band,
-                    **self._command(f"{position.cycle}:open-review"),
+                    triage_revision=triage.revision,
+                    **self._command(f"{position.cycle}:open-review:{triage.revision}"),
                 ),
                 activities.REVIEW_QUEUE,
                 activities.ReviewPlan,

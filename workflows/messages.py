@@ -31,10 +31,19 @@ class ReportFact(BaseModel):
 
 
 class TriageFact(BaseModel):
-    """The triage that counts."""
+    """The triage that counts: the newest."""
 
     actual_harm: PhysicalHarm
     band: Band
+    revision: int = 1
+
+
+class ClockFact(BaseModel):
+    """A clock beside the stages; without `due_at` it has stopped."""
+
+    revision: int
+    due_at: datetime | None
+    urgent: bool = False
 
 
 class ReviewFact(BaseModel):
@@ -87,6 +96,8 @@ class Position(BaseModel):
     cycle: int = 1
     stage: Stage = Stage.REPORTED
     opened: bool = False
+    triage_revision: int = 0
+    band: Band | None = None
     entry: int = 0
     due_at: datetime | None = None
     next_move: Role | None = None
@@ -103,9 +114,16 @@ class IncidentCase(BaseModel):
     report: ReportFact | None = None
     triage: TriageFact | None = None
     cycles: dict[int, CycleFacts] = Field(default_factory=dict)
+    clocks: dict[str, ClockFact] = Field(default_factory=dict)
+    blockers: dict[str, bool] = Field(default_factory=dict)
     ended: Stage | None = None
     escalated: list[str] = Field(default_factory=list)
     position: Position = Field(default_factory=Position)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something must be decided before the incident can close."""
+        return any(self.blockers.values())
 
     def facts(self, cycle: int) -> CycleFacts:
         """The facts of a cycle."""

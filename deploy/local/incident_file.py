@@ -155,7 +155,7 @@ def _quoted(cell: str) -> str:
 
 
 def _column_only(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
+    return {"column": value} if isinstance(value, str | list) else value
 
 
 Text = Annotated[_Text, BeforeValidator(_column_only)]

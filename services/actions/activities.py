@@ -29,10 +29,16 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return commands.measure_checkpoint(session, command, context.clock.now(), system(command.provider_id))
 
+    @activity.defn(name=contract.END_ACTIONS)
+    @activity_errors("actions", contract.END_ACTIONS)
+    def end_actions(command: contract.EndActions) -> None:
+        with transaction(context.engine, command.provider_id) as session:
+            commands.end_actions(session, command, context.clock.now(), system(command.provider_id))
+
     @activity.defn(name=f"actions.{contract.REPUBLISH}")
     @activity_errors("actions", contract.REPUBLISH)
     def republish(command: contract.Republish) -> int:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "actions", str(command.incident_id))
 
-    return [open_actions, measure_checkpoint, republish]
+    return [open_actions, measure_checkpoint, end_actions, republish]

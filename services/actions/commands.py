@@ -515,6 +515,36 @@ def cancel_action(
     return action
 
 
+def end_actions(session: Session, command: activities.EndActions, now: datetime, actor: Actor) -> None:
+    """Cancel what is open of a withdrawn incident's or a duplicate's actions, and drop its checkpoints. Again: nothing."""
+    settled = (ActionStatus.VERIFIED, ActionStatus.CANCELLED)
+    unsettled = (
+        select(Action)
+        .where(Action.incident_id == command.incident_id, Action.status.not_in(settled))
+        .order_by(Action.action_id)
+        .with_for_update()
+    )
+    for action in session.scalars(unsettled):
+        action.status, action.cancel_reason = ActionStatus.CANCELLED, "The incident was withdrawn or is a duplicate."
+        action.version += 1
+        event = ActionCancelled(
+            incident_id=action.incident_id,
+            action_id=action.action_id,
+            cycle=action.cycle,
+            cycle_complete=False,
+            checkpoints=[],
+        )
+        _record(session, actor, action, now, "ended_with_incident", event)
+    ahead = (CheckpointStatus.PLANNED, CheckpointStatus.MEASURED)
+    for checkpoint in session.scalars(
+        select(Checkpoint)
+        .where(Checkpoint.incident_id == command.incident_id, Checkpoint.status.in_(ahead))
+        .with_for_update()
+    ):
+        checkpoint.status = CheckpointStatus.DROPPED
+        checkpoint.version += 1
+
+
 def _complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
     """Whether nothing is left to do or verify in the action's cycle, and then the plan to measure what was changed.
 

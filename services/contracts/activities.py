@@ -77,6 +77,23 @@ class Escalate(Command):
     to_person: UUID | None
 
 
+RING_CLOCK = "intake.ring_clock"
+
+
+class RingClock(Command):
+    """A clock beside the stages ran out; intake does what is to be done. Ignored for a revision that was replaced."""
+
+    clock_id: UUID
+    revision: int
+
+
+class Rung(BaseModel):
+    """The clock as it is afterwards: when it rings next, or None when it has stopped."""
+
+    revision: int
+    due_at: datetime | None
+
+
 RESOLVE_ON_CALL = "directory.resolve_on_call"
 
 
@@ -107,6 +124,7 @@ class OpenReview(Command):
     category: Category
     actual_harm: PhysicalHarm
     band: Band
+    triage_revision: int = 1
 
 
 class ReviewPlan(BaseModel):
@@ -116,6 +134,13 @@ class ReviewPlan(BaseModel):
     method: ReviewMethod
     lead_role: Role
     due_at: datetime
+
+
+END_REVIEW = "review.end_review"
+
+
+class EndReview(Command):
+    """The incident was withdrawn or is a duplicate: what is open of its reviews and briefings ends too."""
 
 
 SEND_BRIEFING = "review.send_briefing"
@@ -133,6 +158,13 @@ class BriefingPlan(BaseModel):
     briefing_id: UUID
     audience: int
     due_at: datetime
+
+
+END_ACTIONS = "actions.end_actions"
+
+
+class EndActions(Command):
+    """The incident was withdrawn or is a duplicate: what is open of its actions and checkpoints ends too."""
 
 
 OPEN_ACTIONS = "actions.open_actions"

@@ -5,7 +5,18 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from services.contracts.event import IncidentData
-from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm, Role, Stage
+from services.contracts.taxonomy import (
+    Band,
+    BlockerKind,
+    Category,
+    ClockKind,
+    Consequence,
+    Kind,
+    Likelihood,
+    PhysicalHarm,
+    Role,
+    Stage,
+)
 
 
 class IncidentReported(IncidentData):
@@ -39,7 +50,10 @@ class IncidentImported(IncidentData):
 
 
 class IncidentTriaged(IncidentData):
-    """Actual and potential harm were scored, by a person or by rule when the clock ran out."""
+    """Actual and potential harm were scored, by a person or by rule when the clock ran out.
+
+    `revision` counts the triage decisions of an incident: a later one, made when facts change, replaces the earlier.
+    """
 
     TYPE: ClassVar[str] = "plumbline.incident.triaged.v1"
 
@@ -53,6 +67,7 @@ class IncidentTriaged(IncidentData):
     rule: str
     policy_version: str
     overridden: bool
+    revision: int = 1
 
 
 class StageEntered(IncidentData):
@@ -130,6 +145,45 @@ class IncidentClosed(IncidentData):
     closed_at: datetime
 
 
+class ClockSet(IncidentData):
+    """A clock beside the stages runs until `due_at`. A higher revision replaces what was said before of the clock."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.clock_set.v1"
+
+    clock_id: UUID
+    kind: ClockKind
+    revision: int
+    due_at: datetime
+
+
+class ClockStopped(IncidentData):
+    """Nobody needs the clock any more."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.clock_stopped.v1"
+
+    clock_id: UUID
+    kind: ClockKind
+    revision: int
+
+
+class BlockerRaised(IncidentData):
+    """Something must be decided before the incident can close."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.blocker_raised.v1"
+
+    blocker_id: UUID
+    kind: BlockerKind
+
+
+class BlockerLifted(IncidentData):
+    """It was decided."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.blocker_lifted.v1"
+
+    blocker_id: UUID
+    kind: BlockerKind
+
+
 EVENTS = (
     IncidentReported,
     IncidentImported,
@@ -142,4 +196,8 @@ EVENTS = (
     IncidentMarkedDuplicate,
     IncidentReopened,
     IncidentClosed,
+    ClockSet,
+    ClockStopped,
+    BlockerRaised,
+    BlockerLifted,
 )

@@ -60,6 +60,15 @@ class PhysicalHarm(StrEnum):
     FATAL = "fatal"
 
 
+class PsychologicalHarm(StrEnum):
+    """LFPSE level of psychological harm."""
+
+    NONE = "none"
+    LOW = "low"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+
+
 class Consequence(IntEnum):
     """NPSA risk matrix (January 2008), worst credible consequence."""
 
@@ -92,6 +101,11 @@ class Band(StrEnum):
     def urgent(self) -> bool:
         """Whether escalation must overtake everything else."""
         return self in (Band.HIGH, Band.EXTREME)
+
+    @property
+    def rank(self) -> int:
+        """0 for low to 3 for extreme."""
+        return list(Band).index(self)
 
 
 class ReviewMethod(StrEnum):
@@ -152,11 +166,45 @@ class Role(StrEnum):
 
     CARER = "carer"
     SHIFT_LEAD = "shift_lead"
+    ON_CALL_MANAGER = "on_call_manager"
     REGISTERED_MANAGER = "registered_manager"
     REGIONAL_MANAGER = "regional_manager"
     QUALITY_LEAD = "quality_lead"
     SAFEGUARDING_LEAD = "safeguarding_lead"
     NOMINATED_INDIVIDUAL = "nominated_individual"
     DIRECTOR = "director"
+    EXECUTIVE = "executive"
     PLATFORM_ADMIN = "platform_admin"
     SERVICE = "service"
+
+
+class ClockKind(StrEnum):
+    """What a clock beside the stages is for. It runs through nights, weekends and holidays."""
+
+    ESCALATION = "escalation"
+    OBLIGATION = "obligation"
+    CANDOUR = "candour"
+    SAFEGUARDING = "safeguarding"
+
+
+class BlockerKind(StrEnum):
+    """What keeps an incident from closing."""
+
+    OBLIGATION = "obligation"
+    CANDOUR = "candour"
+    SAFEGUARDING = "safeguarding"
+
+
+class AbuseType(StrEnum):
+    """The ten types of abuse and neglect (Care and support statutory guidance, 14.17)."""
+
+    PHYSICAL = "physical"
+    DOMESTIC = "domestic"
+    SEXUAL = "sexual"
+    PSYCHOLOGICAL = "psychological"
+    FINANCIAL = "financial_or_material"
+    MODERN_SLAVERY = "modern_slavery"
+    DISCRIMINATORY = "discriminatory"
+    ORGANISATIONAL = "organisational"
+    NEGLECT = "neglect_and_acts_of_omission"
+    SELF_NEGLECT = "self_neglect"

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
-from services.intake import commands
+from services.intake import clocks, commands
 from services.runtime import outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
@@ -48,6 +48,12 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             commands.escalate(session, command, context.clock.now(), system(command.provider_id))
 
+    @activity.defn(name=contract.RING_CLOCK)
+    @activity_errors("intake", contract.RING_CLOCK)
+    def ring_clock(command: contract.RingClock) -> contract.Rung:
+        with transaction(context.engine, command.provider_id) as session:
+            return clocks.ring(session, command, context.clock.now(), system(command.provider_id))
+
     @activity.defn(name=contract.LIST_OPEN_INCIDENTS)
     @activity_errors("intake", contract.LIST_OPEN_INCIDENTS)
     def list_open_incidents(query: contract.ListOpenIncidents) -> contract.OpenIncidents:
@@ -62,4 +68,4 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "intake", str(command.incident_id))
 
-    return [enter_stage, default_triage, remind, escalate, list_open_incidents, republish]
+    return [enter_stage, default_triage, remind, escalate, ring_clock, list_open_incidents, republish]

@@ -29,8 +29,18 @@ from services.contracts.intake import (
     ReminderSent,
     StageEntered,
 )
-from services.contracts.taxonomy import Category, Consequence, Kind, Likelihood, PhysicalHarm, Role, Stage
+from services.contracts.taxonomy import (
+    Category,
+    Consequence,
+    Kind,
+    Likelihood,
+    PhysicalHarm,
+    PsychologicalHarm,
+    Role,
+    Stage,
+)
 from services.intake import policy
+from services.intake.clocks import blocked_by, stop_all
 from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, may_enter
 from services.intake.store import (
     Escalation,
@@ -85,10 +95,15 @@ class Receipt(BaseModel):
 class TriageIncident(Strict):
     """A manager's scoring of actual and worst credible harm."""
 
-    actual_harm: PhysicalHarm
+    actual_harm: PhysicalHarm = Field(description="LFPSE level of physical harm, by the best information at the time.")
+    psychological_harm: PsychologicalHarm = Field(
+        default=PsychologicalHarm.NONE, description="LFPSE level of psychological harm."
+    )
     consequence: Consequence = Field(description="Worst credible consequence, 1 to 5.")
     likelihood: Likelihood = Field(description="How likely that is if it happened again, 1 to 5.")
-    reason: ShortText | None = Field(default=None, description="Needed when the score is lower than suggested.")
+    reason: ShortText | None = Field(
+        default=None, description="Needed when the score is lower than suggested, and to triage again."
+    )
 
 
 class EndIncident(Strict):
@@ -243,13 +258,13 @@ def report_incident(session: Session, actor: Actor, command: ReportIncident, now
 def triage_incident(
     session: Session, actor: Actor, incident_id: UUID, command: TriageIncident, version: int, now: datetime
 ) -> Incident:
-    """Record a manager's triage. Lower than the rule suggests needs a reason (422). Once a cycle (409)."""
-    incident = visible_incident(session, actor, incident_id, lock=True)
-    check_version(incident.version, version)
-    if incident.ended or latest_triage(session, incident_id, incident.cycle) is not None:
-        raise conflict(
-            "already-triaged", "This incident is past triage", "Read it again to see who triaged it and what follows."
-        )
+    """Record a manager's triage, or a later one because facts changed: what follows from it follows anew.
+
+    A score lower than the rule suggests, and every later triage, needs a reason (422). Not once it has ended (409).
+    """
+    incident = _open_incident(session, actor, incident_id, version)
+    if command.reason is None and latest_triage(session, incident_id) is not None:
+        raise invalid("reason", "is needed to triage again", "Say which facts have changed since the last triage.")
     rules = policy.shipped()
     suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
     score = command.consequence * command.likelihood
@@ -274,7 +289,7 @@ def default_triage(session: Session, command: activities.DefaultTriage, now: dat
     incident = _locked(session, command.incident_id)
     if incident.ended or incident.cycle != command.cycle:
         return
-    if latest_triage(session, incident.incident_id, incident.cycle) is not None:
+    if latest_triage(session, incident.incident_id) is not None:
         return
     rules = policy.shipped()
     suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
@@ -297,6 +312,8 @@ def _triage(
     rules = policy.shipped()
     score = command.consequence * command.likelihood
     band = rules.band(score)
+    before = latest_triage(session, incident.incident_id)
+    revision = before.revision + 1 if before is not None else 1
     overridden = (command.consequence, command.likelihood) != (suggestion_of.consequence, suggestion_of.likelihood)
     session.add(
         Triage(
@@ -317,10 +334,16 @@ def _triage(
             reason=command.reason,
             decided_by=actor.id,
             decided_at=now,
+            revision=revision,
+            psychological_harm=command.psychological_harm,
         )
     )
     incident.band = band
-    _move(session, actor, incident, Stage.TRIAGED, now, due_at=None, next_move=Role.REGISTERED_MANAGER)
+    if incident.stage == Stage.REPORTED:
+        _move(session, actor, incident, Stage.TRIAGED, now, due_at=None, next_move=Role.REGISTERED_MANAGER)
+    else:
+        incident.version += 1
+        session.flush()
     _Change(session, actor, incident, now).record(
         "triaged",
         IncidentTriaged(
@@ -335,9 +358,12 @@ def _triage(
             rule=suggestion_of.rule,
             policy_version=rules.version,
             overridden=overridden,
+            revision=revision,
         ),
         urgent=band.urgent,
+        revision=revision,
         actual_harm=command.actual_harm,
+        psychological_harm=command.psychological_harm,
         consequence=int(command.consequence),
         likelihood=int(command.likelihood),
         band=band,
@@ -354,6 +380,7 @@ def withdraw_incident(
     """End an incident that was reported in error, with a reason."""
     incident = _open_incident(session, actor, incident_id, version)
     incident.end_reason, incident.closed_at = command.reason, now
+    stop_all(session, actor, incident, now)
     _move(session, actor, incident, Stage.WITHDRAWN, now, due_at=None, next_move=None)
     _Change(session, actor, incident, now).record(
         "withdrawn", IncidentWithdrawn(incident_id=incident_id), reason_sha256=audit.digest(command.reason)
@@ -375,6 +402,7 @@ def mark_duplicate(
     if original.stage in (Stage.DUPLICATE, Stage.WITHDRAWN):
         raise invalid("duplicate_of", "has itself ended without review", "Give the incident that is being reviewed.")
     incident.duplicate_of, incident.closed_at = command.duplicate_of, now
+    stop_all(session, actor, incident, now)
     _move(session, actor, incident, Stage.DUPLICATE, now, due_at=None, next_move=None)
     _Change(session, actor, incident, now).record(
         "marked_duplicate",
@@ -417,6 +445,10 @@ def enter_stage(session: Session, command: activities.EnterStage, now: datetime,
     if not may_enter((incident.cycle, Stage(incident.stage)), (command.cycle, command.stage)):
         _set_clock(incident, command)
         return
+    if command.stage is Stage.CLOSED and (kinds := blocked_by(session, incident.incident_id)):
+        raise conflict(
+            "still-undecided", "Something must be decided first", f"Undecided: {', '.join(sorted(set(kinds)))}."
+        )
     incident.cycle = command.cycle
     if command.stage is Stage.CLOSED:
         incident.closed_at = now

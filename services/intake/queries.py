@@ -36,7 +36,9 @@ class IncidentSummary(BaseModel):
 class TriageView(BaseModel):
     """A triage decision with what the rule suggested."""
 
+    revision: int
     actual_harm: str
+    psychological_harm: str
     consequence: int
     likelihood: int
     score: int

@@ -88,6 +88,8 @@ class Triage(Table):
     reason: Mapped[str | None]
     decided_by: Mapped[UUID]
     decided_at: Mapped[datetime]
+    revision: Mapped[int]
+    psychological_harm: Mapped[str]
 
 
 class StageEntry(Table):
@@ -162,11 +164,8 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID, *, lock:
     return incident
 
 
-def latest_triage(session: Session, incident_id: UUID, cycle: int) -> Triage | None:
-    """The triage decision that counts in a cycle."""
+def latest_triage(session: Session, incident_id: UUID) -> Triage | None:
+    """The triage decision that counts: the newest."""
     return session.scalars(
-        select(Triage)
-        .where(Triage.incident_id == incident_id, Triage.cycle == cycle)
-        .order_by(Triage.decided_at.desc())
-        .limit(1)
+        select(Triage).where(Triage.incident_id == incident_id).order_by(Triage.revision.desc()).limit(1)
     ).first()

@@ -339,5 +339,13 @@ _PUBLISHER = {event.TYPE: publisher for publisher, published in PUBLISHERS.items
 PROJECTED = frozenset(_ON_CASE) | {directory.LocationRecorded.TYPE, directory.ExposureRecorded.TYPE}
 """Every type that `project` applies."""
 
-IGNORED: frozenset[str] = frozenset()
+IGNORED = frozenset(
+    {
+        # Between intake and the process; what people see of them are the escalations and decisions that follow.
+        intake.ClockSet.TYPE,
+        intake.ClockStopped.TYPE,
+        intake.BlockerRaised.TYPE,
+        intake.BlockerLifted.TYPE,
+    }
+)
 """Types that reporting has no use for, each for a reason."""

@@ -29,10 +29,16 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return commands.send_briefing(session, command, context.clock.now(), system(command.provider_id))
 
+    @activity.defn(name=contract.END_REVIEW)
+    @activity_errors("review", contract.END_REVIEW)
+    def end_review(command: contract.EndReview) -> None:
+        with transaction(context.engine, command.provider_id) as session:
+            commands.end_review(session, command, context.clock.now(), system(command.provider_id))
+
     @activity.defn(name=f"review.{contract.REPUBLISH}")
     @activity_errors("review", contract.REPUBLISH)
     def republish(command: contract.Republish) -> int:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "review", str(command.incident_id))
 
-    return [open_review, send_briefing, republish]
+    return [open_review, send_briefing, end_review, republish]

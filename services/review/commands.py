@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -170,9 +170,28 @@ def _step(
 
 
 def open_review(session: Session, command: activities.OpenReview, now: datetime, actor: Actor) -> activities.ReviewPlan:
-    """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first."""
+    """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first.
+
+    A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
+    """
     rules = policy.shipped()
     response = rules.choose(command.kind, command.category, command.band, command.actual_harm)
+    depth = {
+        "actual_harm": command.actual_harm,
+        "band": command.band,
+        "rule": response.rule,
+        "policy_version": rules.version,
+        "method": response.method,
+        "lead_role": response.lead_role,
+        "approval_role": response.approval_role,
+        "actions_need": response.actions_need,
+        "briefing_need": response.briefing_need,
+        "briefing_audience": response.briefing_audience,
+        "briefing_target_percent": response.briefing_target_percent,
+        "briefing_working_days": response.briefing_working_days,
+        "triage_revision": command.triage_revision,
+        "due_at": add_working_days(now, response.working_days),
+    }
     opened = insert_new(
         session,
         Review,
@@ -184,28 +203,24 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
         region_id=command.region_id,
         kind=command.kind,
         category=command.category,
-        actual_harm=command.actual_harm,
-        band=command.band,
-        rule=response.rule,
-        policy_version=rules.version,
-        method=response.method,
-        lead_role=response.lead_role,
-        approval_role=response.approval_role,
-        actions_need=response.actions_need,
-        briefing_need=response.briefing_need,
-        briefing_audience=response.briefing_audience,
-        briefing_target_percent=response.briefing_target_percent,
-        briefing_working_days=response.briefing_working_days,
         status=ReviewStatus.OPEN,
         opened_at=now,
-        due_at=add_working_days(now, response.working_days),
         version=1,
+        **depth,
     )
     review = store.review_of(session, command.incident_id, command.cycle)
+    settled = review.status in (ReviewStatus.APPROVED, ReviewStatus.ENDED)
+    rerouted = not opened and not settled and command.triage_revision > review.triage_revision
+    if rerouted:
+        for name, value in depth.items():
+            setattr(review, name, value)
+        review.version += 1
+        session.flush()
     if opened:
         _step(session, actor, review.review_id, Step.OPENED, now)
+    if opened or rerouted:
         _Change(session, actor, review, now).record(
-            "review_opened",
+            "review_opened" if opened else "review_rerouted",
             ReviewOpened(
                 incident_id=review.incident_id,
                 review_id=review.review_id,
@@ -227,6 +242,21 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
         lead_role=Role(review.lead_role),
         due_at=review.due_at,
     )
+
+
+def end_review(session: Session, command: activities.EndReview, now: datetime, actor: Actor) -> None:
+    """End what is open of a withdrawn incident's or a duplicate's reviews. Approved ones stay; again does nothing."""
+    unfinished = (
+        select(Review)
+        .where(Review.incident_id == command.incident_id)
+        .where(Review.status.not_in([ReviewStatus.APPROVED, ReviewStatus.ENDED]))
+        .with_for_update()
+    )
+    for review in session.scalars(unfinished):
+        review.status = ReviewStatus.ENDED
+        review.version += 1
+        session.flush()
+        _Change(session, actor, review, now).record("review_ended", None)
 
 
 def save_draft(

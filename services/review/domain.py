@@ -19,12 +19,13 @@ MAX_OPTIONS = 5
 
 
 class ReviewStatus(StrEnum):
-    """How far a review is."""
+    """How far a review is. Ended: its incident was withdrawn or is a duplicate."""
 
     OPEN = "open"
     SUBMITTED = "submitted"
     RETURNED = "returned"
     APPROVED = "approved"
+    ENDED = "ended"
 
     @property
     def editable(self) -> bool:

@@ -74,6 +74,7 @@ class Review(Table):
     briefing: Mapped[dict[str, Any] | None]
     actions_needed: Mapped[bool | None]
     briefing_needed: Mapped[bool | None]
+    triage_revision: Mapped[int]
     version: Mapped[int]
 
 

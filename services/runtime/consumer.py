@@ -137,12 +137,14 @@ def run_consumer(
     system_engine: Engine | None = None,
     max_records: int = 500,
     check_interval: float = 2.0,
+    patience: float = 10.0,
     client_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Apply events until `stop` is set. Give handlers by event type, or one batch handler for all types.
 
     Types without a handler are ignored. `engine` is in the service's own role. `system_engine`, which sees all
-    providers, is used to count parked keys. Outages of the database and of the broker are waited out.
+    providers, is used to count parked keys. Outages of the database and of the broker are waited out. The other
+    arguments are those of `poll_batches`.
     """
     inbox = _Inbox(engine, service, name, handlers or {}, batch_handler, stop)
     counted = float("-inf")
@@ -155,6 +157,7 @@ def run_consumer(
             stop=stop,
             max_records=max_records,
             check_interval=check_interval,
+            patience=patience,
             client_options=client_options,
         ):
             inbox.take(records)

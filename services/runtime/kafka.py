@@ -13,6 +13,7 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, Of
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
+from kafka.structs import MemberState
 from prometheus_client import Gauge
 
 logger = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def poll_batches(
     max_records: int = 500,
     max_wait_ms: int = 100,
     check_interval: float = 2.0,
+    patience: float = 10.0,
     client_options: Mapping[str, Any] | None = None,
 ) -> Iterator[list[Any]]:
     """Yield batches of Kafka records to the group `plumbline.SERVICE.NAME` until `stop` is set.
@@ -139,20 +141,22 @@ def poll_batches(
     next one. Left by an exception, they are not, and the batch is delivered again; after a rebalance or a lost commit
     it may be anyway. Records of a partition come in order. A batch may be empty: one comes every few seconds.
 
-    Waits for a broker that is down and for topics that do not exist yet. A broker that restarted empty would let a
-    consumer go on at its old position in a new log, and miss what is before it. So a batch is handed out only if the
-    topics, asked after it was fetched, still have the ids they had when the consumer joined its group. If not, it joins
-    anew and reads a topic that began anew from its beginning.
+    Waits for a broker that is down, and for topics that do not exist yet: for the last of them `patience` seconds,
+    because each that comes later means joining anew, in which nothing is read for some seconds.
+
+    A broker that restarted empty would let a consumer go on at its old position in a new log, and miss what is before
+    it. So a batch is handed out only if the topics, asked after it was fetched, still have the ids they had when the
+    consumer joined its group. If not, it joins anew and reads a topic that began anew from its beginning.
     """
     options = client_options or {}
     known: dict[str, str] = {}
     anew: set[str] = set()
+    since = time.monotonic()
     with Broker(bootstrap_servers, options) as broker:
         while not stop.is_set():
             try:
                 ids = broker.topic_ids(topics)
-                if ids.keys() != set(topics):
-                    # Joining with some and again for each that comes later leaves groups that never settle (Tansu).
+                if not ids or (len(ids) < len(topics) and time.monotonic() - since < patience):
                     stop.wait(0.5)
                     continue
                 consumer = connect(
@@ -175,6 +179,7 @@ def poll_batches(
                     "the broker does not answer", extra={"service": service, "consumer": name, "error": str(error)}
                 )
                 stop.wait(0.5)
+                since = time.monotonic()
                 continue
             anew |= {topic for topic, topic_id in ids.items() if known.get(topic, topic_id) != topic_id}
             known |= ids
@@ -187,8 +192,18 @@ def poll_batches(
                 )
                 stop.wait(0.5)
             finally:
-                with suppress(KafkaError):
-                    consumer.close(autocommit=False, timeout_ms=2000)
+                _leave(consumer)
+            since = time.monotonic()
+
+
+def _leave(consumer: Any) -> None:
+    """Close a consumer, but not amid joining: on Tansu, a member that leaves then blocks its group for ever."""
+    deadline = time.monotonic() + 6
+    with suppress(KafkaError):
+        while consumer.group_metadata().state == MemberState.REBALANCING and time.monotonic() < deadline:
+            consumer.poll(timeout_ms=100)  # what it returns was not handed out, and comes again
+    with suppress(KafkaError):
+        consumer.close(autocommit=False, timeout_ms=2000)
 
 
 @dataclass

@@ -8,7 +8,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore")
+    # What is set must not show in the error about what is missing: it holds passwords and keys.
+    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore", hide_input_in_errors=True)
 
 
 class ProcessSettings(_Settings):

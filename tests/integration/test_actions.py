@@ -863,10 +863,27 @@ def test_events_of_an_incident_may_come_in_any_order(world: World) -> None:
 # --- the house ---
 
 
+def test_what_was_opened_for_a_withdrawn_incident_ends_with_it(world: World) -> None:
+    context = Context(world.engine, world.engine, world.clock)
+    by_name = {vars(made)["__temporal_activity_definition"].name: made for made in activities.build(context)}
+    incident_id = world.incident()
+    agreed = world.agree(incident_id)
+    end = contract.EndActions(command_id="end", provider_id=world.provider, incident_id=incident_id)
+    for _ in range(2):
+        ActivityEnvironment().run(by_name[contract.END_ACTIONS], end)
+    read = world.http.get(f"/actions/{agreed['action_id']}", world.lead).json()
+    assert (read["status"], read["version"]) == ("cancelled", agreed["version"] + 1)
+
+
 def test_the_activities_are_those_of_the_contract(world: World) -> None:
     context = Context(world.engine, world.engine, world.clock)
     by_name = {vars(made)["__temporal_activity_definition"].name: made for made in activities.build(context)}
-    assert set(by_name) == {contract.OPEN_ACTIONS, contract.MEASURE_CHECKPOINT, "actions.republish"}
+    assert set(by_name) == {
+        contract.OPEN_ACTIONS,
+        contract.MEASURE_CHECKPOINT,
+        contract.END_ACTIONS,
+        "actions.republish",
+    }
     incident_id = world.incident()
     world.agree(incident_id)
     common: dict[str, Any] = {"command_id": "x", "provider_id": world.provider, "incident_id": incident_id}

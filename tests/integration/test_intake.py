@@ -192,12 +192,16 @@ def test_triage_by_a_person(intake: ServiceClient, home: uuid.UUID, actor: Any, 
     assert intake.call("POST", f"{path}/triage", manager, low).status_code == 428
     done = intake.post(f"{path}/triage", manager, {**low, "reason": "It was a vitamin."}, version=1)
     assert (done.status_code, done.json()["stage"], done.json()["band"]) == (200, "triaged", "low")
-    again = intake.post(f"{path}/triage", manager, {**low, "reason": "Again."}, version=2)
-    assert again.status_code == 409
+    higher = {"actual_harm": "severe", "psychological_harm": "low", "consequence": 5, "likelihood": 4}
+    unexplained = intake.post(f"{path}/triage", manager, higher, version=2)
+    assert [e["field"] for e in unexplained.json()["errors"]] == ["reason"]
+    again = intake.post(f"{path}/triage", manager, {**higher, "reason": "A fracture was found."}, version=2)
+    assert (again.status_code, again.json()["stage"], again.json()["band"]) == (200, "triaged", "extreme")
     read = intake.get(path, manager)
-    assert read.headers["ETag"] == '"2"'
-    (triage,) = read.json()["triage"]
-    assert (triage["rule"], triage["by_default"], triage["score"]) == ("otherwise", False, 2)
+    assert read.headers["ETag"] == '"3"'
+    first, second = read.json()["triage"]
+    assert (first["rule"], first["by_default"], first["score"], first["revision"]) == ("otherwise", False, 2, 1)
+    assert (second["actual_harm"], second["psychological_harm"], second["revision"]) == ("severe", "low", 2)
 
 
 def test_endings_and_reopening(

@@ -157,6 +157,28 @@ def test_the_plan_follows_the_policy_and_is_made_once(desk: Desk, home: UUID) ->
     assert desk.plan.review_id != first.review_id
 
 
+def test_a_newer_triage_deepens_a_review_that_is_not_approved(desk: Desk, home: UUID) -> None:
+    first = desk.open(home, band=Band.LOW)
+    shallow = desk.plan
+    desk.open(home, incident_id=first.incident_id, band=Band.EXTREME, triage_revision=2)
+    assert desk.plan.review_id == shallow.review_id
+    assert (shallow.method, desk.plan.method) == ("brief_fact_review", "in_depth_investigation")
+    assert desk.plan.due_at > shallow.due_at
+    desk.open(home, incident_id=first.incident_id, band=Band.LOW, triage_revision=1)  # late
+    assert desk.plan.method == "in_depth_investigation"
+    assert desk.types(first.incident_id) == ["review.opened", "review.opened"]
+
+
+def test_the_review_of_a_withdrawn_incident_ends(desk: Desk, home: UUID) -> None:
+    command = desk.open(home)
+    end = contract.EndReview(command_id="end", provider_id=desk.provider_id, incident_id=command.incident_id)
+    for _ in range(2):
+        desk.activities["end_review"](end)
+    read = desk.api.get(desk.path, desk.manager)
+    assert (read.json()["status"], read.headers["ETag"]) == ("ended", '"2"')
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, DRAFT, version=2).status_code == 409
+
+
 def test_from_draft_to_approval(desk: Desk, home: UUID) -> None:
     incident_id = desk.open(home).incident_id
     api, path = desk.api, desk.path

@@ -58,6 +58,7 @@ class Services:
         self.actions = [uuid.uuid4()]
         self.briefing_id = uuid.uuid4()
         self.review_id = uuid.uuid4()
+        self.rings = 3
 
     def names(self) -> list[str]:
         """What was asked, in order."""
@@ -118,6 +119,20 @@ class Services:
             ]
             return contract.ActionsPlan(actions=opened, agree_due_at=_now() + timedelta(days=5))
 
+        @activity.defn(name=contract.END_REVIEW)
+        async def end_review(c: contract.EndReview) -> None:
+            self.asked.append((contract.END_REVIEW, c))
+
+        @activity.defn(name=contract.END_ACTIONS)
+        async def end_actions(c: contract.EndActions) -> None:
+            self.asked.append((contract.END_ACTIONS, c))
+
+        @activity.defn(name=contract.RING_CLOCK)
+        async def ring_clock(c: contract.RingClock) -> contract.Rung:
+            self.asked.append((contract.RING_CLOCK, c))
+            again = None if c.revision >= self.rings else _now() + timedelta(hours=1)
+            return contract.Rung(revision=c.revision + 1, due_at=again)
+
         @activity.defn(name=contract.MEASURE_CHECKPOINT)
         async def measure(c: contract.MeasureCheckpoint) -> contract.Measured:
             self.asked.append((contract.MEASURE_CHECKPOINT, c))
@@ -132,10 +147,10 @@ class Services:
             return again
 
         return {
-            contract.INTAKE_QUEUE: [enter_stage, default_triage, remind, escalate, republish("intake")],
+            contract.INTAKE_QUEUE: [enter_stage, default_triage, remind, escalate, ring_clock, republish("intake")],
             contract.DIRECTORY_QUEUE: [resolve],
-            contract.REVIEW_QUEUE: [open_review, send_briefing, republish("review")],
-            contract.ACTIONS_QUEUE: [open_actions, measure, republish("actions")],
+            contract.REVIEW_QUEUE: [open_review, send_briefing, end_review, republish("review")],
+            contract.ACTIONS_QUEUE: [open_actions, measure, end_actions, republish("actions")],
         }
 
 
@@ -177,12 +192,13 @@ class Case:
             event_id=event_id,
         )  # fmt: skip
 
-    async def triaged(self, band: Band = Band.LOW, *, by_default: bool = False) -> None:
-        """The triage."""
+    async def triaged(self, band: Band = Band.LOW, *, by_default: bool = False, revision: int = 1) -> None:
+        """The triage, or a later one."""
         await self.tell(
             IncidentTriaged(
                 incident_id=self.id, cycle=1, actual_harm=PhysicalHarm.LOW, consequence=2, likelihood=1, score=2,
                 band=band, by_default=by_default, rule="otherwise", policy_version="t", overridden=False,
+                revision=revision,
             )
         )  # fmt: skip
 

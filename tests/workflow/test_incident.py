@@ -9,8 +9,15 @@ from temporalio.testing import WorkflowEnvironment
 
 from services.contracts import activities as contract
 from services.contracts.actions import PlannedCheckpoint
-from services.contracts.intake import IncidentReopened, IncidentWithdrawn
-from services.contracts.taxonomy import Band, Stage, Verdict
+from services.contracts.intake import (
+    BlockerLifted,
+    BlockerRaised,
+    ClockSet,
+    ClockStopped,
+    IncidentReopened,
+    IncidentWithdrawn,
+)
+from services.contracts.taxonomy import Band, BlockerKind, ClockKind, Stage, Verdict
 from tests.workflow.conftest import Case, Running
 
 pytestmark = pytest.mark.anyio
@@ -158,6 +165,7 @@ async def test_withdrawn_ends_at_any_stage(skipping: WorkflowEnvironment) -> Non
         await case.tell(IncidentWithdrawn(incident_id=case.id))
         await case.until(lambda: ended(case), "ended")
         assert "1:closed" not in case.services.stages()
+        assert case.services.names()[-2:] == [contract.END_REVIEW, contract.END_ACTIONS]
 
 
 async def test_a_lost_process_asks_for_its_events_and_goes_on(skipping: WorkflowEnvironment) -> None:
@@ -192,3 +200,52 @@ async def test_what_is_sent_to_temporal_is_encrypted(skipping: WorkflowEnvironme
         content = b"".join(event.SerializeToString() for event in history.events)
         assert b"medication" not in content
         assert b"binary/encrypted" in content
+
+
+async def test_harm_found_later_reroutes(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await case.reported()
+        await case.triaged(Band.LOW)
+        await case.entered("1:reviewing")
+        await case.triaged(Band.HIGH, revision=2)
+        await case.until(lambda: len(case.services.all(contract.OPEN_REVIEW)) == 2, "the review opened anew")
+        assert [c.band for c in case.services.all(contract.OPEN_REVIEW)] == [Band.LOW, Band.HIGH]
+        assert [c.reason for c in case.services.all(contract.ESCALATE)] == ["high_risk"]
+        await case.triaged(Band.LOW, revision=1)  # late: changes nothing
+        await case.approved()
+        await case.entered("1:acting")
+        await case.triaged(Band.EXTREME, revision=3)
+        await case.entered("2:reviewing")
+        assert len(case.services.all(contract.ESCALATE)) == 2
+
+
+async def test_clocks_beside_the_stages_ring_until_they_stop(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await case.reported()
+        now = await skipping.get_current_time()
+        clock_id = uuid.uuid4()
+        turn = {"incident_id": case.id, "clock_id": clock_id, "kind": ClockKind.OBLIGATION}
+        await case.tell(ClockSet(revision=1, due_at=now + timedelta(hours=1), **turn))
+        await skipping.sleep(timedelta(hours=4))
+        await case.until(lambda: len(case.services.all(contract.RING_CLOCK)) == 3, "rung")
+        assert [c.revision for c in case.services.all(contract.RING_CLOCK)] == [1, 2, 3]
+        later = await skipping.get_current_time() + timedelta(hours=1)
+        await case.tell(ClockSet(revision=6, due_at=later, **turn))
+        await case.tell(ClockStopped(revision=7, **turn))
+        await case.tell(ClockSet(revision=5, due_at=later, **turn))  # late
+        await skipping.sleep(timedelta(hours=3))
+        assert len(case.services.all(contract.RING_CLOCK)) == 3
+
+
+async def test_nothing_closes_while_something_is_undecided(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await case.reported()
+        blocker = {"incident_id": case.id, "blocker_id": uuid.uuid4(), "kind": BlockerKind.OBLIGATION}
+        await case.tell(BlockerRaised(**blocker))
+        await case.triaged()
+        await case.entered("1:reviewing")
+        await case.approved(actions=False, briefing=False)
+        await skipping.sleep(timedelta(days=2))
+        assert "1:closed" not in case.services.stages()
+        await case.tell(BlockerLifted(**blocker))
+        await case.until(lambda: ended(case), "closed")
