@@ -60,6 +60,7 @@ class _Text(_Strict):
     column: Columns = Field(min_length=1)
 
     def read(self, row: Mapping[str, str]) -> str | None:
+        """What the row says, or None where it is blank."""
         return "\n".join(filter(None, (row[name].strip() for name in self.column))) or None
 
 
@@ -91,6 +92,7 @@ class _Choice(_Strict):
         return [*self.values.values(), *filter(None, (self.constant, self.otherwise))]
 
     def read(self, row: Mapping[str, str], taxonomy: type[Code]) -> str | None:
+        """The code that the row means, or None where the cell is blank and nothing stands for it."""
         if self.constant is not None:
             return self.constant
         cell = " ".join(filter(None, (row[name].strip() for name in self.column)))
@@ -106,7 +108,7 @@ class _Choice(_Strict):
             return None
         raise _Refused(
             f"{_quoted(cell)} is not in the mapping",
-            f"Add it to 'values' of this field, or set 'otherwise'. Codes: {', '.join(taxonomy)}.",
+            "Add it to 'values' of this field, or set 'otherwise'. docs/import.md lists the codes.",
         )
 
 
@@ -125,6 +127,7 @@ class _Moment(_Strict):
         return formats
 
     def read(self, row: Mapping[str, str], zone: ZoneInfo) -> str | None:
+        """The instant in ISO 8601 with its offset, or None where the cells are blank."""
         cell = " ".join(filter(None, (row[name].strip() for name in self.column)))
         if not cell:
             return None

@@ -140,6 +140,7 @@ class _Change:
         self._session, self._actor, self._subject, self._at = session, actor, subject, at
 
     def record(self, action: str, event: Any = None, **data: Any) -> None:
+        """Append the entry, and the event if others must know."""
         audit.append(
             self._session,
             SERVICE,

@@ -26,7 +26,7 @@ from services.runtime.relay import Topics, run_relay
 ROOT = Path(__file__).parents[2]
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """The condition's value as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -213,7 +213,7 @@ consumer.run_consumer(engine=db.connect($url, application="child"), service=$ser
     assert applied > 0
     process.kill()
     roles.consumer(service, shared_broker)
-    eventually(lambda: service.count("effect") == 50, 30)
+    eventually(lambda: service.count("effect") == 50, 40)
     eventually(lambda: _value(consumer.DUPLICATES, service) == applied)
     assert service.effects() == {f"k{i}": list(range(1, 11)) for i in range(5)}
 
@@ -239,14 +239,14 @@ def test_two_members_share_the_work_and_hand_it_over(
         service.apply(session, event)
 
     roles.consumer(service, shared_broker, topics=[service.topics.normal], handlers={"test.happened.v1": handle})
-    deadline = time.monotonic() + 25
+    deadline = time.monotonic() + 40
     while not seen:
         assert time.monotonic() < deadline
         write(24)
         time.sleep(0.2)
     first.set()
     write(100)
-    eventually(lambda: service.count("effect") == written, 25)
+    eventually(lambda: service.count("effect") == written, 40)
     assert all(versions == list(range(1, len(versions) + 1)) for versions in service.effects().values())
     assert service.count("inbox") == written
 
@@ -269,7 +269,7 @@ def test_when_the_broker_is_emptied_everything_is_applied_exactly_once(
     time.sleep(0.3)
     own_broker.start()
     expected = 220 if length == "shorter" else 2200
-    eventually(lambda: service.count("effect") == expected, 30)
+    eventually(lambda: service.count("effect") == expected, 40)
     service.write([service.row(f"k{i % 7}") for i in range(70)])
     eventually(lambda: service.count("effect") == expected + 70)
     assert service.count("inbox") == expected + 70
@@ -287,7 +287,7 @@ def test_it_waits_for_broker_and_topics_that_come_late(
     service: Any, roles: Any, own_broker: Any, eventually: Any
 ) -> None:
     late = f"{service.topics.normal}.late"
-    roles.consumer(service, own_broker.address, topics=[service.topics.normal, late])
+    roles.consumer(service, own_broker.address, topics=[service.topics.normal, late], patience=0)
     service.write([service.row("k")])
     time.sleep(0.5)
     own_broker.start()

@@ -156,8 +156,8 @@ def test_urgent_events_overtake_a_backlog(service: Any, roles: Any, shared_broke
             "$.", f"{service.name}."
         )
     )
-    assert later >= 2000
-    assert waited < 1
+    assert later >= 1000
+    assert waited < 3
 
 
 def test_an_event_that_is_refused_holds_its_key_until_released(
