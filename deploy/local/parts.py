@@ -196,6 +196,7 @@ def _shared_environment(
     return {
         "PLUMBLINE_ENVIRONMENT": "local",
         "PLUMBLINE_CLOCK_FILE": str(home.clock),
+        "PLUMBLINE_ATTACHMENTS_URL": f"file://{home.path}/attachments",
         "PLUMBLINE_KAFKA_BOOTSTRAP_SERVERS": servers.kafka,
         "PLUMBLINE_TEMPORAL_ADDRESS": servers.temporal,
         "PLUMBLINE_TEMPORAL_NAMESPACE": os.environ.get("PLUMBLINE_TEMPORAL_NAMESPACE", "default"),

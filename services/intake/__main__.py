@@ -4,6 +4,8 @@ import sys
 
 from services.contracts.topics import topic, urgent_topic
 from services.intake import activities, api, consumer
+from services.intake.attachments import api as attachments
+from services.intake.details import api as details
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -11,12 +13,12 @@ SERVICE = Service(
     name="intake",
     title="Intake",
     description="What happened, and who must know now.",
-    routers=[api.router],
+    routers=[api.router, details.router, attachments.router],
     topics=Topics(normal=topic("intake"), urgent=urgent_topic("intake")),
     consumes=[topic("directory")],
     handlers=consumer.HANDLERS,
     activities=activities.build,
-    body_limits=api.BODY_LIMITS,
+    body_limits={**api.BODY_LIMITS, **attachments.BODY_LIMITS},
 )
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ from services.contracts.taxonomy import (
 )
 from services.intake import policy
 from services.intake.clocks import blocked_by, stop_all
+from services.intake.details.store import AffectedPerson
 from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, may_enter
 from services.intake.store import (
     Escalation,
@@ -81,6 +82,9 @@ class ReportIncident(Strict):
     category: Category
     immediate_danger: bool = Field(description="True if somebody is still in danger now.")
     narrative: LongText = Field(description="What happened, in your words. At most 10,000 characters.")
+    person_refs: Annotated[list[UUID], Field(max_length=20)] = Field(
+        default_factory=list, description="Whom it happened to: the opaque references of your care records."
+    )
 
 
 class Receipt(BaseModel):
@@ -215,6 +219,12 @@ def report_incident(session: Session, actor: Actor, command: ReportIncident, now
             "version": 1,
         },
     )
+    if command.person_refs:
+        people = [
+            {"incident_id": incident_id, "person_ref": ref, "provider_id": actor.provider_id}
+            for ref in sorted(set(command.person_refs))
+        ]
+        session.execute(insert(AffectedPerson), people)
     audit.append(
         session,
         SERVICE,

@@ -1,6 +1,7 @@
 """The HTTP face of a service: routes, problems, metrics, probes, a limit on what a request may weigh."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -17,7 +18,7 @@ from services.runtime.metrics import App, HttpMetrics, Message, Receive, Scope, 
 MAX_BODY_BYTES = 1_000_000
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": errors.Problem, "description": description, "content": {errors.MEDIA_TYPE: {}}}
+    status: {"model": errors.Problem, "description": description}
     for status, description in {
         401: "No valid token",
         403: "The caller may not do this",
@@ -26,8 +27,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         412: "Somebody else changed the record",
         413: "The body is too large",
         422: "A field needs attention",
+        428: "The request does not say which version it changes",
+        503: "A part that is needed did not answer; nothing was saved",
     }.items()
 }
+
+_CONVENTIONS = """
+
+* Every request carries a bearer token. It says which provider the caller belongs to, in which roles, with which scope.
+* Every write carries an `Idempotency-Key`. Sent again with the same key, it answers as it did and changes nothing.
+* A record that can be changed has an `ETag`; a change sends it back in `If-Match`.
+* A refusal is a problem (RFC 9457) that names the field and the remedy.
+* A list comes in pages: `next` of one page is the `cursor` of the following.
+"""
 
 
 class BodyLimit:
@@ -84,12 +96,12 @@ def build_app(
     engine: Engine,
     clock: Clock,
     authenticator: Authenticator,
-    body_limits: dict[str, int] | None = None,
+    body_limits: Mapping[str, int] | None = None,
 ) -> FastAPI:
-    """The application of one service. `body_limits` raises the limit for single paths."""
+    """The application of one service. `body_limits` raises the limit for paths that match a pattern."""
     app = FastAPI(
         title=f"Plumbline {title}",
-        description=description,
+        description=description + _CONVENTIONS,
         version="1",
         generate_unique_id_function=_operation_id,
         responses=_PROBLEMS,
@@ -101,10 +113,33 @@ def build_app(
     errors.install(app)
     for router in routers:
         app.include_router(router)
-    app.add_middleware(BodyLimit, limits=lambda path: (body_limits or {}).get(path, MAX_BODY_BYTES))
+    higher = [(re.compile(pattern), limit) for pattern, limit in (body_limits or {}).items()]
+    app.add_middleware(
+        BodyLimit,
+        limits=lambda path: next((limit for pattern, limit in higher if pattern.fullmatch(path)), MAX_BODY_BYTES),
+    )
     app.add_middleware(HttpMetrics, service=service)
     app.include_router(probes(engine))
+    generate = app.openapi
+    app.openapi = lambda: app.openapi_schema or _correct(generate())  # type: ignore[method-assign]
     return app
+
+
+def _correct(document: dict[str, Any]) -> dict[str, Any]:
+    """Say in an OpenAPI document what FastAPI cannot know: what problems look like, and where which can occur."""
+    for method, operation in ((m, o) for path in document["paths"].values() for m, o in path.items()):
+        headers = {parameter["name"]: parameter for parameter in operation.get("parameters", [])}
+        if "Idempotency-Key" in headers:
+            headers["Idempotency-Key"]["required"] = True
+        impossible = {"409", "413"} if method == "get" else set()
+        if "If-Match" not in headers:
+            impossible |= {"412", "428"}
+        responses = operation["responses"]
+        operation["responses"] = {status: reply for status, reply in responses.items() if status not in impossible}
+        for status, reply in operation["responses"].items():
+            if status >= "400":
+                reply["content"] = {errors.MEDIA_TYPE: reply["content"]["application/json"]}
+    return document
 
 
 def probes(engine: Engine | None) -> APIRouter:

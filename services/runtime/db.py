@@ -24,6 +24,11 @@ def connect(url: str, *, application: str, pool_size: int = 20) -> Engine:
         connect_args={
             "application_name": application,
             "connect_timeout": 5,
+            # A host that vanishes without a word must not hang a relay for the system's two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
             "options": "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
             " -c timezone=UTC",
         },

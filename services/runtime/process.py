@@ -57,7 +57,8 @@ class Service:
     batch_handler: Callable[..., None] | None = None
     activities: Callable[[Context], Sequence[Callable[..., Any]]] | None = None
     collectors: Callable[[Context], Sequence[Collector]] | None = None
-    body_limits: dict[str, int] = field(default_factory=dict)
+    body_limits: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that a body may weigh, by pattern of the path, where the usual limit is too low."""
 
 
 def create_app(service: Service, settings: ServiceSettings) -> FastAPI:
@@ -178,6 +179,11 @@ class Roles:
             batch_handler=self._service.batch_handler,
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             stop=self._stop,
+            system_engine=db.connect(
+                self._settings.system_database_url.get_secret_value(),
+                application=f"{self._service.name}-parked",
+                pool_size=1,
+            ),
         )
 
     def _context(self, engine: Engine) -> Context:

@@ -1,0 +1,1 @@
+"""Photos and documents of an incident: kept outside the database, known by their checksum."""

@@ -1,0 +1,53 @@
+"""The second stage of reporting over HTTP."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from services.intake.commands import MANAGERS
+from services.intake.details import commands, queries
+from services.intake.store import visible_incident
+from services.runtime.app import Database, Time
+from services.runtime.auth import Caller, require_role
+from services.runtime.db import transaction
+from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
+
+router = APIRouter(tags=["details"])
+
+
+@router.get("/incidents/{incident_id}/questions", summary="What is asked about an incident")
+def read_questions(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.QuestionsView:
+    """The questions of its type with the answers so far. The ETag is the incident's version."""
+    with transaction(database, actor.provider_id) as session:
+        incident = visible_incident(session, actor, incident_id)
+        response.headers["ETag"] = f'"{incident.version}"'
+        return queries.questions(session, incident)
+
+
+@router.put("/incidents/{incident_id}/answers", response_model=queries.QuestionsView, summary="Answer")
+def give_answers(
+    incident_id: UUID,
+    body: commands.GiveAnswers,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """Answer some or all questions. The reporter, or whoever manages the incident."""
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            incident = commands.give_answers(session, actor, incident_id, body, version, clock.now())
+            return Reply(200, queries.questions(session, incident), incident.version)
+
+        return once(session, "intake", actor, key, fingerprint(f"answers:{incident_id}:{version}", body), run)
+
+
+@router.get("/incidents/{incident_id}/earlier", summary="What happened before")
+def read_earlier(incident_id: UUID, actor: Caller, database: Database) -> queries.Earlier:
+    """Earlier incidents of the same people, and of the same type at the same place: read before triage."""
+    require_role(actor, *MANAGERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.earlier(session, visible_incident(session, actor, incident_id))

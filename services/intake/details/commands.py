@@ -1,0 +1,95 @@
+"""The second stage of reporting: answers to what the type asks for."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import Category, Role
+from services.intake.details import policy
+from services.intake.details.policy import AnswerType, Question
+from services.intake.details.store import Answer
+from services.intake.store import Incident, visible_incident
+from services.runtime import audit
+from services.runtime.actor import Actor
+from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden
+from services.runtime.idempotency import check_version
+from services.runtime.text import LongText
+
+
+class GiveAnswers(BaseModel):
+    """Some or all answers; those left out stay as they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answers: Annotated[dict[str, bool | Annotated[int, Field(ge=0, le=1_000_000)] | LongText], Field(max_length=50)]
+
+
+def give_answers(
+    session: Session, actor: Actor, incident_id: UUID, command: GiveAnswers, version: int, now: datetime
+) -> Incident:
+    """Keep answers of the reporter or of whoever manages the incident. Every wrong one is named; then none is kept."""
+    incident = visible_incident(session, actor, incident_id, lock=True)
+    check_version(incident.version, version)
+    if incident.ended:
+        raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
+    if actor.id != incident.reporter_id and actor.roles <= {Role.CARER}:
+        raise forbidden("Answers come from whoever reported the incident or manages it.")
+    asked = {question.id: question for question in policy.shipped().of(Category(incident.category))}
+    wrong = [problem for name, value in command.answers.items() if (problem := _problem(asked, name, value))]
+    if wrong:
+        raise ServiceError(
+            422,
+            "invalid-input",
+            "Some answers need attention",
+            "Nothing was saved. Correct the answers below and send them again.",
+            errors=wrong,
+        )
+    for name, value in command.answers.items():
+        row = {"value": value, "answered_by": actor.id, "answered_at": now}
+        identity = {"incident_id": incident_id, "question": name, "provider_id": incident.provider_id}
+        session.execute(
+            insert(Answer)
+            .values(**identity, **row)
+            .on_conflict_do_update(index_elements=["incident_id", "question"], set_=row)
+        )
+    incident.version += 1
+    session.flush()
+    audit.append(
+        session,
+        "intake",
+        chain=incident_id,
+        actor=actor,
+        action="answered",
+        subject=incident_id,
+        at=now,
+        data={"questions": {name: audit.digest(str(value)) for name, value in sorted(command.answers.items())}},
+    )
+    return incident
+
+
+def _problem(asked: dict[str, Question], name: str, value: Any) -> FieldProblem | None:
+    field = f"answers.{name}"
+    question = asked.get(name)
+    if question is None:
+        return FieldProblem(
+            field=field, message="is not asked about this type", remedy="Answer the questions of GET .../questions."
+        )
+    fits = {
+        AnswerType.TEXT: isinstance(value, str),
+        AnswerType.YES_NO: isinstance(value, bool),
+        AnswerType.NUMBER: isinstance(value, int) and not isinstance(value, bool),
+        AnswerType.CHOICE: value in question.options,
+    }[question.type]
+    remedies = {
+        AnswerType.TEXT: "Give a text.",
+        AnswerType.YES_NO: "Answer true or false.",
+        AnswerType.NUMBER: "Give a whole number.",
+        AnswerType.CHOICE: f"Choose one of {', '.join(question.options)}.",
+    }
+    if fits:
+        return None
+    return FieldProblem(field=field, message="is not an answer to this question", remedy=remedies[question.type])

@@ -1,0 +1,134 @@
+"""What is asked and answered, and what happened before to the same people or at the same place."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from services.contracts.taxonomy import Band, Category, Kind, Stage
+from services.intake.details import policy
+from services.intake.details.policy import AnswerType
+from services.intake.details.store import AffectedPerson, Answer
+from services.intake.store import Incident
+
+SAME_PERSON = timedelta(days=365)
+SAME_PLACE = timedelta(days=28)
+SHOWN = 50
+
+
+class QuestionView(BaseModel):
+    """A question with its answer, if there is one."""
+
+    id: str
+    text: str
+    type: AnswerType
+    options: list[str]
+    required: bool
+    answer: Any = None
+    answered_by: UUID | None = None
+    answered_at: datetime | None = None
+
+
+class QuestionsView(BaseModel):
+    """All that is asked about an incident."""
+
+    policy_version: str
+    questions: list[QuestionView]
+    missing: list[str]
+
+
+class EarlierIncident(BaseModel):
+    """An incident that came before, and why it is shown."""
+
+    incident_id: UUID
+    kind: Kind
+    category: Category
+    occurred_at: datetime
+    stage: Stage
+    band: Band | None
+    same_person: bool
+    same_place_and_type: bool
+
+
+class Earlier(BaseModel):
+    """How many came before, and the newest of them. The triager confirms having seen `total`."""
+
+    total: int
+    incidents: list[EarlierIncident]
+
+
+def questions(session: Session, incident: Incident) -> QuestionsView:
+    """What is asked about an incident, what was answered, and which required answers are missing."""
+    answers = {
+        row.question: row for row in session.scalars(select(Answer).where(Answer.incident_id == incident.incident_id))
+    }
+    asked = policy.shipped()
+    views = []
+    for question in asked.of(Category(incident.category)):
+        known = answers.get(question.id)
+        views.append(
+            QuestionView(
+                **question.model_dump(exclude={"category"}),
+                answer=known.value if known else None,
+                answered_by=known.answered_by if known else None,
+                answered_at=known.answered_at if known else None,
+            )
+        )
+    missing = [view.id for view in views if view.required and view.answer is None]
+    return QuestionsView(policy_version=asked.version, questions=views, missing=missing)
+
+
+def _before(incident: Incident) -> tuple[Any, Any, Any]:
+    mine, theirs = aliased(AffectedPerson), aliased(AffectedPerson)
+    same_person = and_(
+        Incident.occurred_at >= incident.occurred_at - SAME_PERSON,
+        exists().where(
+            theirs.incident_id == Incident.incident_id,
+            mine.incident_id == incident.incident_id,
+            mine.person_ref == theirs.person_ref,
+        ),
+    )
+    same_place = and_(
+        Incident.location_id == incident.location_id,
+        Incident.category == incident.category,
+        Incident.occurred_at >= incident.occurred_at - SAME_PLACE,
+    )
+    condition = and_(
+        Incident.provider_id == incident.provider_id,
+        Incident.incident_id != incident.incident_id,
+        Incident.occurred_at <= incident.occurred_at,
+        Incident.stage.not_in([Stage.WITHDRAWN, Stage.DUPLICATE]),
+        or_(same_person, same_place),
+    )
+    return condition, same_person, same_place
+
+
+def count_earlier(session: Session, incident: Incident) -> int:
+    """How many incidents of the same people (a year) or of the same place and type (28 days) came before."""
+    condition, _, _ = _before(incident)
+    return session.scalar(select(func.count()).select_from(Incident).where(condition)) or 0
+
+
+def earlier(session: Session, incident: Incident) -> Earlier:
+    """Those incidents, the newest first, at most 50 of them."""
+    condition, same_person, same_place = _before(incident)
+    rows = session.execute(
+        select(Incident, same_person, same_place).where(condition).order_by(Incident.occurred_at.desc()).limit(SHOWN)
+    )
+    found = [
+        EarlierIncident(
+            incident_id=row.incident_id,
+            kind=Kind(row.kind),
+            category=Category(row.category),
+            occurred_at=row.occurred_at,
+            stage=Stage(row.stage),
+            band=Band(row.band) if row.band else None,
+            same_person=person,
+            same_place_and_type=place,
+        )
+        for row, person, place in rows
+    ]
+    return Earlier(total=count_earlier(session, incident), incidents=found)

@@ -1,0 +1,229 @@
+"""The second stage of a report, what came before, and attachments."""
+
+import hashlib
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from minio import Minio
+
+from services.intake.attachments.storage import AttachmentSettings, storage
+from services.runtime import audit
+from tests.conftest import ServiceClient
+
+
+@pytest.fixture
+def intake(client: Callable[[str], ServiceClient]) -> ServiceClient:
+    return client("intake")
+
+
+@pytest.fixture
+def home(place: Callable[..., uuid.UUID]) -> uuid.UUID:
+    return place("intake")
+
+
+def report(intake: ServiceClient, actor: Any, home: uuid.UUID, at: datetime, **changes: Any) -> str:
+    body = {
+        "location_id": str(home), "occurred_at": at.isoformat(), "category": "medication", "immediate_danger": False,
+        "narrative": "Two doses instead of one.", **changes,
+    }  # fmt: skip
+    answer = intake.post("/incidents", actor, body)
+    assert answer.status_code == 201, answer.text
+    return f"/incidents/{answer.json()['incident_id']}"
+
+
+def test_the_type_decides_what_is_asked(intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now)
+    asked = intake.get(f"{path}/questions", carer)
+    ids = {q["id"] for q in asked.json()["questions"]}
+    assert "medicine_error" in ids
+    assert "head_injury" not in ids
+    assert set(asked.json()["missing"]) == {"made_safe", "medicine", "medicine_error", "clinical_advice"}
+    answers = {"medicine_error": "too_much", "clinical_advice": True, "made_safe": "Watched every half hour."}
+    given = intake.put(f"{path}/answers", carer, {"answers": answers}, version=1)
+    assert given.status_code == 200, given.text
+    assert given.json()["missing"] == ["medicine"]
+    chain = intake.get(f"{path}/audit", actor("registered_manager")).json()
+    assert audit.verify(chain) is None
+    assert "half hour" not in str(chain)
+
+
+@pytest.mark.parametrize(
+    ("answers", "field"),
+    [
+        ({"head_injury": True}, "answers.head_injury"),
+        ({"medicine_error": "vanished"}, "answers.medicine_error"),
+        ({"clinical_advice": "yes"}, "answers.clinical_advice"),
+        ({"medicine": True}, "answers.medicine"),
+        ({"medicine": ""}, None),
+        ({"medicine": {"name": "x"}}, None),
+    ],
+)
+def test_a_wrong_answer_is_named_and_nothing_is_kept(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, answers: dict[str, Any], field: str | None
+) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now)
+    refused = intake.put(f"{path}/answers", carer, {"answers": {"made_safe": "Yes.", **answers}}, version=1)
+    assert refused.status_code == 422
+    if field is not None:
+        assert [e["field"] for e in refused.json()["errors"]] == [field]
+    assert len(intake.get(f"{path}/questions", carer).json()["missing"]) == 4
+
+
+def test_only_the_reporter_or_a_manager_answers(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    path = report(intake, actor("carer"), home, now)
+    body = {"answers": {"made_safe": "Yes."}}
+    assert intake.put(f"{path}/answers", actor("carer"), body, version=1).status_code == 403
+    assert intake.put(f"{path}/answers", actor("registered_manager"), body, version=1).status_code == 200
+
+
+def test_what_came_before(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, place: Callable[..., uuid.UUID]
+) -> None:
+    carer, manager, person = actor("carer"), actor("registered_manager"), str(uuid.uuid4())
+    elsewhere = place("intake")
+    same_person = report(intake, carer, elsewhere, now - timedelta(days=200), category="fall", person_refs=[person])
+    same_place = report(intake, carer, home, now - timedelta(days=10))
+    report(intake, carer, home, now - timedelta(days=29))
+    report(intake, carer, home, now - timedelta(days=3), category="fall")
+    report(intake, carer, elsewhere, now - timedelta(days=400), person_refs=[person])
+    path = report(intake, carer, home, now - timedelta(hours=1), person_refs=[person, person])
+    earlier = intake.get(f"{path}/earlier", manager).json()
+    assert earlier["total"] == 2
+    found = {
+        f"/incidents/{e['incident_id']}": (e["same_person"], e["same_place_and_type"]) for e in earlier["incidents"]
+    }
+    assert found == {same_person: (True, False), same_place: (False, True)}
+    assert intake.get(f"{path}/earlier", carer).status_code == 403
+
+
+def png() -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = (1).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+    pixels = zlib.compress(os.urandom(1).join([b"\0", b""]) + b"\0")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PLUMBLINE_ATTACHMENTS_URL", f"file://{tmp_path}/kept")
+    return tmp_path / "kept"
+
+
+def attach(intake: ServiceClient, path: str, actor: Any, name: str, content: bytes, kind: str, **more: Any) -> Any:
+    return intake.call("POST", f"{path}/attachments", actor, files={"file": (name, io.BytesIO(content), kind)}, **more)
+
+
+def test_a_photo_is_kept_once_and_comes_back_whole(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, folder: Path
+) -> None:
+    carer, photo = actor("carer", locations=[home]), png()
+    path = report(intake, carer, home, now)
+    first = attach(intake, path, carer, "../../chart.png", photo, "image/png")
+    assert first.status_code == 201, first.text
+    again = attach(intake, path, carer, "chart again.png", photo, "image/png")
+    assert again.json()["attachment_id"] == first.json()["attachment_id"]
+    assert first.json()["name"] == "chart.png"
+    assert first.json()["sha256"] == hashlib.sha256(photo).hexdigest()
+    assert len([f for f in folder.rglob("*") if f.is_file()]) == 1
+    fetched = intake.get(f"{path}/attachments/{first.json()['attachment_id']}", carer)
+    assert fetched.content == photo
+    assert fetched.headers["Content-Disposition"] == "attachment"
+    stranger = actor("carer", locations=[uuid.uuid4()])
+    assert intake.get(f"{path}/attachments/{first.json()['attachment_id']}", stranger).status_code == 404
+    assert len(intake.get(f"{path}/attachments", carer).json()) == 1
+
+
+def test_what_is_not_what_it_says_is_refused(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, folder: Path
+) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now)
+    for name, content, kind in [
+        ("a.png", b"MZ" + b"\0" * 200, "image/png"),
+        ("a.png", b"<html><script>1</script></html>", "image/png"),
+        ("a.pdf", png(), "application/pdf"),
+        ("a.html", b"<html></html>", "text/html"),
+        ("a.png", b"", "image/png"),
+        ("a.png", png() + b"\0" * 10_000_000, "image/png"),
+    ]:
+        refused = attach(intake, path, carer, name, content, kind)
+        assert refused.status_code == 422, (name, kind, refused.text)
+        assert [e["field"] for e in refused.json()["errors"]] == ["file"]
+        assert refused.json()["errors"][0]["remedy"]
+    assert attach(intake, path, carer, "a.png", png() + b"\0" * 10_200_000, "image/png").status_code == 413
+    assert not folder.exists()
+
+
+def test_a_store_that_is_away_is_said_and_nothing_is_half_kept(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    monkeypatch.setenv("PLUMBLINE_ATTACHMENTS_URL", f"file://{tmp_path}/file")
+    carer = actor("carer")
+    path = report(intake, carer, home, now)
+    refused = attach(intake, path, carer, "a.png", png(), "image/png", key="attach-once")
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    assert intake.get(f"{path}/attachments", carer).json() == []
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """An S3-compatible server in a process of its own (moto's: the protocol is real, the durability is not)."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(300):
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/moto-api/", timeout=1)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_the_same_against_an_s3_compatible_store(s3: str) -> None:
+    Minio(s3, access_key="a", secret_key="b" * 8, secure=False).make_bucket("evidence")
+    settings = AttachmentSettings(
+        attachments_url=f"s3://{s3}/evidence", attachments_access_key="a",
+        attachments_secret_key="b" * 8, attachments_tls=False,
+    )  # fmt: skip
+    store, provider, content = storage(settings), uuid.uuid4(), os.urandom(100_000)
+    digest = hashlib.sha256(content).hexdigest()
+    for _ in range(2):
+        store.keep(provider, digest, content)
+    assert store.fetch(provider, digest) == content
+    with pytest.raises(Exception, match="did not answer"):
+        store.fetch(uuid.uuid4(), digest)
+
+
+def test_a_store_that_cannot_be_is_named() -> None:
+    for url in ("", "ftp://x", "s3://host", "relative"):
+        with pytest.raises(ValueError, match="PLUMBLINE_ATTACHMENTS_URL"):
+            storage(AttachmentSettings(attachments_url=url))
