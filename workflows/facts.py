@@ -23,6 +23,8 @@ from services.contracts.intake import (
     BlockerRaised,
     ClockSet,
     ClockStopped,
+    EscalationAcknowledged,
+    IncidentEscalationRequested,
     IncidentMarkedDuplicate,
     IncidentReopened,
     IncidentReported,
@@ -30,13 +32,14 @@ from services.contracts.intake import (
     IncidentWithdrawn,
 )
 from services.contracts.review import BriefingReached, ReviewApproved
-from services.contracts.taxonomy import ClockKind, Stage
+from services.contracts.taxonomy import ClockKind, Role, Stage
 from workflows.messages import (
     ActionFact,
     CheckpointFact,
     ClockFact,
     CycleFacts,
     IncidentCase,
+    LadderFact,
     Position,
     ReportFact,
     ReviewFact,
@@ -93,6 +96,23 @@ def _blocker_lifted(case: IncidentCase, event: BlockerLifted) -> None:
     case.blockers[str(event.blocker_id)] = False
 
 
+def _escalation_requested(case: IncidentCase, event: IncidentEscalationRequested) -> None:
+    want(case, str(event.run_id), event.step, event.role)
+
+
+def want(case: IncidentCase, run_id: str, step: int, role: Role) -> None:
+    """A ladder wants a rung called. A lower step than is known changes nothing."""
+    ladder = case.ladders.setdefault(run_id, LadderFact())
+    if step > ladder.step:
+        ladder.step, ladder.role = step, role
+
+
+def _escalation_acknowledged(case: IncidentCase, event: EscalationAcknowledged) -> None:
+    run_id = str(event.run_id)
+    case.ladders.setdefault(run_id, LadderFact()).answered = True
+    case.notices = {i: notice for i, notice in case.notices.items() if notice.run_id != run_id}
+
+
 def _withdrawn(case: IncidentCase, _: IncidentWithdrawn) -> None:
     case.ended = Stage.WITHDRAWN
 
@@ -134,6 +154,7 @@ def _action_returned(case: IncidentCase, event: ActionReturned) -> None:
     # An attempt that was returned ranks above the same attempt when done, below the next.
     if event.attempt >= action.attempt and not action.finished:
         action.attempt, action.status, action.due_at = event.attempt, "open", event.due_at
+        case.failed[str(event.action_id)] = event.attempt
 
 
 def _action_verified(case: IncidentCase, event: ActionVerified) -> None:
@@ -189,6 +210,8 @@ _LEARN: dict[str, tuple[type[EventData], _Learn]] = {
     ClockStopped.TYPE: (ClockStopped, _clock_stopped),
     BlockerRaised.TYPE: (BlockerRaised, _blocker_raised),
     BlockerLifted.TYPE: (BlockerLifted, _blocker_lifted),
+    IncidentEscalationRequested.TYPE: (IncidentEscalationRequested, _escalation_requested),
+    EscalationAcknowledged.TYPE: (EscalationAcknowledged, _escalation_acknowledged),
     ReviewApproved.TYPE: (ReviewApproved, _review_approved),
     ActionOpened.TYPE: (ActionOpened, _action_opened),
     ActionDone.TYPE: (ActionDone, _action_done),

@@ -16,10 +16,18 @@ from temporalio.common import Priority, RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from services.contracts import activities
-    from services.contracts.taxonomy import Role, Stage
+    from services.contracts.taxonomy import EscalationReason, Role, Stage
     from workflows import improvement, process_clock, search_attributes
-    from workflows.facts import learn
-    from workflows.messages import EVENT_SIGNAL, CheckpointFact, ClockFact, IncidentCase, Position, RoutedEvent
+    from workflows.facts import learn, want
+    from workflows.messages import (
+        EVENT_SIGNAL,
+        CheckpointFact,
+        ClockFact,
+        IncidentCase,
+        NoticeFact,
+        Position,
+        RoutedEvent,
+    )
 
 WORKFLOW = "IncidentWorkflow"
 URGENT = 1
@@ -30,6 +38,11 @@ LONG_STAGES = (Stage.ACTING, Stage.CHECKING)
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2))
 _TIMEOUT = timedelta(seconds=30)
+# A mail server may be down for a day: try on, ever less often, and hold no place that the ladder needs.
+_DELIVERY_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=5), backoff_coefficient=3, maximum_interval=timedelta(minutes=10)
+)
+_DELIVERY_TIMEOUT = timedelta(minutes=1)
 _FACTS_PATIENCE = timedelta(seconds=30)
 _REPUBLISHERS = (activities.INTAKE_QUEUE, activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE)
 
@@ -67,7 +80,9 @@ class IncidentWorkflow:
     async def run(self, _: IncidentCase) -> None:
         """Lead the incident through its stages until it ends."""
         await self._gather_facts()
-        clocks = asyncio.create_task(self._watch_clocks())
+        beside = [
+            asyncio.create_task(watch()) for watch in (self._watch_clocks, self._watch_ladders, self._watch_notices)
+        ]
         while not self._ended():
             self._position = self._case.position
             following = await self._stage(self._position.stage)
@@ -83,7 +98,8 @@ class IncidentWorkflow:
                 await self.enter(None, None)
             elif following in LONG_STAGES or workflow.info().is_continue_as_new_suggested():
                 self._continue_as_new()
-        clocks.cancel()
+        for task in beside:
+            task.cancel()
         if self._case.ended is not None:
             await self._end_work()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -109,6 +125,92 @@ class IncidentWorkflow:
             )
             if rung.revision > self._case.clocks[clock_id].revision:
                 self._case.clocks[clock_id] = ClockFact(revision=rung.revision, due_at=rung.due_at, urgent=clock.urgent)
+            self._climb(rung.climb)
+
+    async def _watch_ladders(self) -> None:
+        """Call each rung that a ladder wants: ask directory who stands on it now, then have the call recorded.
+
+        Asks for the ladder, too, when a verification has failed.
+        """
+        while True:
+            await workflow.wait_condition(lambda: self._wanted() is not None or bool(self._case.failed))
+            run_id = self._wanted()
+            if run_id is not None:
+                await self._call_rung(run_id)
+            else:
+                action_id, times = self._case.failed.popitem()
+                await self._escalate(EscalationReason.VERIFICATION_FAILED, f"{action_id}:{times}", times)
+
+    def _wanted(self) -> str | None:
+        return next((i for i, one in self._case.ladders.items() if one.step > one.called and not one.answered), None)
+
+    async def _call_rung(self, run_id: str) -> None:
+        ladder = self._case.ladders[run_id]
+        step, role = ladder.step, ladder.role
+        assert role is not None
+        key = f"ladder:{run_id}:{step}"
+        on_call: activities.OnCall = await self._activity(
+            activities.RESOLVE_ON_CALL,
+            activities.ResolveOnCall(
+                location_id=self._report.location_id, role=role, **self._command(f"{key}:resolve")
+            ),
+            activities.DIRECTORY_QUEUE,
+            activities.OnCall,
+            urgent=True,
+        )
+        command = activities.Escalate(
+            run_id=UUID(run_id), step=step, to_role=on_call.role, to_person=on_call.person_id, **self._command(key)
+        )
+        called: activities.Escalated = await self._activity(
+            activities.ESCALATE, command, activities.INTAKE_QUEUE, activities.Escalated, urgent=True
+        )
+        ladder.called = max(ladder.called, step)
+        self._climb(called.climb)
+        if called.clock is not None:
+            self._run_clock(called.clock)
+        if called.notify is not None and on_call.person_id is not None and not ladder.answered:
+            self._case.notices[str(called.notify)] = NoticeFact(run_id=run_id, person_id=on_call.person_id)
+
+    def _climb(self, climb: activities.Climb | None) -> None:
+        if climb is not None:
+            want(self._case, str(climb.run_id), climb.step, climb.role)
+
+    def _run_clock(self, clock: activities.RunningClock) -> None:
+        known = self._case.clocks.get(str(clock.clock_id))
+        if known is None or clock.revision > known.revision:
+            self._case.clocks[str(clock.clock_id)] = ClockFact(
+                revision=clock.revision, due_at=clock.due_at, urgent=True
+            )
+
+    async def _watch_notices(self) -> None:
+        """Have each notice delivered, beside the ladder and for as long as it takes, unless somebody answers before."""
+        sending: dict[str, asyncio.Task[None]] = {}
+        while True:
+            seen = set(self._case.notices)
+            for notice_id in sorted(seen - set(sending)):
+                sending[notice_id] = asyncio.create_task(self._notify(notice_id, self._case.notices[notice_id]))
+            for notice_id in sorted(set(sending) - seen):
+                sending.pop(notice_id).cancel()
+            await workflow.wait_condition(lambda seen=seen: set(self._case.notices) != seen)  # type: ignore[misc]
+
+    async def _notify(self, notice_id: str, notice: NoticeFact) -> None:
+        command = activities.DeliverNotice(
+            notice_id=UUID(notice_id),
+            person_id=notice.person_id,
+            path=f"/escalations/{notice_id}",
+            urgent=True,
+            **self._command(f"notice:{notice_id}"),
+        )
+        await workflow.execute_activity(
+            activities.DELIVER_NOTICE,
+            command,
+            task_queue=activities.DIRECTORY_QUEUE,
+            result_type=activities.Delivered,
+            start_to_close_timeout=_DELIVERY_TIMEOUT,
+            retry_policy=_DELIVERY_RETRY,
+            priority=Priority(priority_key=URGENT + 1, fairness_key=str(self._case.provider_id)),
+        )
+        self._case.notices.pop(notice_id, None)
 
     async def _gather_facts(self) -> None:
         """Wait for the report. If it does not come (a lost process is being rebuilt), ask for all events again."""
@@ -136,8 +238,6 @@ class IncidentWorkflow:
         assert triage is not None
         before = position.band
         position.triage_revision, position.band = triage.revision, triage.band
-        if triage.band.urgent and (before is None or triage.band.rank > before.rank):
-            await self._escalate(0, "high_risk")
         if position.stage is Stage.REVIEWING:
             position.opened, position.entry = False, position.entry + 1
         elif position.stage is not Stage.TRIAGED and before is not None and triage.band.rank > before.rank:
@@ -189,8 +289,6 @@ class IncidentWorkflow:
         report = self._report
         self._case.position.opened = True
         self.set_clock(report.triage_due_at, Role.REGISTERED_MANAGER)
-        if report.immediate_danger:
-            await self._escalate(0, "immediate_danger")
         if self._case.triage is None:
             await self.sleep_until(report.triage_due_at, or_when=lambda: self._case.triage is not None)
         if self._case.triage is None and not self.over():
@@ -203,8 +301,6 @@ class IncidentWorkflow:
         triage, position = self._case.triage, self._case.position
         assert triage is not None
         position.triage_revision, position.band = triage.revision, triage.band
-        if triage.band.urgent:
-            await self._escalate(0, "high_risk")
         return Stage.REVIEWING
 
     async def _reviewing(self) -> Stage:
@@ -299,7 +395,8 @@ class IncidentWorkflow:
             reminded = await self._remind(position)
             position.due_at = reminded.next_at
             if reminded.escalate:
-                await self._escalate(position.reminders - 1, "overdue")
+                about = f"{position.cycle}:{position.stage}:{position.entry}:{position.reminders}"
+                await self._escalate(EscalationReason.OVERDUE, about, position.reminders - 1)
             if workflow.info().is_continue_as_new_suggested():
                 self._continue_as_new()
 
@@ -341,25 +438,18 @@ class IncidentWorkflow:
         )
         return reminded
 
-    async def _escalate(self, level: int, reason: str) -> None:
-        """Tell whoever is on call for this rung of the ladder now."""
-        position = self._case.position
-        key = f"{position.cycle}:{position.stage}:{position.entry}:{reason}:{level}"
+    async def _escalate(self, reason: EscalationReason, about: str, count: int) -> None:
+        """Ask for the ladder for what the process sees first; the policy decides whether and where it starts."""
+        key = f"{reason}:{about}"
         if key in self._case.escalated:
             return
-        on_call: activities.OnCall = await self._activity(
-            activities.RESOLVE_ON_CALL,
-            activities.ResolveOnCall(
-                location_id=self._report.location_id, level=level, **self._command(f"{key}:resolve")
-            ),
-            activities.DIRECTORY_QUEUE,
-            activities.OnCall,
-            urgent=True,
+        command = activities.RequestEscalation(
+            reason=reason, about=about, count=max(count, 1), **self._command(f"escalate:{key}")
         )
-        command = activities.Escalate(
-            level=level, reason=reason, to_role=on_call.role, to_person=on_call.person_id, **self._command(key)
+        requested: activities.Requested = await self._activity(
+            activities.REQUEST_ESCALATION, command, activities.INTAKE_QUEUE, activities.Requested, urgent=True
         )
-        await self._activity(activities.ESCALATE, command, activities.INTAKE_QUEUE, None, urgent=True)
+        self._climb(requested.climb)
         self._case.escalated.append(key)
 
     @property
@@ -384,5 +474,7 @@ class IncidentWorkflow:
             result_type=result,
             start_to_close_timeout=_TIMEOUT,
             retry_policy=_RETRY,
+            # What runs beside the stages is cut short at the end: what it asked for is short, and may finish.
+            cancellation_type=workflow.ActivityCancellationType.ABANDON,
             priority=Priority(priority_key=URGENT if urgent else ROUTINE, fairness_key=str(self._case.provider_id)),
         )

@@ -46,6 +46,22 @@ class ClockFact(BaseModel):
     urgent: bool = False
 
 
+class LadderFact(BaseModel):
+    """How far one ladder is: the step that is wanted now, on which rung, and the last that was called."""
+
+    step: int = 0
+    role: Role | None = None
+    called: int = 0
+    answered: bool = False
+
+
+class NoticeFact(BaseModel):
+    """A notice that is to be delivered, however long it takes, unless somebody answers before."""
+
+    run_id: str
+    person_id: UUID
+
+
 class ReviewFact(BaseModel):
     """What an approved review says must follow."""
 
@@ -116,6 +132,9 @@ class IncidentCase(BaseModel):
     cycles: dict[int, CycleFacts] = Field(default_factory=dict)
     clocks: dict[str, ClockFact] = Field(default_factory=dict)
     blockers: dict[str, bool] = Field(default_factory=dict)
+    ladders: dict[str, LadderFact] = Field(default_factory=dict)
+    notices: dict[str, NoticeFact] = Field(default_factory=dict)
+    failed: dict[str, int] = Field(default_factory=dict)
     ended: Stage | None = None
     escalated: list[str] = Field(default_factory=list)
     position: Position = Field(default_factory=Position)

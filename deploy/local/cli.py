@@ -132,7 +132,7 @@ def _console() -> "Console":
 
 
 def _add_commands_of_neighbours() -> None:
-    """Commands that live in files of their own: the demonstration, and imports."""
+    """Commands that live in files of their own: the demonstration, imports, and scenarios."""
     if importlib.util.find_spec("deploy.local.demo"):
         from deploy.local import demo  # type: ignore[attr-defined,unused-ignore]
 
@@ -142,6 +142,10 @@ def _add_commands_of_neighbours() -> None:
 
         app.add_typer(imports.directory, name="directory")
         app.add_typer(imports.incidents, name="incidents")
+    if importlib.util.find_spec("deploy.local.scenarios"):
+        from deploy.local.scenarios import cli as scenarios
+
+        app.add_typer(scenarios.scenario, name="scenario")
 
 
 _add_commands_of_neighbours()

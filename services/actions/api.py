@@ -74,7 +74,9 @@ def add_evidence(
         return once(session, "actions", actor, key, fingerprint(f"evidence:{action_id}", body), run)
 
 
-@router.post("/actions/{action_id}/completion", response_model=queries.ActionSummary, summary="Say that it is done")
+@router.post(
+    "/actions/{action_id}/completion", response_model=queries.ActionSummary, summary="Say that an action is done"
+)
 def complete(
     action_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
 ) -> JSONResponse:
@@ -88,7 +90,7 @@ def complete(
         return once(session, "actions", actor, key, fingerprint(f"complete:{action_id}:{version}", b""), run)
 
 
-@router.post("/actions/{action_id}/verification", response_model=queries.ActionSummary, summary="Verify")
+@router.post("/actions/{action_id}/verification", response_model=queries.ActionSummary, summary="Verify an action")
 def verify(
     action_id: UUID,
     body: commands.VerifyAction,
@@ -109,7 +111,7 @@ def verify(
         return once(session, "actions", actor, key, fingerprint(f"verify:{action_id}:{version}", body), run)
 
 
-@router.post("/actions/{action_id}/cancellation", response_model=queries.ActionSummary, summary="Cancel")
+@router.post("/actions/{action_id}/cancellation", response_model=queries.ActionSummary, summary="Cancel an action")
 def cancel(
     action_id: UUID,
     body: commands.CancelAction,
@@ -143,7 +145,7 @@ def list_checkpoints(
 def read_checkpoint(
     checkpoint_id: UUID, actor: Caller, database: Database, response: Response
 ) -> queries.CheckpointView:
-    """What was counted before and after, the proposed verdict and the decision."""
+    """What was counted before and after, the proposed verdict and the decision. The ETag is the version to decide on."""
     with transaction(database, actor.provider_id) as session:
         checkpoint = visible_checkpoint(session, actor, checkpoint_id)
         response.headers["ETag"] = f'"{checkpoint.version}"'
@@ -176,9 +178,9 @@ def judge(
         return once(session, "actions", actor, key, fingerprint(f"judge:{checkpoint_id}:{version}", body), run)
 
 
-@router.get("/incidents/{incident_id}/audit", summary="Audit chain")
+@router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")
 def audit_chain(incident_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
-    """The hash-chained history that actions keeps of this incident."""
+    """The hash-chained history that actions keeps of it; whole, so that anybody can verify it offline."""
     with transaction(database, actor.provider_id) as session:
         visible_incident(session, actor, incident_id)
         return audit.read(session, "actions", incident_id)

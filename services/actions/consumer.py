@@ -10,16 +10,20 @@ from services.contracts.intake import (
     IncidentMarkedDuplicate,
     IncidentReopened,
     IncidentReported,
+    IncidentRestricted,
     IncidentTriaged,
     IncidentWithdrawn,
     StageEntered,
 )
+from services.runtime import restriction
 from services.runtime.consumer import Received
 
 
 def on_reported(session: Session, received: Received) -> None:
-    """Know the incident, and count it."""
+    """Know the incident, and count it. A restricted one stays hidden until the word about who may see it is there."""
     event = IncidentReported.model_validate(received.data)
+    if event.restricted:
+        restriction.keep(session, "actions", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
     measure.record_incident(session, received.provider_id, event, ended=False)
 
 
@@ -72,7 +76,23 @@ def on_exposure(session: Session, received: Received) -> None:
     measure.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
 
 
+def on_restricted(session: Session, received: Received) -> None:
+    """Keep for whom a restricted incident, and all that follows from it, is."""
+    event = IncidentRestricted.model_validate(received.data)
+    restriction.keep(
+        session,
+        "actions",
+        provider_id=received.provider_id,
+        record_id=event.incident_id,
+        revision=event.revision,
+        roles=event.roles,
+        people=event.people,
+        excluded=event.excluded,
+    )
+
+
 HANDLERS = {
+    IncidentRestricted.TYPE: on_restricted,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,
     IncidentTriaged.TYPE: on_triaged,

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.actions.domain import ActionStatus, CheckpointStatus, EvidenceKind, Observed, VerificationMethod
@@ -20,7 +20,7 @@ from services.contracts.taxonomy import (
     Verdict,
     VerificationOutcome,
 )
-from services.runtime import pagination
+from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
 
@@ -183,7 +183,15 @@ def actions(
     query = (
         select(Action)
         .where(Action.provider_id == actor.provider_id)
-        .where(or_(actor.scope(Action.location_id, Action.region_id), Action.owner_id == actor.id))
+        .where(
+            restriction.visible(
+                "actions",
+                actor,
+                Action.incident_id,
+                in_scope=actor.scope(Action.location_id, Action.region_id),
+                own=Action.owner_id == actor.id,
+            )
+        )
         .order_by(Action.action_id.desc())
         .limit(limit + 1)
     )
@@ -238,7 +246,14 @@ def checkpoints(
     query = (
         select(Checkpoint)
         .where(Checkpoint.provider_id == actor.provider_id)
-        .where(actor.scope(Checkpoint.location_id, Checkpoint.region_id))
+        .where(
+            restriction.visible(
+                "actions",
+                actor,
+                Checkpoint.incident_id,
+                in_scope=actor.scope(Checkpoint.location_id, Checkpoint.region_id),
+            )
+        )
         .order_by(Checkpoint.checkpoint_id)
         .limit(limit + 1)
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import ServiceError, not_found
 
@@ -201,7 +202,11 @@ class Exposure(Table):
 def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incident:
     """The incident if it is in the actor's scope, else 404, also when its report has not arrived here yet."""
     incident = session.get(Incident, incident_id)
-    if incident is None or incident.location_id is None or not actor.sees(incident.location_id, incident.region_id):
+    if (
+        incident is None
+        or incident.location_id is None
+        or not _may_see(session, actor, incident_id, incident.location_id, incident.region_id)
+    ):
         raise ServiceError(
             404,
             "not-found",
@@ -213,12 +218,14 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incid
 
 
 def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: bool = False) -> Action:
-    """The action if the actor owns it or it is in the actor's scope, else 404.
+    """The action if the actor owns it or it is in the actor's scope, else 404. Restricted ones: those who need to know.
 
     `lock` holds the whole cycle to the end of the transaction.
     """
     action = session.get(Action, action_id)
-    if action is None or not (actor.sees(action.location_id, action.region_id) or action.owner_id == actor.id):
+    if action is None or not _may_see(
+        session, actor, action.incident_id, action.location_id, action.region_id, own=action.owner_id == actor.id
+    ):
         raise not_found("action")
     if lock:
         lock_cycle(session, action.incident_id, action.cycle)
@@ -229,12 +236,27 @@ def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: boo
 def visible_checkpoint(session: Session, actor: Actor, checkpoint_id: UUID, *, lock: bool = False) -> Checkpoint:
     """The checkpoint if it is in the actor's scope, else 404. `lock` as for an action."""
     checkpoint = session.get(Checkpoint, checkpoint_id)
-    if checkpoint is None or not actor.sees(checkpoint.location_id, checkpoint.region_id):
+    if checkpoint is None or not _may_see(
+        session, actor, checkpoint.incident_id, checkpoint.location_id, checkpoint.region_id
+    ):
         raise not_found("checkpoint")
     if lock:
         lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
         session.refresh(checkpoint)
     return checkpoint
+
+
+def _may_see(
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    location_id: UUID,
+    region_id: UUID | None,
+    *,
+    own: bool = False,
+) -> bool:
+    in_scope = actor.sees(location_id, region_id)
+    return restriction.may_see(session, "actions", actor, incident_id, in_scope=in_scope, own=own)
 
 
 def lock_cycle(session: Session, incident_id: UUID, cycle: int) -> Improvement:

@@ -9,7 +9,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Stage
+from services.contracts.taxonomy import (
+    Band,
+    Category,
+    EscalationReason,
+    Kind,
+    PhysicalHarm,
+    ReviewMethod,
+    Role,
+    Stage,
+)
 
 DIRECTORY_QUEUE = "directory"
 INTAKE_QUEUE = "intake"
@@ -65,16 +74,60 @@ class Reminded(BaseModel):
     escalate: bool
 
 
+class Climb(BaseModel):
+    """The rung that a run of the ladder wants called now. `step` counts the calls of a run."""
+
+    run_id: UUID
+    step: int
+    role: Role
+
+
+REQUEST_ESCALATION = "intake.request_escalation"
+
+
+class RequestEscalation(Command):
+    """Something went wrong that the process sees first; the policy says whether it starts the ladder, and where.
+
+    `about` names the thing within the incident, `count` how often it went wrong so far.
+    """
+
+    reason: EscalationReason
+    about: str
+    count: int
+
+
+class Requested(BaseModel):
+    """The rung to call now; None when the policy wants nobody, or a rung is being called already."""
+
+    climb: Climb | None
+
+
 ESCALATE = "intake.escalate"
 
 
 class Escalate(Command):
-    """Record and send one rung of an escalation to the person on call."""
+    """Record the call of one rung. `to_role` is who was looked for; without `to_person` nobody was found."""
 
-    level: int
-    reason: str
+    run_id: UUID
+    step: int
     to_role: Role
     to_person: UUID | None
+
+
+class RunningClock(BaseModel):
+    """The clock in which a rung must answer, told directly so that the ladder climbs while the broker is away."""
+
+    clock_id: UUID
+    revision: int
+    due_at: datetime
+
+
+class Escalated(BaseModel):
+    """What came of a call: whom to send a notice, the clock that runs now, the rung to call at once if nobody was found."""
+
+    notify: UUID | None = None
+    clock: RunningClock | None = None
+    climb: Climb | None = None
 
 
 RING_CLOCK = "intake.ring_clock"
@@ -88,27 +141,49 @@ class RingClock(Command):
 
 
 class Rung(BaseModel):
-    """The clock as it is afterwards: when it rings next, or None when it has stopped."""
+    """The clock as it is afterwards: when it rings next, or None when it has stopped.
+
+    `climb` is the rung of the ladder that is to be called because of it.
+    """
 
     revision: int
     due_at: datetime | None
+    climb: Climb | None = None
 
 
 RESOLVE_ON_CALL = "directory.resolve_on_call"
 
 
 class ResolveOnCall(Command):
-    """Who holds the rung of the ladder for a location at this moment."""
+    """Who holds a rung of the ladder for a location at this moment."""
 
     location_id: UUID
-    level: int
+    role: Role
 
 
 class OnCall(BaseModel):
-    """The answer; `person_id` is None when nobody is on the rota, which is escalated at once."""
+    """The answer; `role` is that of whoever stands in. `person_id` is None when there is nobody: the ladder climbs."""
 
     role: Role
     person_id: UUID | None
+
+
+DELIVER_NOTICE = "directory.deliver_notice"
+
+
+class DeliverNotice(Command):
+    """Send somebody a word that something needs an answer. `path` is an opaque link; nothing of the incident goes along."""
+
+    notice_id: UUID
+    person_id: UUID
+    path: str
+    urgent: bool
+
+
+class Delivered(BaseModel):
+    """Over how many channels it went. None is no failure: the inbox has it, and the delivery shows why."""
+
+    sent: int
 
 
 OPEN_REVIEW = "review.open_review"

@@ -1,20 +1,27 @@
 """Events that intake publishes."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from services.contracts.event import IncidentData
+from pydantic import Field
+
+from services.contracts.event import EventData, IncidentData
 from services.contracts.taxonomy import (
+    AuthorityDecision,
     Band,
     BlockerKind,
     Category,
     ClockKind,
     Consequence,
+    EnquiryOutcome,
+    EscalationReason,
     Kind,
     Likelihood,
+    ObligationOutcome,
     PhysicalHarm,
     Role,
+    SafeguardingStep,
     Stage,
 )
 
@@ -32,6 +39,7 @@ class IncidentReported(IncidentData):
     reported_at: datetime
     immediate_danger: bool
     triage_due_at: datetime
+    restricted: bool = False
 
 
 class IncidentImported(IncidentData):
@@ -81,25 +89,47 @@ class StageEntered(IncidentData):
     next_move: Role | None
 
 
+class IncidentEscalationRequested(IncidentData):
+    """Somebody further up must know now: the ladder is to call this rung. A higher step of a run replaces a lower."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.escalation_requested.v1"
+
+    run_id: UUID
+    step: int
+    level: int
+    role: Role
+    reason: EscalationReason
+    rule: str
+    policy_version: str
+
+
 class IncidentEscalated(IncidentData):
-    """Somebody further up must know now."""
+    """A rung of the ladder was called; `nobody_found` says that the call reached no one and went on up the line."""
 
     TYPE: ClassVar[str] = "plumbline.incident.escalated.v1"
 
     escalation_id: UUID
     level: int
-    reason: Literal["high_risk", "immediate_danger", "overdue"]
+    reason: EscalationReason
     to_role: Role
     to_person: UUID | None
+    run_id: UUID | None = None
+    step: int = 1
+    rule: str = ""
+    policy_version: str = ""
+    nobody_found: bool = False
+    answer_due_at: datetime | None = None
 
 
 class EscalationAcknowledged(IncidentData):
-    """A person answered an escalation."""
+    """A person answered. `answers` are all calls of the run that waited for it, this one among them."""
 
     TYPE: ClassVar[str] = "plumbline.incident.escalation_acknowledged.v1"
 
     escalation_id: UUID
     level: int
+    run_id: UUID | None = None
+    answers: list[UUID] = Field(default_factory=list)
 
 
 class ReminderSent(IncidentData):
@@ -184,11 +214,229 @@ class BlockerLifted(IncidentData):
     kind: BlockerKind
 
 
+class IncidentRestricted(IncidentData):
+    """Only those who need to know may see the incident and all that follows from it: `people` wherever they work, and
+    `roles` within their scope, but nobody who is `excluded`. A higher revision replaces what was said before.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.incident.restricted.v1"
+
+    revision: int
+    roles: list[Role]
+    people: list[UUID]
+    excluded: list[UUID]
+
+
+class BreakGlassUsed(IncidentData):
+    """Somebody opened a restricted incident without being named, with a recorded reason, until a time."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.break_glass_used.v1"
+
+    break_glass_id: UUID
+    person_id: UUID
+    ends_at: datetime
+
+
+class SafeguardingOpened(IncidentData):
+    """An adult may have been abused or neglected: refer, or decide with a reason not to. The time is the provider's."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.opened.v1"
+
+    adult_id: UUID
+    refer_due_at: datetime
+
+
+class SafeguardingDecided(IncidentData):
+    """A named person decided to refer an adult to the local authority, or not to."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.decided.v1"
+
+    adult_id: UUID
+    refer: bool
+
+
+class SafeguardingReferred(IncidentData):
+    """A concern about an adult was sent to a local authority, which is to decide what it does."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.referred.v1"
+
+    adult_id: UUID
+    referral_id: UUID
+    referred_at: datetime
+    answer_due_at: datetime
+
+
+class AuthorityDecided(IncidentData):
+    """The local authority said what it does about a referral."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.authority_decided.v1"
+
+    referral_id: UUID
+    decision: AuthorityDecision
+
+
+class EnquiryConcluded(IncidentData):
+    """The enquiry of a local authority came to an outcome."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.enquiry_concluded.v1"
+
+    referral_id: UUID
+    outcome: EnquiryOutcome
+
+
+class SafeguardingLate(IncidentData):
+    """A step of safeguarding is not recorded by the time the provider set itself. `subject_id` is adult or referral."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.late.v1"
+
+    subject_id: UUID
+    waits_for: SafeguardingStep
+
+
+class ConcernRaised(EventData):
+    """Somebody raised a concern outside the line. Who, and about what, is known to those who review it alone."""
+
+    TYPE: ClassVar[str] = "plumbline.concern.raised.v1"
+
+    concern_id: UUID
+    answer_due_at: datetime
+
+    @property
+    def key(self) -> str:
+        """The concern's id."""
+        return str(self.concern_id)
+
+
+Code = Annotated[str, Field(pattern="^[a-z0-9_-]{1,60}$")]
+"""A code of a policy file: room for no sentence."""
+
+
+class ObligationAssessed(IncidentData):
+    """The rules say that somebody outside must be told, may have to be, or no longer. A target is the provider's own."""
+
+    TYPE: ClassVar[str] = "plumbline.obligation.assessed.v1"
+
+    obligation_id: UUID
+    rule: Code
+    recipient: Code
+    outcome: ObligationOutcome
+    must_decide: bool
+    round: int
+    policy_version: str
+    target_at: datetime | None
+    statutory_due_at: datetime | None
+
+
+class ObligationDecided(IncidentData):
+    """A named person decided to notify, or not to with a recorded reason."""
+
+    TYPE: ClassVar[str] = "plumbline.obligation.decided.v1"
+
+    obligation_id: UUID
+    rule: Code
+    recipient: Code
+    notify: bool
+
+
+class ObligationSubmitted(IncidentData):
+    """The recipient was told; the reference is kept with the record."""
+
+    TYPE: ClassVar[str] = "plumbline.obligation.submitted.v1"
+
+    obligation_id: UUID
+    rule: Code
+    recipient: Code
+    submitted_at: datetime
+    in_time: bool | None
+
+
+class ObligationAcknowledged(IncidentData):
+    """The recipient confirmed that it was told."""
+
+    TYPE: ClassVar[str] = "plumbline.obligation.acknowledged.v1"
+
+    obligation_id: UUID
+    rule: Code
+    recipient: Code
+    received_at: datetime
+
+
+class ObligationWarned(IncidentData):
+    """Most of the time that the provider gives itself has passed and nobody outside has been told."""
+
+    TYPE: ClassVar[str] = "plumbline.obligation.warned.v1"
+
+    obligation_id: UUID
+    rule: Code
+    recipient: Code
+    target_at: datetime
+
+
+class ObligationLate(IncidentData):
+    """The time has passed: the provider's own, or the one the law states."""
+
+    TYPE: ClassVar[str] = "plumbline.obligation.late.v1"
+
+    obligation_id: UUID
+    rule: Code
+    recipient: Code
+    due_at: datetime
+    statutory: bool
+
+
+class CandourAsked(IncidentData):
+    """Somebody must decide whether the duty of candour applies. The time is the provider's own."""
+
+    TYPE: ClassVar[str] = "plumbline.candour.asked.v1"
+
+    candour_id: UUID
+    round: int
+    decide_due_at: datetime
+
+
+class CandourDecided(IncidentData):
+    """Decided by the test of regulation 20(9), or that it is not met, with openness recorded."""
+
+    TYPE: ClassVar[str] = "plumbline.candour.decided.v1"
+
+    candour_id: UUID
+    round: int
+    met: bool
+
+
+class CandourStepRecorded(IncidentData):
+    """A part of the duty of candour was done, or tried in vain."""
+
+    TYPE: ClassVar[str] = "plumbline.candour.step_recorded.v1"
+
+    candour_id: UUID
+    step: Code
+    at: datetime
+
+
+class CandourLate(IncidentData):
+    """A part of the duty of candour is not recorded by the time the provider set itself."""
+
+    TYPE: ClassVar[str] = "plumbline.candour.late.v1"
+
+    candour_id: UUID
+    waits_for: Code
+
+
+class CandourCompleted(IncidentData):
+    """Every part of the duty of candour is recorded. It settles no complaint, safeguarding enquiry or review."""
+
+    TYPE: ClassVar[str] = "plumbline.candour.completed.v1"
+
+    candour_id: UUID
+
+
 EVENTS = (
     IncidentReported,
     IncidentImported,
     IncidentTriaged,
     StageEntered,
+    IncidentEscalationRequested,
     IncidentEscalated,
     EscalationAcknowledged,
     ReminderSent,
@@ -200,4 +448,24 @@ EVENTS = (
     ClockStopped,
     BlockerRaised,
     BlockerLifted,
+    IncidentRestricted,
+    BreakGlassUsed,
+    SafeguardingOpened,
+    SafeguardingDecided,
+    SafeguardingReferred,
+    AuthorityDecided,
+    EnquiryConcluded,
+    SafeguardingLate,
+    ConcernRaised,
+    ObligationAssessed,
+    ObligationDecided,
+    ObligationSubmitted,
+    ObligationAcknowledged,
+    ObligationWarned,
+    ObligationLate,
+    CandourAsked,
+    CandourDecided,
+    CandourStepRecorded,
+    CandourLate,
+    CandourCompleted,
 )

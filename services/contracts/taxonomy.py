@@ -178,6 +178,25 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+class EscalationReason(StrEnum):
+    """Why somebody further up must know now."""
+
+    IMMEDIATE_DANGER = "immediate_danger"
+    ALLEGATION = "allegation"
+    DEATH = "death"
+    POLICE = "police"
+    HIGH_RISK = "high_risk"
+    REPEAT = "repeat"
+    OUT_OF_HOURS = "out_of_hours"
+    OVERDUE = "overdue"
+    OBLIGATION_LATE = "obligation_late"
+    OBLIGATION_UNDECIDED = "obligation_undecided"
+    CANDOUR_LATE = "candour_late"
+    SAFEGUARDING_LATE = "safeguarding_late"
+    BREAK_GLASS = "break_glass"
+    VERIFICATION_FAILED = "verification_failed"
+
+
 class ClockKind(StrEnum):
     """What a clock beside the stages is for. It runs through nights, weekends and holidays."""
 
@@ -195,6 +214,14 @@ class BlockerKind(StrEnum):
     SAFEGUARDING = "safeguarding"
 
 
+class ObligationOutcome(StrEnum):
+    """What a rule says of an obligation to tell somebody outside, by the facts known so far."""
+
+    TRIGGERED = "triggered"
+    SUGGESTED = "suggested"
+    NOT_TRIGGERED = "not_triggered"
+
+
 class AbuseType(StrEnum):
     """The ten types of abuse and neglect (Care and support statutory guidance, 14.17)."""
 
@@ -208,3 +235,29 @@ class AbuseType(StrEnum):
     ORGANISATIONAL = "organisational"
     NEGLECT = "neglect_and_acts_of_omission"
     SELF_NEGLECT = "self_neglect"
+
+
+class SafeguardingStep(StrEnum):
+    """What safeguarding waits for."""
+
+    REFERRAL = "referral"
+    AUTHORITY_DECISION = "authority_decision"
+    ENQUIRY_OUTCOME = "enquiry_outcome"
+
+
+class AuthorityDecision(StrEnum):
+    """What a local authority does about a referral. Its threshold is its own (Care Act 2014, section 42)."""
+
+    ENQUIRY = "enquiry"
+    OTHER_RESPONSE = "other_response"
+    NO_FURTHER_ACTION = "no_further_action"
+
+
+class EnquiryOutcome(StrEnum):
+    """How a local authority's enquiry ended. Inconclusive is not the same as unfounded."""
+
+    SUBSTANTIATED = "substantiated"
+    PARTLY_SUBSTANTIATED = "partly_substantiated"
+    NOT_SUBSTANTIATED = "not_substantiated"
+    INCONCLUSIVE = "inconclusive"
+    CEASED = "ceased_at_the_adults_request"

@@ -7,6 +7,9 @@ from temporalio import activity
 
 from services.contracts import activities as contract
 from services.directory import commands
+from services.directory.notices.channels import channels
+from services.directory.notices.commands import deliver
+from services.directory.notices.settings import NoticeSettings
 from services.runtime.db import transaction
 from services.runtime.process import Context
 from services.runtime.temporal import activity_errors
@@ -21,4 +24,12 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return commands.resolve_on_call(session, command, context.clock.now())
 
-    return [resolve_on_call]
+    settings = NoticeSettings()
+    made = channels(settings)
+
+    @activity.defn(name=contract.DELIVER_NOTICE)
+    @activity_errors("directory", contract.DELIVER_NOTICE)
+    def deliver_notice(command: contract.DeliverNotice) -> contract.Delivered:
+        return deliver(context.engine, context.clock, made, settings.notice_link, command)
+
+    return [resolve_on_call, deliver_notice]

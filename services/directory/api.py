@@ -144,24 +144,24 @@ def list_locations(
 
 @router.get("/locations/{location_id}", summary="Read a location", tags=["places"])
 def read_location(location_id: UUID, actor: Caller, database: Database, response: Response) -> queries.LocationView:
-    """A location in the caller's scope."""
+    """A location in the caller's scope, with its CQC id, region, beds and dates."""
     with transaction(database, actor.provider_id) as session:
         location = visible_location(session, actor, location_id)
         response.headers["ETag"] = f'"{location.version}"'
         return queries.location_view(location)
 
 
-@router.get("/locations/{location_id}/audit", summary="Audit chain of a location", tags=["places"])
+@router.get("/locations/{location_id}/audit", summary="Read the audit chain of a location", tags=["places"])
 def location_audit(location_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
-    """The hash-chained history of a location and its exposures."""
+    """The hash-chained history of a location and its exposures; whole, so that anybody can verify it offline."""
     with transaction(database, actor.provider_id) as session:
         visible_location(session, actor, location_id)
         return audit.read(session, "directory", location_id)
 
 
-@router.get("/locations/{location_id}/exposures", summary="List exposures", tags=["exposure"])
+@router.get("/locations/{location_id}/exposures", summary="List the exposures of a location", tags=["exposure"])
 def list_exposures(location_id: UUID, actor: Caller, database: Database) -> list[queries.ExposureView]:
-    """What is recorded of a location, newest month first."""
+    """Bed days or care hours of each month that is recorded, newest first."""
     with transaction(database, actor.provider_id) as session:
         visible_location(session, actor, location_id)
         return queries.exposures(session, location_id)

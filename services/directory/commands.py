@@ -406,12 +406,17 @@ def record_exposure(
 
 
 def resolve_on_call(session: Session, command: activities.ResolveOnCall, now: datetime) -> activities.OnCall:
-    """Whom to tell at a level of the ladder, at this moment. Changes nothing and never refuses.
+    """Who stands on a rung of the ladder, at this moment. Changes nothing and never refuses.
 
-    Whoever is on the rota comes first, then whoever holds the role; `person_id` is None when there is nobody.
+    Whoever is on the rota comes first, then whoever holds the role, then whoever stands in for it by policy;
+    `person_id` is None when there is nobody.
     """
-    role = policy.shipped().rung(command.level)
-    return activities.OnCall(role=role, person_id=first_called(duties(session, role, command.location_id, now)))
+    roles = policy.shipped().in_turn(command.role)
+    for role in roles:
+        person_id = first_called(duties(session, role, command.location_id, now))
+        if person_id is not None:
+            return activities.OnCall(role=role, person_id=person_id)
+    return activities.OnCall(role=roles[0], person_id=None)
 
 
 def _require_provider(session: Session, actor: Actor) -> None:

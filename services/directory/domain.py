@@ -1,7 +1,7 @@
 """The rules of directory: pure, no I/O. Times carry a time zone; the caller says what time it is."""
 
 import calendar
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -59,13 +59,14 @@ class DirectoryPolicy:
 
     version: str
     ladder: Sequence[Role]
+    stands_in: Mapping[Role, Sequence[Role]]
     longest_turn: timedelta
     most_occupied: Decimal
     most_care_hours: Decimal
 
-    def rung(self, level: int) -> Role:
-        """The role of a level of the ladder, from 0. Above the top stays at the top."""
-        return self.ladder[min(max(level, 0), len(self.ladder) - 1)]
+    def in_turn(self, role: Role) -> Sequence[Role]:
+        """The role, then those that stand in for it when it is held by nobody."""
+        return [role, *self.stands_in.get(role, ())]
 
     def most_exposure(self, unit: ExposureUnit, month: date, beds: int) -> Decimal:
         """The largest quantity that a location with so many beds can have had in a month."""

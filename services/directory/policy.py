@@ -18,6 +18,7 @@ class _Strict(BaseModel):
 
 class _OnCall(_Strict):
     ladder: list[Role] = Field(min_length=1)
+    stands_in: dict[Role, list[Role]] = Field(default_factory=dict)
     longest_turn_days: int = Field(ge=1)
 
     @field_validator("ladder")
@@ -47,6 +48,7 @@ def load(path: Path) -> DirectoryPolicy:
     return DirectoryPolicy(
         version=document.version,
         ladder=document.on_call.ladder,
+        stands_in=document.on_call.stands_in,
         longest_turn=timedelta(days=document.on_call.longest_turn_days),
         most_occupied=document.exposure.most_occupied,
         most_care_hours=document.exposure.most_care_hours,

@@ -5,7 +5,12 @@ import sys
 from services.contracts.topics import topic, urgent_topic
 from services.intake import activities, api, consumer
 from services.intake.attachments import api as attachments
+from services.intake.candour import api as candour
 from services.intake.details import api as details
+from services.intake.escalation import api as escalation
+from services.intake.obligations import api as obligations
+from services.intake.safeguarding import api as safeguarding
+from services.intake.speak_up import api as speak_up
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -13,7 +18,16 @@ SERVICE = Service(
     name="intake",
     title="Intake",
     description="What happened, and who must know now.",
-    routers=[api.router, details.router, attachments.router],
+    routers=[
+        api.router,
+        details.router,
+        attachments.router,
+        escalation.router,
+        obligations.router,
+        candour.router,
+        safeguarding.router,
+        speak_up.router,
+    ],
     topics=Topics(normal=topic("intake"), urgent=urgent_topic("intake")),
     consumes=[topic("directory")],
     handlers=consumer.HANDLERS,

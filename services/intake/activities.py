@@ -8,6 +8,7 @@ from temporalio import activity
 
 from services.contracts import activities as contract
 from services.intake import clocks, commands
+from services.intake.escalation import commands as ladder
 from services.runtime import outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
@@ -42,17 +43,24 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return commands.remind(session, command, context.clock.now(), system(command.provider_id))
 
+    @activity.defn(name=contract.REQUEST_ESCALATION)
+    @activity_errors("intake", contract.REQUEST_ESCALATION)
+    def request_escalation(command: contract.RequestEscalation) -> contract.Requested:
+        with transaction(context.engine, command.provider_id) as session:
+            return ladder.request_escalation(session, command, context.clock.now(), system(command.provider_id))
+
     @activity.defn(name=contract.ESCALATE)
     @activity_errors("intake", contract.ESCALATE)
-    def escalate(command: contract.Escalate) -> None:
+    def escalate(command: contract.Escalate) -> contract.Escalated:
         with transaction(context.engine, command.provider_id) as session:
-            commands.escalate(session, command, context.clock.now(), system(command.provider_id))
+            return ladder.escalate(session, command, context.clock.now(), system(command.provider_id))
 
     @activity.defn(name=contract.RING_CLOCK)
     @activity_errors("intake", contract.RING_CLOCK)
     def ring_clock(command: contract.RingClock) -> contract.Rung:
         with transaction(context.engine, command.provider_id) as session:
-            return clocks.ring(session, command, context.clock.now(), system(command.provider_id))
+            rung = clocks.ring(session, command, context.clock.now(), system(command.provider_id))
+            return rung.model_copy(update={"climb": ladder.pending(session, command.incident_id)})
 
     @activity.defn(name=contract.LIST_OPEN_INCIDENTS)
     @activity_errors("intake", contract.LIST_OPEN_INCIDENTS)
@@ -68,4 +76,13 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "intake", str(command.incident_id))
 
-    return [enter_stage, default_triage, remind, escalate, ring_clock, list_open_incidents, republish]
+    return [
+        enter_stage,
+        default_triage,
+        remind,
+        request_escalation,
+        escalate,
+        ring_clock,
+        list_open_incidents,
+        republish,
+    ]

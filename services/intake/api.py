@@ -8,13 +8,13 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.contracts.taxonomy import Role, Stage
-from services.intake import commands, queries
-from services.intake.store import visible_incident
+from services.intake import access, commands, queries
+from services.intake.store import reported_incident, visible_incident
 from services.runtime import audit
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
-from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
+from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once, once_new
 from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["incidents"])
@@ -25,11 +25,10 @@ def report(
     body: commands.ReportIncident, actor: Caller, key: CommandKey, database: Database, clock: Time
 ) -> JSONResponse:
     """Accepted at once and kept, whatever else is away. Anybody with a role at the location may report."""
-    with transaction(database, actor.provider_id) as session:
-        return once(
-            session, "intake", actor, key, fingerprint("report", body),
-            lambda: Reply(201, commands.report_incident(session, actor, body, clock.now()), version=1),
-        )  # fmt: skip
+    return once_new(
+        database, "intake", actor, key, fingerprint("report", body),
+        lambda session: Reply(201, commands.report_incident(session, actor, body, clock.now()), version=1),
+    )  # fmt: skip
 
 
 @router.get("/incidents", summary="List incidents")
@@ -47,15 +46,18 @@ def list_incidents(
 
 
 @router.get("/incidents/{incident_id}", summary="Read an incident")
-def read(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.IncidentView:
+def read(
+    incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response
+) -> queries.IncidentView:
     """The record with its triage history. The ETag is the version to send back with a change."""
     with transaction(database, actor.provider_id) as session:
-        incident = visible_incident(session, actor, incident_id)
+        incident = visible_incident(session, actor, incident_id, now=clock.now())
+        access.note_view(session, actor, incident_id, clock.now())
         response.headers["ETag"] = f'"{incident.version}"'
         return queries.view(session, incident)
 
 
-@router.post("/incidents/{incident_id}/triage", response_model=queries.IncidentSummary, summary="Triage")
+@router.post("/incidents/{incident_id}/triage", response_model=queries.IncidentSummary, summary="Triage an incident")
 def triage(
     incident_id: UUID,
     body: commands.TriageIncident,
@@ -65,7 +67,10 @@ def triage(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Score actual harm and the worst credible harm. Managers, quality and safeguarding leads."""
+    """Score actual harm and the worst credible harm; again, with a reason, when facts change.
+
+    Managers, quality and safeguarding leads.
+    """
     require_role(actor, *commands.MANAGERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -76,7 +81,9 @@ def triage(
         return once(session, "intake", actor, key, fingerprint(f"triage:{incident_id}:{version}", body), run)
 
 
-@router.post("/incidents/{incident_id}/withdrawal", response_model=queries.IncidentSummary, summary="Withdraw")
+@router.post(
+    "/incidents/{incident_id}/withdrawal", response_model=queries.IncidentSummary, summary="Withdraw an incident"
+)
 def withdraw(
     incident_id: UUID,
     body: commands.EndIncident,
@@ -86,7 +93,7 @@ def withdraw(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """End an incident that was reported in error, with a reason."""
+    """End an incident that was reported in error, with a reason. Managers, quality and safeguarding leads."""
     require_role(actor, *commands.MANAGERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -97,7 +104,11 @@ def withdraw(
         return once(session, "intake", actor, key, fingerprint(f"withdraw:{incident_id}:{version}", body), run)
 
 
-@router.post("/incidents/{incident_id}/duplicate", response_model=queries.IncidentSummary, summary="Mark as duplicate")
+@router.post(
+    "/incidents/{incident_id}/duplicate",
+    response_model=queries.IncidentSummary,
+    summary="Mark an incident as a duplicate",
+)
 def duplicate(
     incident_id: UUID,
     body: commands.MarkDuplicate,
@@ -107,7 +118,7 @@ def duplicate(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """End an incident that another one already covers."""
+    """End an incident that another one already covers. Managers, quality and safeguarding leads."""
     require_role(actor, *commands.MANAGERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -118,7 +129,7 @@ def duplicate(
         return once(session, "intake", actor, key, fingerprint(f"duplicate:{incident_id}:{version}", body), run)
 
 
-@router.post("/incidents/{incident_id}/reopening", response_model=queries.IncidentSummary, summary="Reopen")
+@router.post("/incidents/{incident_id}/reopening", response_model=queries.IncidentSummary, summary="Reopen an incident")
 def reopen(
     incident_id: UUID,
     body: commands.ReopenIncident,
@@ -128,7 +139,7 @@ def reopen(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Put a closed incident back into the chain, in a new cycle that keeps the old one."""
+    """Put a closed incident back into the chain, in a new cycle that keeps the old one. Quality leads, directors."""
     require_role(actor, Role.QUALITY_LEAD, Role.DIRECTOR)
     with transaction(database, actor.provider_id) as session:
 
@@ -139,46 +150,18 @@ def reopen(
         return once(session, "intake", actor, key, fingerprint(f"reopen:{incident_id}:{version}", body), run)
 
 
-@router.get("/incidents/{incident_id}/escalations", summary="Escalations")
-def escalations(incident_id: UUID, actor: Caller, database: Database) -> list[queries.EscalationView]:
-    """Every rung that was tried, with its answer."""
+@router.get("/incidents/{incident_id}/feedback", summary="Read what the reporter was told")
+def feedback(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> list[queries.FeedbackView]:
+    """In plain words, from the receipt on. Reporters may read it for what they reported."""
     with transaction(database, actor.provider_id) as session:
-        visible_incident(session, actor, incident_id)
-        return queries.escalations(session, incident_id)
+        return queries.feedback(session, reported_incident(session, actor, incident_id, now=clock.now()))
 
 
-@router.post(
-    "/incidents/{incident_id}/escalations/{escalation_id}/acknowledgement",
-    response_model=queries.EscalationView,
-    summary="Acknowledge an escalation",
-)
-def acknowledge(
-    incident_id: UUID, escalation_id: UUID, actor: Caller, key: CommandKey, database: Database, clock: Time
-) -> JSONResponse:
-    """The person or role that was told says: I have it."""
+@router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")
+def audit_chain(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> list[dict[str, Any]]:
+    """The hash-chained history that intake keeps of it; whole, so that anybody can verify it offline."""
     with transaction(database, actor.provider_id) as session:
-
-        def run() -> Reply:
-            escalation = commands.acknowledge_escalation(session, actor, incident_id, escalation_id, clock.now())
-            session.flush()
-            known = {e.escalation_id: e for e in queries.escalations(session, incident_id)}
-            return Reply(200, known[escalation.escalation_id])
-
-        return once(session, "intake", actor, key, fingerprint(f"acknowledge:{escalation_id}", b""), run)
-
-
-@router.get("/incidents/{incident_id}/feedback", summary="Feedback to the reporter")
-def feedback(incident_id: UUID, actor: Caller, database: Database) -> list[queries.FeedbackView]:
-    """What the reporter has been told so far, in plain words."""
-    with transaction(database, actor.provider_id) as session:
-        return queries.feedback(session, visible_incident(session, actor, incident_id))
-
-
-@router.get("/incidents/{incident_id}/audit", summary="Audit chain")
-def audit_chain(incident_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
-    """The hash-chained history that intake keeps of this incident."""
-    with transaction(database, actor.provider_id) as session:
-        visible_incident(session, actor, incident_id)
+        visible_incident(session, actor, incident_id, now=clock.now())
         return audit.read(session, "intake", incident_id)
 
 
@@ -193,7 +176,10 @@ class ImportBatch(commands.Strict):
 def import_incidents(
     body: ImportBatch, actor: Caller, key: CommandKey, database: Database, clock: Time
 ) -> JSONResponse:
-    """Take one batch over. Rows are known by their source reference, so a batch may be sent again."""
+    """Take one batch over. Rows are known by source and reference, so a batch may be sent again.
+
+    Quality leads, directors, platform administrators.
+    """
     require_role(actor, Role.QUALITY_LEAD, Role.DIRECTOR, Role.PLATFORM_ADMIN)
     with transaction(database, actor.provider_id) as session:
         return once(

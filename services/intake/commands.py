@@ -17,9 +17,7 @@ from sqlalchemy.orm import Session
 from services.contracts import activities
 from services.contracts.event import EventData
 from services.contracts.intake import (
-    EscalationAcknowledged,
     IncidentClosed,
-    IncidentEscalated,
     IncidentImported,
     IncidentMarkedDuplicate,
     IncidentReopened,
@@ -39,12 +37,13 @@ from services.contracts.taxonomy import (
     Role,
     Stage,
 )
-from services.intake import policy
+from services.intake import access, policy
 from services.intake.clocks import blocked_by, stop_all
-from services.intake.details.store import AffectedPerson
 from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, may_enter
+from services.intake.escalation import commands as ladder
+from services.intake.obligations import commands as obligations
+from services.intake.safeguarding import commands as safeguarding
 from services.intake.store import (
-    Escalation,
     Feedback,
     Incident,
     Location,
@@ -56,7 +55,7 @@ from services.intake.store import (
 )
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
-from services.runtime.db import insert_new
+from services.runtime.db import insert_new, insert_rows, run
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid, not_found
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
@@ -84,6 +83,14 @@ class ReportIncident(Strict):
     narrative: LongText = Field(description="What happened, in your words. At most 10,000 characters.")
     person_refs: Annotated[list[UUID], Field(max_length=20)] = Field(
         default_factory=list, description="Whom it happened to: the opaque references of your care records."
+    )
+    about_staff: Annotated[list[UUID], Field(max_length=20)] = Field(
+        default_factory=list,
+        description="Staff an allegation is about: ids of their accounts. The incident is then restricted from the"
+        " first second, and they never see it, whatever their role.",
+    )
+    about_line: Annotated[list[UUID], Field(max_length=20)] = Field(
+        default_factory=list, description="Their line managers, who do not see it either."
     )
 
 
@@ -175,19 +182,27 @@ class _Change:
         outbox.record(self._session, SERVICE, row)
 
 
-def report_incident(session: Session, actor: Actor, command: ReportIncident, now: datetime) -> Receipt:
+_ACTIVE_LOCATION = "select region_id from intake.location where location_id = %s and active"
+
+
+def report_incident(
+    session: Session, actor: Actor, command: ReportIncident, now: datetime, *, restricted: bool = False
+) -> Receipt:
     """Accept a report. Raises 422 for an unknown location or an impossible time, 403 outside the reporter's scope.
+
+    An allegation against staff is restricted in the same transaction, and what came in confidence by `restricted`.
 
     Does no more than must be durable before the reply: the row, its audit entry, its event, the first feedback.
     """
-    location = session.get(Location, command.location_id)
-    if location is None or not location.active:
+    location = run(session, _ACTIVE_LOCATION, [command.location_id]).fetchone()
+    if location is None:
         raise invalid(
             "location_id",
             "is not an active location of your provider",
             "Choose a location from the directory. If it is new, ask for it to be imported first.",
         )
-    if not actor.sees(location.location_id, location.region_id):
+    (region_id,) = location
+    if not actor.sees(command.location_id, region_id):
         raise forbidden("You may report for the locations you work at. Ask your manager to extend your scope.")
     if command.occurred_at > now + CLOCK_TOLERANCE:
         raise invalid("occurred_at", "is in the future", "Give the time the event happened, not later than now.")
@@ -195,47 +210,38 @@ def report_incident(session: Session, actor: Actor, command: ReportIncident, now
         raise invalid("occurred_at", "is more than 20 years ago", "Check the year.")
     rules = policy.shipped()
     incident_id, danger = new_id(), command.immediate_danger
+    away = {*command.about_staff, *command.about_line}
+    restricted = restricted or bool(away)
+    next_move = Role.SAFEGUARDING_LEAD if restricted else Role.REGISTERED_MANAGER
     triage_due_at = rules.triage_due(now, danger)
-    session.execute(
-        insert(Incident),
-        {
-            "incident_id": incident_id,
-            "provider_id": actor.provider_id,
-            "location_id": location.location_id,
-            "region_id": location.region_id,
-            "kind": command.kind,
-            "category": command.category,
-            "narrative": command.narrative,
-            "immediate_danger": danger,
-            "occurred_at": command.occurred_at,
-            "reported_at": now,
-            "reporter_id": actor.id,
-            "triage_due_at": triage_due_at,
-            "stage": Stage.REPORTED,
-            "stage_entered_at": now,
-            "cycle": 1,
-            "next_move": Role.REGISTERED_MANAGER,
-            "next_due_at": triage_due_at,
-            "version": 1,
-        },
-    )
-    if command.person_refs:
-        people = [
-            {"incident_id": incident_id, "person_ref": ref, "provider_id": actor.provider_id}
-            for ref in sorted(set(command.person_refs))
-        ]
-        session.execute(insert(AffectedPerson), people)
-    audit.append(
-        session,
-        SERVICE,
+    incident = {
+        "incident_id": incident_id,
+        "provider_id": actor.provider_id,
+        "location_id": command.location_id,
+        "region_id": region_id,
+        "kind": command.kind,
+        "category": command.category,
+        "narrative": command.narrative,
+        "immediate_danger": danger,
+        "occurred_at": command.occurred_at,
+        "reported_at": now,
+        "reporter_id": actor.id,
+        "triage_due_at": triage_due_at,
+        "stage": Stage.REPORTED,
+        "stage_entered_at": now,
+        "cycle": 1,
+        "next_move": next_move,
+        "next_due_at": triage_due_at,
+        "version": 1,
+    }
+    entry = audit.first_entry(
         chain=incident_id,
         actor=actor,
         action="reported",
         subject=incident_id,
         at=now,
-        new_chain=True,
         data={
-            "location_id": location.location_id,
+            "location_id": command.location_id,
             "kind": command.kind,
             "category": command.category,
             "occurred_at": command.occurred_at,
@@ -245,18 +251,34 @@ def report_incident(session: Session, actor: Actor, command: ReportIncident, now
     )
     event = IncidentReported(
         incident_id=incident_id,
-        location_id=location.location_id,
-        region_id=location.region_id,
+        location_id=command.location_id,
+        region_id=region_id,
         kind=command.kind,
         category=command.category,
         occurred_at=command.occurred_at,
         reported_at=now,
         immediate_danger=danger,
         triage_due_at=triage_due_at,
+        restricted=restricted,
     )
-    outbox.record(
-        session, SERVICE, outbox.event_row(event, actor=actor, subject=incident_id, version=1, at=now, urgent=danger)
+    said = outbox.event_row(event, actor=actor, subject=incident_id, version=1, at=now, urgent=danger)
+    people = (
+        {"incident_id": incident_id, "person_ref": ref, "provider_id": actor.provider_id}
+        for ref in sorted(set(command.person_refs))
     )
+    insert_rows(
+        session,
+        ("intake.incident", incident),
+        ("intake.audit_entry", entry),
+        ("intake.outbox", said),
+        *(("intake.affected_person", person) for person in people),
+    )
+    if restricted:
+        access.restrict(session, actor, incident_id, now=now, excluded=away)
+    if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
+        safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
+    ladder.at_report(session, actor, incident_id, danger, command.category, now)
+    obligations.at_report(session, actor, incident_id, command.category, command.kind, now)
     return Receipt(
         incident_id=incident_id,
         stage=Stage.REPORTED,
@@ -382,6 +404,8 @@ def _triage(
         policy_version=rules.version,
         reason_sha256=None if command.reason is None else audit.digest(command.reason),
     )
+    ladder.at_triage(session, actor, incident, before, now)
+    obligations.assess_incident(session, actor, incident, now)
 
 
 def withdraw_incident(
@@ -492,60 +516,6 @@ def _set_clock(incident: Incident, command: activities.EnterStage) -> None:
     if same and not incident.ended and incident.next_due_at is None and command.due_at is not None:
         incident.next_due_at, incident.next_move = command.due_at, command.next_move
         incident.version += 1
-
-
-def escalate(session: Session, command: activities.Escalate, now: datetime, actor: Actor) -> None:
-    """Record one rung of an escalation and tell the person. The same command twice is told once."""
-    incident = _locked(session, command.incident_id)
-    escalation_id = new_id()
-    if not insert_new(
-        session,
-        Escalation,
-        escalation_id=escalation_id,
-        provider_id=actor.provider_id,
-        incident_id=incident.incident_id,
-        command_id=command.command_id,
-        level=command.level,
-        reason=command.reason,
-        to_role=command.to_role,
-        to_person=command.to_person,
-        sent_at=now,
-    ):
-        return
-    event = IncidentEscalated.model_validate(
-        {
-            "incident_id": incident.incident_id,
-            "escalation_id": escalation_id,
-            "level": command.level,
-            "reason": command.reason,
-            "to_role": command.to_role,
-            "to_person": command.to_person,
-        }
-    )
-    _Change(session, actor, incident, now).record(
-        "escalated", event, urgent=True, level=command.level, reason=command.reason, to_role=command.to_role
-    )
-
-
-def acknowledge_escalation(
-    session: Session, actor: Actor, incident_id: UUID, escalation_id: UUID, now: datetime
-) -> Escalation:
-    """A person on the ladder says: I have it. The first answer counts; a second is answered with the first."""
-    incident = visible_incident(session, actor, incident_id, lock=True)
-    escalation = session.get(Escalation, escalation_id)
-    if escalation is None or escalation.incident_id != incident_id:
-        raise not_found("escalation")
-    if escalation.to_person != actor.id and escalation.to_role not in actor.roles:
-        raise forbidden("This escalation went to somebody else. Only the person or role it names can acknowledge it.")
-    if escalation.acknowledged_at is None:
-        escalation.acknowledged_at, escalation.acknowledged_by = now, actor.id
-        _Change(session, actor, incident, now).record(
-            "escalation_acknowledged",
-            EscalationAcknowledged(incident_id=incident_id, escalation_id=escalation_id, level=escalation.level),
-            urgent=True,
-            level=escalation.level,
-        )
-    return escalation
 
 
 def remind(session: Session, command: activities.Remind, now: datetime, actor: Actor) -> activities.Reminded:

@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Band, Category, Kind, Role, Stage
+from services.intake import access
 from services.intake.domain import FEEDBACK
-from services.intake.store import Escalation, Feedback, Incident, Triage
+from services.intake.store import Feedback, Incident, Triage
 from services.runtime import pagination
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
@@ -67,19 +68,6 @@ class IncidentView(IncidentSummary):
     triage: list[TriageView]
 
 
-class EscalationView(BaseModel):
-    """One rung that was tried."""
-
-    escalation_id: UUID
-    level: int
-    reason: str
-    to_role: Role
-    to_person: UUID | None
-    sent_at: datetime
-    acknowledged_at: datetime | None
-    acknowledged_by: UUID | None
-
-
 class FeedbackView(BaseModel):
     """What the reporter was told."""
 
@@ -109,11 +97,18 @@ def view(session: Session, incident: Incident) -> IncidentView:
 def incidents(
     session: Session, actor: Actor, *, stage: Stage | None, location_id: UUID | None, limit: int, cursor: str | None
 ) -> Page[IncidentSummary]:
-    """Incidents in scope and those the caller reported, newest first."""
+    """Incidents in scope and those the caller reported, newest first. Restricted ones: for those who need to know."""
     query = (
         select(Incident)
         .where(Incident.provider_id == actor.provider_id)
-        .where(or_(actor.scope(Incident.location_id, Incident.region_id), Incident.reporter_id == actor.id))
+        .where(
+            access.visible(
+                actor,
+                Incident.incident_id,
+                Incident.reporter_id,
+                actor.scope(Incident.location_id, Incident.region_id),
+            )
+        )
         .order_by(Incident.incident_id.desc())
         .limit(limit + 1)
     )
@@ -127,14 +122,6 @@ def incidents(
     rows = list(session.scalars(query))
     items = [summary(row) for row in rows[:limit]]
     return Page(items=items, next=pagination.encode(items[-1].incident_id) if len(rows) > limit else None)
-
-
-def escalations(session: Session, incident_id: UUID) -> list[EscalationView]:
-    """Every rung that was tried, in order."""
-    rows = session.scalars(
-        select(Escalation).where(Escalation.incident_id == incident_id).order_by(Escalation.sent_at, Escalation.level)
-    )
-    return [EscalationView.model_validate(_columns(EscalationView, row)) for row in rows]
 
 
 def feedback(session: Session, incident: Incident) -> list[FeedbackView]:

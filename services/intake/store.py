@@ -7,6 +7,7 @@ from sqlalchemy import DateTime, MetaData, Text, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.contracts.taxonomy import Stage
+from services.intake import access
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
 
@@ -108,24 +109,6 @@ class StageEntry(Table):
     actor: Mapped[str]
 
 
-class Escalation(Table):
-    """One rung of an escalation and its answer."""
-
-    __tablename__ = "escalation"
-
-    escalation_id: Mapped[UUID] = mapped_column(primary_key=True)
-    provider_id: Mapped[UUID]
-    incident_id: Mapped[UUID]
-    command_id: Mapped[str]
-    level: Mapped[int]
-    reason: Mapped[str]
-    to_role: Mapped[str]
-    to_person: Mapped[UUID | None]
-    sent_at: Mapped[datetime]
-    acknowledged_at: Mapped[datetime | None]
-    acknowledged_by: Mapped[UUID | None]
-
-
 class Reminder(Table):
     """One reminder to whoever has the next move."""
 
@@ -154,13 +137,33 @@ class Feedback(Table):
     sent_at: Mapped[datetime]
 
 
-def visible_incident(session: Session, actor: Actor, incident_id: UUID, *, lock: bool = False) -> Incident:
-    """The incident if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction."""
+def visible_incident(
+    session: Session, actor: Actor, incident_id: UUID, *, lock: bool = False, now: datetime | None = None
+) -> Incident:
+    """The incident if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction.
+
+    A restricted one is there for those who need to know only; with `now` also for who reads it after break-glass.
+    """
     incident = session.get(Incident, incident_id, with_for_update=True if lock else None)
-    if incident is None or not (
-        actor.sees(incident.location_id, incident.region_id) or incident.reporter_id == actor.id
+    if incident is None or not access.may_see(
+        session,
+        actor,
+        incident_id,
+        in_scope=actor.sees(incident.location_id, incident.region_id) or incident.reporter_id == actor.id,
+        now=now,
     ):
         raise not_found("incident")
+    return incident
+
+
+def reported_incident(
+    session: Session, actor: Actor, incident_id: UUID, *, lock: bool = False, now: datetime | None = None
+) -> Incident:
+    """The same, and the actor's own report, restricted or not: for what the reporter is told and may add."""
+    incident = session.get(Incident, incident_id, with_for_update=True if lock else None)
+    own = incident is not None and incident.reporter_id == actor.id
+    if incident is None or not own or access.excludes(session, actor, incident_id):
+        return visible_incident(session, actor, incident_id, lock=lock, now=now)
     return incident
 
 

@@ -58,7 +58,7 @@ def list_incidents(
         )
 
 
-@router.get("/incidents/{incident_id}/timeline", summary="The life of an incident")
+@router.get("/incidents/{incident_id}/timeline", summary="Read the timeline of an incident")
 def read_timeline(
     incident_id: UUID, actor: Caller, database: Database, clock: Time, limit: Limit = 200, cursor: Cursor = None
 ) -> queries.Timeline:
@@ -68,7 +68,7 @@ def read_timeline(
         return queries.timeline(session, actor, incident_id, clock.now(), limit=limit, cursor=cursor)
 
 
-@router.get("/overview", summary="Where everything stands")
+@router.get("/overview", summary="Read the overview")
 def read_overview(
     actor: Caller, database: Database, clock: Time, region_id: UUID | None = None, location_id: UUID | None = None
 ) -> queries.Overview:
@@ -78,7 +78,7 @@ def read_overview(
         return queries.overview(session, actor, clock.now(), region_id=region_id, location_id=location_id)
 
 
-@router.get("/locations/overview", summary="Where each location stands")
+@router.get("/locations/overview", summary="List locations with what is open there")
 def list_locations(
     actor: Caller, database: Database, clock: Time, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[queries.LocationOverview]:

@@ -17,6 +17,7 @@ from services.contracts.taxonomy import Role, Stage
 from services.contracts.topics import PUBLISHERS
 from services.reporting import store
 from services.reporting.domain import ActionStatus, Case, Entry, Exposure, Incident, Location, Progress, ReviewStatus
+from services.runtime import restriction
 from services.runtime.consumer import Received
 
 
@@ -32,6 +33,7 @@ def project(session: Session, events: Sequence[Received]) -> None:
     store.take_turns(session, provider_id)
     store.keep_locations(session, _newest_locations(known))
     store.keep_exposure(session, _newest_exposure(known))
+    _restrict(session, known)
     of_cases = [event for event in known if event.type in _ON_CASE]
     if of_cases:
         _project_cases(session, provider_id, of_cases)
@@ -111,6 +113,26 @@ def _newest_exposure(events: Iterable[Received]) -> Iterable[Exposure]:
     return newest.values()
 
 
+def _restrict(session: Session, events: Iterable[Received]) -> None:
+    """Before the cases: no incident is to be seen between its report and the word about who may see it."""
+    for event in events:
+        if event.type == intake.IncidentRestricted.TYPE:
+            told = intake.IncidentRestricted.model_validate(event.data)
+            restriction.keep(
+                session,
+                "reporting",
+                provider_id=event.provider_id,
+                record_id=told.incident_id,
+                revision=told.revision,
+                roles=told.roles,
+                people=told.people,
+                excluded=told.excluded,
+            )
+        elif event.type == intake.IncidentReported.TYPE and event.data.get("restricted"):
+            incident_id = UUID(event.data["incident_id"])
+            restriction.keep(session, "reporting", provider_id=event.provider_id, record_id=incident_id, revision=0)
+
+
 def _lag_seconds(event: Received) -> float:
     """How long an event waited, in real seconds. Its id tells: `occurred_at` may be of a faster clock."""
     written_at = (event.event_id.int >> 80) / 1000
@@ -132,7 +154,7 @@ def _reported(case: Case, event: intake.IncidentReported, received: Received) ->
         Stage.REPORTED,
         version=received.version,
         at=received.occurred_at,
-        next_move=Role.REGISTERED_MANAGER,
+        next_move=Role.SAFEGUARDING_LEAD if event.restricted else Role.REGISTERED_MANAGER,
         due_at=event.triage_due_at,
     )
 
@@ -175,11 +197,13 @@ def _stage_entered(case: Case, event: intake.StageEntered, received: Received) -
 
 def _escalated(case: Case, event: intake.IncidentEscalated, received: Received) -> None:
     rung = case.escalation(event.escalation_id, event.level)
-    rung.reason, rung.to_role, rung.sent_at = event.reason, event.to_role, received.occurred_at
+    rung.level, rung.reason, rung.to_role = event.level, event.reason, event.to_role
+    rung.sent_at = received.occurred_at
 
 
 def _escalation_acknowledged(case: Case, event: intake.EscalationAcknowledged, received: Received) -> None:
-    case.escalation(event.escalation_id, event.level).acknowledged_at = received.occurred_at
+    for escalation_id in {event.escalation_id, *event.answers}:
+        case.escalation(escalation_id, event.level).acknowledged_at = received.occurred_at
 
 
 def _told_only(case: Case, event: EventData, received: Received) -> None:
@@ -316,6 +340,25 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (intake.IncidentMarkedDuplicate, _marked_duplicate),
         (intake.IncidentReopened, _reopened),
         (intake.IncidentClosed, _closed),
+        (intake.ObligationAssessed, _told_only),
+        (intake.ObligationDecided, _told_only),
+        (intake.ObligationSubmitted, _told_only),
+        (intake.ObligationAcknowledged, _told_only),
+        (intake.ObligationWarned, _told_only),
+        (intake.ObligationLate, _told_only),
+        (intake.CandourAsked, _told_only),
+        (intake.CandourDecided, _told_only),
+        (intake.CandourStepRecorded, _told_only),
+        (intake.CandourLate, _told_only),
+        (intake.CandourCompleted, _told_only),
+        (intake.IncidentRestricted, _told_only),
+        (intake.BreakGlassUsed, _told_only),
+        (intake.SafeguardingOpened, _told_only),
+        (intake.SafeguardingDecided, _told_only),
+        (intake.SafeguardingReferred, _told_only),
+        (intake.AuthorityDecided, _told_only),
+        (intake.EnquiryConcluded, _told_only),
+        (intake.SafeguardingLate, _told_only),
         (review.ReviewOpened, _review_opened),
         (review.ReviewSubmitted, _review_submitted),
         (review.ReviewReturned, _review_returned),
@@ -342,10 +385,13 @@ PROJECTED = frozenset(_ON_CASE) | {directory.LocationRecorded.TYPE, directory.Ex
 IGNORED = frozenset(
     {
         # Between intake and the process; what people see of them are the escalations and decisions that follow.
+        intake.IncidentEscalationRequested.TYPE,
         intake.ClockSet.TYPE,
         intake.ClockStopped.TYPE,
         intake.BlockerRaised.TYPE,
         intake.BlockerLifted.TYPE,
+        # Outside the line: only those who review concerns know that there is one.
+        intake.ConcernRaised.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from services.reporting import domain
+from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
 
@@ -180,12 +181,20 @@ _PROGRESS = text(
 
 
 def visible_incidents(actor: Actor) -> ColumnElement[bool]:
-    """The condition for incidents in the actor's scope whose report has arrived; later events may come before it."""
+    """The condition for incidents in the actor's scope whose report has arrived; later events may come before it.
+
+    A restricted one is there, in lists and in counts, for those who need to know only.
+    """
     columns = INCIDENT.c
     return and_(
         columns.provider_id == actor.provider_id,
         columns.reported_at.is_not(None),
-        actor.scope(columns.location_id, columns.region_id),
+        restriction.visible(
+            "reporting",
+            actor,
+            columns.incident_id,
+            in_scope=actor.scope(columns.location_id, columns.region_id),
+        ),
     )
 
 

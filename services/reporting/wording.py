@@ -23,6 +23,27 @@ TEMPLATES = {
     intake.IncidentMarkedDuplicate.TYPE: "Ended it, because another report covers the same event.",
     intake.IncidentReopened.TYPE: "Opened it again, as round {cycle}. {stage}.",
     intake.IncidentClosed.TYPE: "Everything is done, checked and measured; it is closed.",
+    intake.IncidentRestricted.TYPE: "Restricted it to those who need to know.",
+    intake.BreakGlassUsed.TYPE: "Opened this restricted record by break-glass, with a recorded reason, until {ends_at}.",
+    intake.SafeguardingOpened.TYPE: (
+        "An adult may need safeguarding: refer to the local authority, or decide with a reason not to, by {refer_due_at}."
+    ),
+    intake.SafeguardingDecided.TYPE: "Decided to refer to the local authority.",
+    intake.SafeguardingReferred.TYPE: "Referred to the local authority. Its answer is expected by {answer_due_at}.",
+    intake.AuthorityDecided.TYPE: "The local authority answered the referral: {decision}.",
+    intake.EnquiryConcluded.TYPE: "The local authority's enquiry came to an outcome: {outcome}.",
+    intake.SafeguardingLate.TYPE: "Late by the provider's own time: {waits_for}.",
+    intake.ObligationAssessed.TYPE: "The rules say that {recipient} must be told ({rule}), by our own target {target_at}.",
+    intake.ObligationDecided.TYPE: "Decided to tell {recipient} ({rule}).",
+    intake.ObligationSubmitted.TYPE: "Told {recipient} ({rule}).",
+    intake.ObligationAcknowledged.TYPE: "{recipient} confirmed that it was told ({rule}).",
+    intake.ObligationWarned.TYPE: "Most of our own time to tell {recipient} has passed ({rule}, until {target_at}).",
+    intake.ObligationLate.TYPE: "Our own time to tell {recipient} has passed ({rule}).",
+    intake.CandourAsked.TYPE: "Somebody must decide by {decide_due_at} whether the duty of candour applies (our own target).",
+    intake.CandourDecided.TYPE: "Decided that the duty of candour applies.",
+    intake.CandourStepRecorded.TYPE: "Duty of candour: {step}.",
+    intake.CandourLate.TYPE: "Duty of candour: {waits_for} is late by our own target.",
+    intake.CandourCompleted.TYPE: "Duty of candour: every part is recorded.",
     review.ReviewOpened.TYPE: "Asked {lead_role} to find out why it happened, by {method}, by {due_at}.",
     review.ReviewSubmitted.TYPE: "Finished finding out why it happened and asked for approval.",
     review.ReviewReturned.TYPE: "Sent the review back to be completed.",
@@ -42,6 +63,15 @@ TEMPLATES = {
 """The sentence for each type of event, with the fields it names. Who and when stand beside it."""
 
 _VARIANTS = {
+    (intake.IncidentEscalated.TYPE, "nobody_found", True): (
+        "Looked for {to_role}, because {reason}: found nobody and went on up the line."
+    ),
+    (intake.ObligationAssessed.TYPE, "outcome", "suggested"): "Somebody must find out whether {recipient} must be told ({rule}).",
+    (intake.ObligationAssessed.TYPE, "outcome", "not_triggered"): "By what is known now, {recipient} need not be told ({rule}).",
+    (intake.ObligationDecided.TYPE, "notify", False): "Decided, with a reason, not to tell {recipient} ({rule}).",
+    (intake.ObligationLate.TYPE, "statutory", True): "The time that the law gives to tell {recipient} has passed ({rule}).",
+    (intake.CandourDecided.TYPE, "met", False): "Decided that the duty of candour does not apply, and how the person was told.",
+    (intake.SafeguardingDecided.TYPE, "refer", False): "Decided, with a reason, not to refer to the local authority.",
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
     ),
@@ -97,6 +127,35 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "high_risk": "the risk is high",
         "immediate_danger": "somebody may still be in danger",
         "overdue": "time has run out",
+        "allegation": "somebody may have been abused",
+        "death": "somebody has died",
+        "police": "the police are involved",
+        "repeat": "it has happened before",
+        "out_of_hours": "it cannot wait until the morning",
+        "obligation_late": "those who must be told have not been told in time",
+        "obligation_undecided": "nobody has decided who must be told",
+        "candour_late": "the family has not been told in time",
+        "safeguarding_late": "safeguarding has waited too long",
+        "verification_failed": "the change was checked more than once and does not work",
+    },
+    "recipient": {
+        "cqc": "CQC",
+        "relevant_person": "the person",
+        "local_authority": "the local authority",
+        "hse": "the Health and Safety Executive",
+        "accident_record": "our own accident record",
+        "ico": "the Information Commissioner",
+        "people_affected": "the people affected",
+        "cd_accountable_officer": "the controlled drugs accountable officer",
+        "prescriber": "the prescriber and the family",
+        "mhra": "the MHRA",
+        "police": "the police",
+        "coroner": "the coroner",
+        "dbs": "the Disclosure and Barring Service",
+        "health_protection": "the health protection team",
+        "leder": "LeDeR",
+        "commissioner": "the commissioner",
+        "nhs_england": "NHS England",
     },
     "method": {
         ReviewMethod.HUDDLE: "a short talk of the team",
@@ -132,7 +191,7 @@ def sentence(event_type: str, summary: Mapping[str, Any]) -> str:
         (
             text
             for (type_, name, value), text in _VARIANTS.items()
-            if type_ == event_type and summary.get(name) is value
+            if type_ == event_type and summary.get(name) == value
         ),
         TEMPLATES[event_type],
     )

@@ -13,7 +13,8 @@ SERVICE = Service(
     description="Why it happened, what was learned, and who has learned it.",
     routers=[api.router],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
-    consumes=[topic("directory")],
+    consumes=[topic("directory"), topic("intake")],
+    consumes_urgent=[urgent_topic("intake")],
     handlers=consumer.HANDLERS,
     activities=activities.build,
 )

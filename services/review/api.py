@@ -44,7 +44,7 @@ def read(review_id: UUID, actor: Caller, database: Database, response: Response)
         return queries.view(session, review)
 
 
-@router.put("/reviews/{review_id}/draft", response_model=queries.ReviewSummary, summary="Save the draft")
+@router.put("/reviews/{review_id}/draft", response_model=queries.ReviewSummary, summary="Save the draft of a review")
 def save_draft(
     review_id: UUID,
     body: commands.WriteDraft,
@@ -65,11 +65,14 @@ def save_draft(
         return once(session, "review", actor, key, fingerprint(f"draft:{review_id}:{version}", body), run)
 
 
-@router.post("/reviews/{review_id}/submission", response_model=queries.ReviewSummary, summary="Submit for approval")
+@router.post("/reviews/{review_id}/submission", response_model=queries.ReviewSummary, summary="Submit a review")
 def submit(
     review_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
 ) -> JSONResponse:
-    """The reviewer says it is complete. What is missing is named field by field."""
+    """The reviewer says it is complete. What is missing is named field by field.
+
+    Managers, quality and safeguarding leads.
+    """
     require_role(actor, *REVIEWERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -80,7 +83,7 @@ def submit(
         return once(session, "review", actor, key, fingerprint(f"submit:{review_id}:{version}", b""), run)
 
 
-@router.post("/reviews/{review_id}/return", response_model=queries.ReviewSummary, summary="Return to the reviewer")
+@router.post("/reviews/{review_id}/return", response_model=queries.ReviewSummary, summary="Return a review")
 def send_back(
     review_id: UUID,
     body: commands.ReturnReview,
@@ -101,7 +104,7 @@ def send_back(
         return once(session, "review", actor, key, fingerprint(f"return:{review_id}:{version}", body), run)
 
 
-@router.post("/reviews/{review_id}/approval", response_model=queries.ReviewSummary, summary="Approve")
+@router.post("/reviews/{review_id}/approval", response_model=queries.ReviewSummary, summary="Approve a review")
 def approve(
     review_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
 ) -> JSONResponse:
@@ -162,7 +165,7 @@ def acknowledge(
         return once(session, "review", actor, key, fingerprint(f"acknowledge:{briefing_id}", body), run)
 
 
-@router.get("/briefings/{briefing_id}/reach", summary="Reach of a briefing")
+@router.get("/briefings/{briefing_id}/reach", summary="Read the reach of a briefing")
 def reach(
     briefing_id: UUID, actor: Caller, database: Database, limit: Limit = 50, cursor: Cursor = None
 ) -> queries.BriefingReach:
@@ -172,9 +175,9 @@ def reach(
         return queries.reach(session, actor, briefing, limit=limit, cursor=cursor)
 
 
-@router.get("/incidents/{incident_id}/audit", summary="Audit chain")
+@router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")
 def audit_chain(incident_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
-    """The hash-chained history that review keeps of this incident."""
+    """The hash-chained history that review keeps of it; whole, so that anybody can verify it offline."""
     require_role(actor, *APPROVERS)
     with transaction(database, actor.provider_id) as session:
         visible_incident(session, actor, incident_id)

@@ -13,7 +13,7 @@ from services.review import domain, store
 from services.review.commands import WriteBriefing
 from services.review.domain import Audience, Need, ReviewStatus, Step
 from services.review.store import Acknowledgement, Briefing, BriefingLocation, Review
-from services.runtime import pagination
+from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
 
@@ -180,7 +180,11 @@ def reviews(
     query = (
         select(Review)
         .where(Review.provider_id == actor.provider_id)
-        .where(actor.scope(Review.location_id, Review.region_id))
+        .where(
+            restriction.visible(
+                "review", actor, Review.incident_id, in_scope=actor.scope(Review.location_id, Review.region_id)
+            )
+        )
         .order_by(Review.review_id.desc())
         .limit(limit + 1)
     )

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.review.domain import Audience, ReviewStatus, Step
+from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
 
@@ -171,9 +172,13 @@ class Acknowledgement(Table):
 
 
 def visible_review(session: Session, actor: Actor, review_id: UUID, *, lock: bool = False) -> Review:
-    """The review if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction."""
+    """The review if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction.
+
+    The review of a restricted incident is for those who need to know; the lessons sent to other teams are for all.
+    """
     review = session.get(Review, review_id, with_for_update=True if lock else None)
-    if review is None or not actor.sees(review.location_id, review.region_id):
+    in_scope = review is not None and actor.sees(review.location_id, review.region_id)
+    if review is None or not restriction.may_see(session, "review", actor, review.incident_id, in_scope=in_scope):
         raise not_found("review")
     return review
 
@@ -192,7 +197,12 @@ def visible_briefing(session: Session, actor: Actor, briefing_id: UUID, *, lock:
 
 def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> None:
     """Raise 404 unless a review of the incident is in the actor's scope."""
-    reviewed = exists().where(Review.incident_id == incident_id, actor.scope(Review.location_id, Review.region_id))
+    reviewed = exists().where(
+        Review.incident_id == incident_id,
+        restriction.visible(
+            "review", actor, Review.incident_id, in_scope=actor.scope(Review.location_id, Review.region_id)
+        ),
+    )
     if not session.scalar(select(reviewed)):
         raise not_found("incident")
 

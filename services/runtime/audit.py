@@ -49,16 +49,19 @@ def digest(text: str) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, float):
-        raise TypeError("audit data must not hold floating-point numbers: they have no canonical form")
+    # What is most frequent comes first: every write passes here.
+    if isinstance(value, str | UUID):
+        return str(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
     if isinstance(value, Mapping):
         return {str(k): _canonical(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_canonical(v) for v in value]
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-    if value is None or isinstance(value, bool | int):
-        return value
+    if isinstance(value, float):
+        raise TypeError("audit data must not hold floating-point numbers: they have no canonical form")
     return str(value)
 
 
@@ -98,6 +101,15 @@ def build_entry(
     }
     entry["hash"] = entry_hash(previous_hash, entry)
     return entry
+
+
+def first_entry(
+    *, chain: UUID, actor: Actor, action: str, subject: UUID, at: datetime, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The row that begins a chain. The table's key refuses it if the chain has begun already."""
+    return build_entry(
+        chain=chain, seq=1, previous_hash=GENESIS, actor=actor, action=action, subject=subject, at=at, data=data
+    )
 
 
 def append(

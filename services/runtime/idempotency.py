@@ -3,19 +3,20 @@
 import functools
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header
 from fastapi.responses import JSONResponse
+from psycopg.types.json import Jsonb
 from pydantic import BaseModel
-from sqlalchemy import TextClause, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.expression import bindparam
 
 from services.runtime.actor import Actor
+from services.runtime.db import run as run_statement
+from services.runtime.db import transaction
 from services.runtime.errors import ServiceError, invalid
 
 
@@ -102,20 +103,16 @@ def check_version(actual: int, expected: int | None) -> None:
 
 
 @functools.cache
-def _statements(service: str) -> tuple[TextClause, TextClause, TextClause]:
-    claim = text(
-        f"insert into {service}.idempotency_key (provider_id, actor_id, key, fingerprint)"
-        " values (:provider_id, :actor_id, :key, :fingerprint) on conflict do nothing"
-    )
-    find = text(
-        f"select fingerprint, status, body, etag from {service}.idempotency_key"
-        " where provider_id = :provider_id and actor_id = :actor_id and key = :key"
-    )
-    keep = text(
-        f"update {service}.idempotency_key set status = :status, body = :body, etag = :etag"
-        " where provider_id = :provider_id and actor_id = :actor_id and key = :key"
-    ).bindparams(bindparam("body", type_=JSONB))
-    return claim, find, keep
+def _statements(service: str) -> dict[str, str]:
+    table, known = f"{service}.idempotency_key", "provider_id = %s and actor_id = %s and key = %s"
+    columns = "provider_id, actor_id, key, fingerprint"
+    return {
+        "claim": f"insert into {table} ({columns}) values (%s, %s, %s, %s) on conflict do nothing",
+        "find": f"select fingerprint, status, body, etag from {table} where {known}",
+        "keep": f"update {table} set status = %s, body = %s, etag = %s where {known}",
+        "add": f"insert into {table} ({columns}, status, body, etag) values (%s, %s, %s, %s, %s, %s, %s)"
+        " on conflict do nothing",
+    }
 
 
 def fingerprint(route: str, body: BaseModel | bytes) -> bytes:
@@ -132,24 +129,62 @@ def once(
     `request` is a `fingerprint`. The same key with another request is refused with 422. A concurrent second request
     waits for the first. The effect and the remembered reply commit together.
     """
-    claim, find, keep = _statements(service)
-    identity = {"provider_id": actor.provider_id, "actor_id": actor.id, "key": key}
-    claimed = session.execute(claim, {**identity, "fingerprint": request})
-    if claimed.rowcount == 0:  # type: ignore[attr-defined]
-        known = session.execute(find, identity).one()
-        if bytes(known.fingerprint) != request:
-            raise ServiceError(
-                422,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used for another request",
-                "Nothing was saved. Send a new Idempotency-Key with a new change; repeat a key only with the same body.",
-            )
-        return _respond(known.status, known.body, known.etag)
-    reply = run()
+    sql, identity = _statements(service), (actor.provider_id, actor.id, key)
+    if run_statement(session, sql["claim"], (*identity, request)).rowcount == 0:
+        known = _known(session, sql["find"], identity, request)
+        assert known is not None
+        return known
+    status, body, etag = _content(run())
+    run_statement(session, sql["keep"], (status, Jsonb(body), etag, *identity))
+    return _respond(status, body, etag)
+
+
+def once_new(
+    engine: Engine, service: str, actor: Actor, key: str, request: bytes, run: Callable[[Session], Reply]
+) -> JSONResponse:
+    """The same, in a transaction of its own, for a command that only adds: it looks for the key when it cannot.
+
+    Nearly every key is new, and then this is one statement less. A try that proves to be a repetition is rolled back.
+    """
+    sql, identity = _statements(service), (actor.provider_id, actor.id, key)
+    try:
+        with transaction(engine, actor.provider_id) as session:
+            status, body, etag = _content(run(session))
+            added = run_statement(session, sql["add"], (*identity, request, status, Jsonb(body), etag))
+            if added.rowcount == 0:
+                raise _Repeated
+    except (_Repeated, ServiceError):
+        with transaction(engine, actor.provider_id) as session:
+            known = _known(session, sql["find"], identity, request)
+        if known is None:
+            raise
+        return known
+    return _respond(status, body, etag)
+
+
+class _Repeated(Exception):
+    pass
+
+
+def _known(session: Session, find: str, identity: Sequence[Any], request: bytes) -> JSONResponse | None:
+    """The remembered reply, if the key is known. Raises 422 if it was used for another request."""
+    row = run_statement(session, find, identity).fetchone()
+    if row is None:
+        return None
+    fingerprint_of_first, status, body, etag = row
+    if fingerprint_of_first != request:
+        raise ServiceError(
+            422,
+            "idempotency-key-reused",
+            "This Idempotency-Key was used for another request",
+            "Nothing was saved. Send a new Idempotency-Key with a new change; repeat a key only with the same body.",
+        )
+    return _respond(status, body, etag)
+
+
+def _content(reply: Reply) -> tuple[int, Any, str | None]:
     body = reply.body.model_dump(mode="json") if isinstance(reply.body, BaseModel) else reply.body
-    etag = None if reply.version is None else f'"{reply.version}"'
-    session.execute(keep, {**identity, "status": reply.status, "body": body, "etag": etag})
-    return _respond(reply.status, body, etag)
+    return reply.status, body, None if reply.version is None else f'"{reply.version}"'
 
 
 def _respond(status: int, body: Any, etag: str | None) -> JSONResponse:

@@ -601,19 +601,19 @@ def test_roles_that_cannot_be_are_refused(
 @pytest.fixture
 def resolve(
     service_engine: Engines, clock: MovableClock, registered: Actor
-) -> Callable[[uuid.UUID, int], contract.OnCall]:
+) -> Callable[[uuid.UUID, str], contract.OnCall]:
     """The activity itself."""
     context = Context(service_engine("directory"), service_engine("directory_system"), clock)
-    [activity] = build(context)
+    activity = next(one for one in build(context) if one.__name__ == "resolve_on_call")
 
-    def call(location_id: uuid.UUID, level: int) -> contract.OnCall:
+    def call(location_id: uuid.UUID, rung: str) -> contract.OnCall:
         answer: contract.OnCall = activity(
             contract.ResolveOnCall(
                 command_id=str(uuid.uuid4()),
                 provider_id=registered.provider_id,
                 incident_id=uuid.uuid4(),
                 location_id=location_id,
-                level=level,
+                role=rung,
             )
         )
         return answer
@@ -641,31 +641,31 @@ def test_the_ladder_finds_the_person_of_each_rung(
 ) -> None:
     region = register(directory, registered, "/regions", name="North")["region_id"]
     home = uuid.UUID(register(directory, registered, "/locations", **a_location(region_id=region))["location_id"])
-    assert resolve(home, 0) == contract.OnCall(role="registered_manager", person_id=None)
+    assert resolve(home, "registered_manager") == contract.OnCall(role="registered_manager", person_id=None)
+    assert resolve(home, "executive") == contract.OnCall(role="executive", person_id=None)
     manager = a_person(directory, registered, {"role": "registered_manager", "location_id": str(home)})
     regional = a_person(directory, registered, {"role": "regional_manager", "region_id": region})
     nominated = a_person(directory, registered, {"role": "nominated_individual"})
     director = a_person(directory, registered, {"role": "director"})
-    for level, role, person in (
-        (0, "registered_manager", manager),
-        (1, "regional_manager", regional),
-        (2, "nominated_individual", nominated),
-        (3, "director", director),
-        (9, "director", director),
+    for rung, role, person in (
+        ("registered_manager", "registered_manager", manager),
+        ("regional_manager", "regional_manager", regional),
+        ("nominated_individual", "nominated_individual", nominated),
+        ("executive", "director", director),
     ):
-        assert resolve(home, level) == contract.OnCall(role=role, person_id=person)
+        assert resolve(home, rung) == contract.OnCall(role=role, person_id=person)
 
     # Somebody on the rota comes first, for as long as the turn lasts.
     deputy = a_person(directory, registered)
     turn = a_turn(now, deputy, "registered_manager", location_id=str(home))
     assert directory.put(f"/rota/{uuid.uuid4()}", registered, turn).status_code == 200
-    assert resolve(home, 0).person_id == deputy
+    assert resolve(home, "registered_manager").person_id == deputy
     clock.advance(timedelta(hours=12))
-    assert resolve(home, 0).person_id == manager
+    assert resolve(home, "registered_manager").person_id == manager
 
     # A location that directory does not know yet still has somebody at the top.
-    assert resolve(uuid.uuid4(), 0).person_id is None
-    assert resolve(uuid.uuid4(), 3).person_id == director
+    assert resolve(uuid.uuid4(), "registered_manager").person_id is None
+    assert resolve(uuid.uuid4(), "executive").person_id == director
 
 
 def test_somebody_who_has_left_is_not_called(

@@ -261,15 +261,11 @@ def test_activities_happen_once(
     back = contract.EnterStage(command_id="back", cycle=1, stage=Stage.TRIAGED, **identity)
     for command in (enter, enter, back):
         run["enter_stage"](command)
-    escalation = contract.Escalate(
-        command_id="e", level=0, reason="high_risk", to_role=Role.REGISTERED_MANAGER, to_person=manager.id, **identity
-    )
     reminder = contract.Remind(
         command_id="m", cycle=1, stage=Stage.REVIEWING, count=2, next_move=Role.REGISTERED_MANAGER, **identity
     )
     answers = set()
     for _ in range(2):
-        run["escalate"](escalation)
         reminded = run["remind"](reminder)
         answers.add((reminded.next_at, reminded.escalate))
         clock.advance(timedelta(minutes=1))
@@ -278,20 +274,13 @@ def test_activities_happen_once(
     read = intake.get(f"/incidents/{incident_id}", manager).json()
     assert read["stage"] == "reviewing"
     engine = service_engine("intake")
-    assert rows(engine, manager.provider_id, "escalation") == 1
     assert rows(engine, manager.provider_id, "reminder") == 1
-    (escalated,) = intake.get(f"/incidents/{incident_id}/escalations", manager).json()
-    path = f"/incidents/{incident_id}/escalations/{escalated['escalation_id']}/acknowledgement"
-    assert intake.post(path, actor("carer")).status_code == 403
-    first = intake.post(path, manager).json()["acknowledged_at"]
-    clock.advance(timedelta(minutes=1))
-    assert intake.post(path, manager).json()["acknowledged_at"] == first
     page = run["list_open_incidents"](contract.ListOpenIncidents(limit=1000))
     assert incident_id in {i.incident_id for i in page.incidents}
     chain = intake.get(f"/incidents/{incident_id}/audit", manager).json()
     assert audit.verify(chain) is None
     assert [e["action"] for e in chain] == [
-        "reported", "triaged", "entered_stage", "escalated", "reminded", "escalation_acknowledged",
+        "reported", "triaged", "entered_stage", "reminded",
     ]  # fmt: skip
     sent = run["republish"](contract.Republish(command_id="x", **identity))
     assert sent == len(chain)

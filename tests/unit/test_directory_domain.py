@@ -70,10 +70,9 @@ def test_what_names_no_place_reaches_the_whole_provider() -> None:
     assert reach(None, None) is Reach.PROVIDER
 
 
-@given(st.integers(-5, 50))
-def test_a_level_above_the_top_stays_at_the_top(level: int) -> None:
-    ladder = [Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR]
-    assert POLICY.rung(level) is ladder[max(0, min(level, 3))]
+def test_a_rung_that_nobody_holds_may_have_somebody_to_stand_in() -> None:
+    assert POLICY.in_turn(Role.EXECUTIVE) == [Role.EXECUTIVE, Role.DIRECTOR]
+    assert POLICY.in_turn(Role.SHIFT_LEAD) == [Role.SHIFT_LEAD]
 
 
 # --- exposure

@@ -59,6 +59,9 @@ class Services:
         self.briefing_id = uuid.uuid4()
         self.review_id = uuid.uuid4()
         self.rings = 3
+        self.climbs: list[contract.Climb] = []
+        self.escalated: Callable[[contract.Escalate], contract.Escalated] = lambda _: contract.Escalated()
+        self.delivered: Callable[[contract.DeliverNotice], contract.Delivered] = lambda _: contract.Delivered(sent=1)
 
     def names(self) -> list[str]:
         """What was asked, in order."""
@@ -88,14 +91,25 @@ class Services:
             self.asked.append((contract.REMIND, c))
             return contract.Reminded(next_at=_now() + timedelta(days=1), escalate=c.count >= 2)
 
+        @activity.defn(name=contract.REQUEST_ESCALATION)
+        async def request_escalation(c: contract.RequestEscalation) -> contract.Requested:
+            self.asked.append((contract.REQUEST_ESCALATION, c))
+            return contract.Requested(climb=None)
+
         @activity.defn(name=contract.ESCALATE)
-        async def escalate(c: contract.Escalate) -> None:
+        async def escalate(c: contract.Escalate) -> contract.Escalated:
             self.asked.append((contract.ESCALATE, c))
+            return self.escalated(c)
 
         @activity.defn(name=contract.RESOLVE_ON_CALL)
         async def resolve(c: contract.ResolveOnCall) -> contract.OnCall:
             self.asked.append((contract.RESOLVE_ON_CALL, c))
-            return contract.OnCall(role=Role.REGISTERED_MANAGER, person_id=uuid.uuid4())
+            return contract.OnCall(role=c.role, person_id=uuid.uuid4())
+
+        @activity.defn(name=contract.DELIVER_NOTICE)
+        async def deliver_notice(c: contract.DeliverNotice) -> contract.Delivered:
+            self.asked.append((contract.DELIVER_NOTICE, c))
+            return self.delivered(c)
 
         @activity.defn(name=contract.OPEN_REVIEW)
         async def open_review(c: contract.OpenReview) -> contract.ReviewPlan:
@@ -131,7 +145,9 @@ class Services:
         async def ring_clock(c: contract.RingClock) -> contract.Rung:
             self.asked.append((contract.RING_CLOCK, c))
             again = None if c.revision >= self.rings else _now() + timedelta(hours=1)
-            return contract.Rung(revision=c.revision + 1, due_at=again)
+            return contract.Rung(
+                revision=c.revision + 1, due_at=again, climb=self.climbs.pop(0) if self.climbs else None
+            )
 
         @activity.defn(name=contract.MEASURE_CHECKPOINT)
         async def measure(c: contract.MeasureCheckpoint) -> contract.Measured:
@@ -147,8 +163,16 @@ class Services:
             return again
 
         return {
-            contract.INTAKE_QUEUE: [enter_stage, default_triage, remind, escalate, ring_clock, republish("intake")],
-            contract.DIRECTORY_QUEUE: [resolve],
+            contract.INTAKE_QUEUE: [
+                enter_stage,
+                default_triage,
+                remind,
+                request_escalation,
+                escalate,
+                ring_clock,
+                republish("intake"),
+            ],
+            contract.DIRECTORY_QUEUE: [resolve, deliver_notice],
             contract.REVIEW_QUEUE: [open_review, send_briefing, end_review, republish("review")],
             contract.ACTIONS_QUEUE: [open_actions, measure, end_actions, republish("actions")],
         }
@@ -160,6 +184,10 @@ class Case:
     def __init__(self, env: WorkflowEnvironment, services: Services, task_queue: str) -> None:
         self.env, self.services, self.task_queue = env, services, task_queue
         self.id = uuid.uuid4()
+
+    def now(self) -> datetime:
+        """The server's time, from within an activity."""
+        return _now()
 
     @property
     def handle(self) -> WorkflowHandle[Any, Any]:

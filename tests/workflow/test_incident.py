@@ -64,15 +64,6 @@ async def test_nobody_triages_so_the_rule_does(skipping: WorkflowEnvironment) ->
         await case.entered("1:reviewing")
 
 
-async def test_high_risk_escalates_at_triage_and_danger_at_report(skipping: WorkflowEnvironment) -> None:
-    async with Running(skipping) as case:
-        await case.reported(danger=True)
-        await case.until(lambda: len(case.services.all(contract.ESCALATE)) == 1, "danger")
-        await case.triaged(Band.EXTREME)
-        await case.until(lambda: len(case.services.all(contract.ESCALATE)) == 2, "high risk")
-        assert [c.reason for c in case.services.all(contract.ESCALATE)] == ["immediate_danger", "high_risk"]
-
-
 async def test_overdue_review_reminds_then_goes_up_the_line(skipping: WorkflowEnvironment) -> None:
     async with Running(skipping) as case:
         await case.reported()
@@ -82,9 +73,9 @@ async def test_overdue_review_reminds_then_goes_up_the_line(skipping: WorkflowEn
         await case.until(lambda: len(case.services.all(contract.REMIND)) >= 3, "reminders")
         reminders = [c.count for c in case.services.all(contract.REMIND)]
         assert reminders == sorted(set(reminders))
-        escalations = case.services.all(contract.ESCALATE)
-        assert [e.reason for e in escalations][:1] == ["overdue"]
-        assert [e.level for e in escalations] == list(range(1, len(escalations) + 1))
+        requests = case.services.all(contract.REQUEST_ESCALATION)
+        assert {e.reason for e in requests} == {"overdue"}
+        assert [e.count for e in requests] == list(range(1, len(requests) + 1))
         await case.approved(actions=False, briefing=False)
         await case.until(lambda: ended(case), "closed")
 
@@ -210,13 +201,11 @@ async def test_harm_found_later_reroutes(skipping: WorkflowEnvironment) -> None:
         await case.triaged(Band.HIGH, revision=2)
         await case.until(lambda: len(case.services.all(contract.OPEN_REVIEW)) == 2, "the review opened anew")
         assert [c.band for c in case.services.all(contract.OPEN_REVIEW)] == [Band.LOW, Band.HIGH]
-        assert [c.reason for c in case.services.all(contract.ESCALATE)] == ["high_risk"]
         await case.triaged(Band.LOW, revision=1)  # late: changes nothing
         await case.approved()
         await case.entered("1:acting")
         await case.triaged(Band.EXTREME, revision=3)
         await case.entered("2:reviewing")
-        assert len(case.services.all(contract.ESCALATE)) == 2
 
 
 async def test_clocks_beside_the_stages_ring_until_they_stop(skipping: WorkflowEnvironment) -> None:

@@ -1,0 +1,82 @@
+"""Where a scenario looks: each look by name, the API path behind it, and which part of the answer it is about."""
+
+from dataclasses import dataclass
+
+SERVICES = ("directory", "intake", "review", "actions", "reporting")
+
+
+@dataclass(frozen=True)
+class Look:
+    """`rows` is the field of the answer that holds a list; `field` the value meant when none is named."""
+
+    service: str
+    path: str
+    about: str
+    rows: str = ""
+    field: str = ""
+    key: str = ""
+    record: bool = False
+
+    @property
+    def of_incident(self) -> bool:
+        """Whether it needs to know which incident."""
+        return "{of}" in self.path
+
+
+_INCIDENT = "/incidents/{of}"
+
+LOOKS: dict[str, Look] = {
+    "incident": Look("intake", _INCIDENT, "The record as intake has it.", key="incident_id", record=True),
+    "stage": Look("intake", _INCIDENT, "Its stage: reported, triaged, reviewing, acting, ...", field="stage", record=True),
+    "triage": Look("intake", _INCIDENT, "Every triage decision, oldest first.", rows="triage", key="revision"),
+    "escalations": Look(
+        "intake", f"{_INCIDENT}/escalations", "Every rung that was tried, with its answer.", key="escalation_id"
+    ),
+    "feedback": Look("intake", f"{_INCIDENT}/feedback", "What the reporter was told.", field="message"),
+    "questions": Look("intake", f"{_INCIDENT}/questions", "What the type asks for, with answers.", rows="questions", key="id"),
+    "earlier": Look(
+        "intake", f"{_INCIDENT}/earlier", "Earlier incidents of the same person or place.", rows="incidents", key="incident_id"
+    ),
+    "attachments": Look("intake", f"{_INCIDENT}/attachments", "Files kept with it.", key="attachment_id"),
+    "audit": Look("intake", f"{_INCIDENT}/audit", "The hash-chained history intake keeps of it.", field="action"),
+    "obligations": Look(
+        "intake", f"{_INCIDENT}/obligations", "Who outside must be told, each with decision and clocks.",
+        rows="obligations", key="obligation_id",
+    ),
+    "not_notifiable": Look(
+        "intake", f"{_INCIDENT}/obligations", "Rules that ask for nothing, each with why.", rows="others", field="outcome"
+    ),
+    "facts": Look("intake", f"{_INCIDENT}/facts", "The answers that decide obligations.", record=True),
+    "candour": Look("intake", f"{_INCIDENT}/candour", "The duty of candour: the test, the steps, what is missing.", record=True),
+    "safeguarding": Look("intake", f"{_INCIDENT}/safeguarding", "The safeguarding record.", record=True),
+    "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
+    "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
+    "concerns": Look("intake", "/concerns", "Concerns this person reviews.", rows="items", key="concern_id"),
+    "answer": Look("", "", "What the API answered to the step that `of` names; nobody asks again.", record=True),
+    "timeline": Look(
+        "reporting", f"{_INCIDENT}/timeline", "What happened, in sentences.", rows="entries", field="sentence"
+    ),
+    "stages": Look("reporting", f"{_INCIDENT}/timeline", "The stages it went through.", rows="stages", field="stage"),
+    "clocks": Look("reporting", f"{_INCIDENT}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
+    "next": Look("reporting", f"{_INCIDENT}/timeline", "Whose move it is.", rows="next", field="role", record=True),
+    "reviews": Look("review", "/reviews?incident_id={of}", "Its reviews.", rows="items", key="review_id"),
+    "actions": Look("actions", "/actions?incident_id={of}", "Its actions.", rows="items", key="action_id"),
+    "checkpoints": Look(
+        "actions", "/checkpoints?incident_id={of}", "Its impact checkpoints.", rows="items", key="checkpoint_id"
+    ),
+    "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
+    "incidents": Look(
+        "intake", "/incidents?limit=200", "The list of incidents as this person sees it.", rows="items", key="incident_id"
+    ),
+}  # fmt: skip
+
+
+def look(text: str) -> Look | None:
+    """A look by name, or one given as `service /path`."""
+    if text in LOOKS:
+        return LOOKS[text]
+    service, _, path = text.strip().partition(" ")
+    path = path.strip()
+    if service in SERVICES and path.startswith("/"):
+        return Look(service, path, "as given")
+    return None

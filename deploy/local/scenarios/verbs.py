@@ -1,0 +1,671 @@
+"""What people can do in a scenario: each verb with its words, and the API call that it becomes."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from deploy.local.scenarios.words import Moment, Name, Person, Place, Resident, Result, Strict, Text
+from services.contracts.taxonomy import (
+    AbuseType,
+    AuthorityDecision,
+    Category,
+    EnquiryOutcome,
+    Kind,
+    PhysicalHarm,
+    PsychologicalHarm,
+    Role,
+    Seips,
+    Strength,
+    Verdict,
+    VerificationOutcome,
+)
+
+
+@dataclass(frozen=True)
+class Find:
+    """How the record that a verb is about is looked up, for verbs that name it by what it is."""
+
+    path: str
+    key: str
+    where: dict[str, Any] = field(default_factory=dict)
+    rows: str = ""
+
+
+@dataclass(frozen=True)
+class Api:
+    """The call that a verb becomes. `{name}` in a path is a field of the verb or what `find` found.
+
+    `version_of` is the record whose ETag goes into If-Match. `patient`: the service hears of the incident by event, so
+    404 in the first moments is asked again. `new`: the record may not be there yet, then there is no If-Match. `answer` is the field of the reply that is the id of the result.
+    """
+
+    service: str
+    method: str
+    path: str
+    version_of: str = ""
+    find: Find | None = None
+    patient: bool = False
+    new: bool = False
+    answer: str = ""
+    body: str = "fields"
+    found_as: str = ""
+
+
+class Refused(Strict):
+    """The API must say no, with this status, and, if given, name this field or say these words."""
+
+    status: int = Field(ge=400, le=499, description="403 not allowed, 404 not visible, 409 not now, 412, 422 wrong.")
+    names: str | None = Field(default=None, description="The field that the answer must name.")
+    says: str | None = Field(default=None, description="Words that the answer must hold.")
+
+
+class Step(Strict):
+    """What every step that somebody does may say besides its own words."""
+
+    api: ClassVar[Api]
+    about: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    do: str
+    as_: Person | None = Field(default=None, alias="as", description="Who does it: a name under `people`.")
+    at: Moment | None = Field(default=None, description="When: `+2h` after the start, or `fall + 4h`. Else at once.")
+    id: Name | None = Field(default=None, description="A name for the result and for the moment it happened.")
+    refused: Refused | None = Field(default=None, description="The answer must be a refusal. Counts as an expectation.")
+    what: Text | None = Field(default=None, description="What is expected, in words; shown in the result.")
+    why: Text | None = None
+    source: Text | None = Field(default=None, description="Where it comes from, for example 'SC-05 trap 2'.")
+    note: Text | None = Field(default=None, description="What happens outside the system; not sent to it.")
+
+
+class AboutIncident(Step):
+    """A step about an incident."""
+
+    of: Result | None = Field(default=None, description="The `id` of the report; not needed when there is only one.")
+
+
+_INCIDENT = "/incidents/{of}"
+
+
+class Report(Step):
+    api = Api("intake", "POST", "/incidents", answer="incident_id")
+    about = "Report an incident, a near miss or good care."
+
+    do: Literal["report"]
+    place: Place = Field(serialization_alias="location_id", description="Where it happened.")
+    category: Category
+    kind: Kind = Kind.INCIDENT
+    danger: bool = Field(
+        default=False, serialization_alias="immediate_danger", description="Somebody is in danger now."
+    )
+    happened: Moment | None = Field(
+        default=None, serialization_alias="occurred_at", description="Default: at the step."
+    )
+    story: Text = Field(serialization_alias="narrative", description="As the reporter would type it.")
+    people: list[Resident] = Field(
+        default_factory=list,
+        serialization_alias="person_refs",
+        description="Whom it happened to: names of `residents`.",
+    )
+    about_staff: list[Person] = Field(
+        default_factory=list, description="Staff an allegation is about; they never see it."
+    )
+    about_line: list[Person] = Field(default_factory=list, description="Their line managers, who do not see it either.")
+
+
+class AnswerQuestions(AboutIncident):
+    api = Api("intake", "PUT", f"{_INCIDENT}/answers", version_of=_INCIDENT)
+    about = "Answer what is asked about this type of incident (GET /incidents/ID/questions names the questions)."
+
+    do: Literal["answer"]
+    answers: dict[str, bool | int | str]
+
+
+class Attach(AboutIncident):
+    api = Api("intake", "POST", f"{_INCIDENT}/attachments", answer="attachment_id", body="file")
+    about = "Attach a file. `content` is what is really in it: a made-up one of that type."
+
+    do: Literal["attach"]
+    name: str = "photo.png"
+    content: Literal["png", "pdf", "text", "empty"] = "png"
+    says_it_is: str | None = Field(default=None, description="The media type that is claimed. Default: the true one.")
+
+
+class Triage(AboutIncident):
+    api = Api("intake", "POST", f"{_INCIDENT}/triage", version_of=_INCIDENT)
+    about = "Score actual and worst credible harm; with a reason where it is lower than the rule suggests."
+
+    do: Literal["triage"]
+    actual_harm: PhysicalHarm = Field(description="LFPSE physical harm, by what is known at the time.")
+    psychological_harm: PsychologicalHarm | None = None
+    consequence: int = Field(description="Worst credible consequence, 1 negligible to 5 catastrophic.")
+    likelihood: int = Field(description="How likely that is, 1 rare to 5 almost certain.")
+    reason: Text | None = None
+    earlier_seen: int | Literal["all"] | None = Field(
+        default=None, description="How many earlier incidents were shown and seen; `all` reads and confirms them first."
+    )
+
+
+class Retriage(Triage):
+    about = "Triage again because facts changed; what follows from it follows anew. Needs a reason."
+    needs = ("report",)
+
+    do: Literal["retriage"]  # type: ignore[assignment]
+
+
+class AcknowledgeEscalation(AboutIncident):
+    api = Api(
+        "intake", "POST", _INCIDENT + "/escalations/{found}/acknowledgement", answer="escalation_id",
+        find=Find(_INCIDENT + "/escalations", "escalation_id", {"acknowledged_at": None, "reason": "{reason}"}),
+        body="none",
+    )  # fmt: skip
+    about = "Say: I have been told and I am on it. Finds the newest unanswered escalation to this person or role."
+
+    do: Literal["acknowledge_escalation"]
+    reason: str | None = Field(default=None, description="Only one for this reason, for example high_risk.")
+    escalation: Result | None = Field(default=None, description="This very one: the id of a `find` step.")
+
+
+class Withdraw(AboutIncident):
+    api = Api("intake", "POST", f"{_INCIDENT}/withdrawal", version_of=_INCIDENT)
+    about = "End an incident that was reported in error."
+
+    do: Literal["withdraw"]
+    reason: Text
+
+
+class MarkDuplicate(AboutIncident):
+    api = Api("intake", "POST", f"{_INCIDENT}/duplicate", version_of=_INCIDENT)
+    about = "End an incident that another report already covers."
+
+    do: Literal["mark_duplicate"]
+    same_as: Result = Field(serialization_alias="duplicate_of")
+
+
+class Reopen(AboutIncident):
+    api = Api("intake", "POST", f"{_INCIDENT}/reopening", version_of=_INCIDENT)
+    about = "Put a closed incident back into the chain."
+
+    do: Literal["reopen"]
+    stage: Literal["reviewing", "acting"]
+    reason: Text
+
+
+class Factor(Strict):
+    """Something that contributed."""
+
+    element: Seips
+    description: Text
+
+
+class Learning(Strict):
+    """Something that was learned."""
+
+    statement: Text
+    answers_factor: int | None = Field(default=None, description="Which factor it answers, counted from 0.")
+
+
+class Briefing(Strict):
+    """What other teams will read."""
+
+    summary: Text
+    what_changes: Text
+    question: Text
+    options: list[Text]
+    correct: int = Field(description="The right answer's place among the options, counted from 0.")
+
+
+_REVIEWS = "/reviews?incident_id={of}"
+
+
+class WriteReview(AboutIncident):
+    api = Api(
+        "review", "PUT", "/reviews/{found}/draft", version_of="/reviews/{found}", answer="review_id",
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
+    )  # fmt: skip
+    about = "Write the review of the incident; what is left out is empty."
+
+    do: Literal["write_review"]
+    what_happened: Text | None = None
+    why_it_happened: Text | None = Field(default=None, serialization_alias="why")
+    factors: list[Factor] = Field(default_factory=list)
+    learning: list[Learning] = Field(default_factory=list)
+    only_person_reason: Text | None = None
+    no_actions_reason: Text | None = None
+    no_briefing_reason: Text | None = None
+    briefing: Briefing | None = None
+
+
+class SubmitReview(AboutIncident):
+    api = Api(
+        "review", "POST", "/reviews/{found}/submission", version_of="/reviews/{found}",
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}), body="none",
+    )  # fmt: skip
+    about = "Ask for approval of the review."
+    needs = ("write_review",)
+
+    do: Literal["submit_review"]
+
+
+class ReturnReview(AboutIncident):
+    api = Api(
+        "review", "POST", "/reviews/{found}/return", version_of="/reviews/{found}",
+        find=Find(_REVIEWS, "review_id", {"status": ["submitted"]}),
+    )  # fmt: skip
+    about = "Send the review back to be completed."
+    needs = ("submit_review",)
+
+    do: Literal["return_review"]
+    reason: Text
+
+
+class ApproveReview(AboutIncident):
+    api = Api(
+        "review", "POST", "/reviews/{found}/approval", version_of="/reviews/{found}",
+        find=Find(_REVIEWS, "review_id", {"status": ["submitted"]}), body="none",
+    )  # fmt: skip
+    about = "Approve the review."
+    needs = ("submit_review",)
+
+    do: Literal["approve_review"]
+
+
+class AgreeAction(Step):
+    api = Api("actions", "POST", "/actions", patient=True, answer="action_id")
+    about = "Agree what will change, how one will know, and who answers for it."
+
+    do: Literal["agree_action"]
+    of: Result | None = Field(default=None, serialization_alias="incident_id")
+    title: Text
+    strength: Strength
+    success_criterion: Text
+    what_counts_as_proof: Text
+    owner: Person = Field(serialization_alias="owner_id")
+    owner_role: Role | None = Field(default=None, description="Default: the owner's first role.")
+    due_working_days: int = 20
+
+
+class AboutAction(Step):
+    """A step about an action."""
+
+    needs = ("agree_action",)
+
+    action: Result = Field(description="The `id` of an `agree_action` step.")
+
+
+class AddEvidence(AboutAction):
+    api = Api("actions", "POST", "/actions/{action}/evidence", patient=True)
+    about = "Show one piece of proof."
+
+    do: Literal["add_evidence"]
+    kind: Literal["observation", "document", "audit_result", "link"] = "observation"
+    description: Text
+
+
+class Complete(AboutAction):
+    api = Api("actions", "POST", "/actions/{action}/completion", version_of="/actions/{action}", body="none")
+    about = "The owner says that it is done."
+
+    do: Literal["complete"]
+
+
+class Verify(AboutAction):
+    api = Api("actions", "POST", "/actions/{action}/verification", version_of="/actions/{action}")
+    about = "Somebody other than the owner looked in practice."
+
+    do: Literal["verify"]
+    outcome: VerificationOutcome
+    method: Literal["spot_check", "observation", "document_check", "people_asked", "records_audit", "re_audit"]
+    sample_size: int
+    compliant: int
+    finding: Text | None = None
+
+
+class CancelAction(AboutAction):
+    api = Api("actions", "POST", "/actions/{action}/cancellation", version_of="/actions/{action}")
+    about = "Agree that an action will not be done."
+
+    do: Literal["cancel_action"]
+    reason: Text
+
+
+class AcknowledgeBriefing(AboutIncident):
+    api = Api(
+        "review", "POST", "/briefings/{found}/acknowledgements",
+        find=Find("/briefings?limit=200", "briefing_id", {"incident_id": "{of}"}),
+    )  # fmt: skip
+    about = "Read the briefing of the incident and answer its question."
+
+    do: Literal["acknowledge_briefing"]
+    place: Place = Field(serialization_alias="location_id")
+    answer: int = Field(description="The place of the chosen answer, counted from 0.")
+
+
+class JudgeImpact(AboutIncident):
+    api = Api(
+        "actions", "POST", "/checkpoints/{found}/decision", version_of="/checkpoints/{found}",
+        find=Find("/checkpoints?incident_id={of}", "checkpoint_id", {"status": ["measured"]}),
+    )  # fmt: skip
+    about = "Decide what the changes achieved, when the checkpoint has been measured."
+
+    do: Literal["judge_impact"]
+    verdict: Verdict
+    reason: Text | None = None
+
+
+class Facts(AboutIncident):
+    api = Api("intake", "PUT", f"{_INCIDENT}/facts", version_of=f"{_INCIDENT}/facts", body="facts")
+    about = "Answer the questions that decide who outside must be told (docs/obligations.md names the facts)."
+
+    do: Literal["facts"]
+    facts: dict[str, Any] = Field(min_length=1, description="Fact by fact; ${...} is filled in, null is: not known.")
+
+
+_OBLIGATION = "/obligations/{found}"
+_OBLIGATIONS = Find(
+    _INCIDENT + "/obligations", "obligation_id", {"rule": "{obligation}", "person": "{person}", "authority": "{authority}"},
+    rows="obligations",
+)  # fmt: skip
+
+
+class AboutObligation(AboutIncident):
+    """A step about one obligation of an incident."""
+
+    obligation: Text = Field(description="The rule's id, for example cqc-serious-injury (docs/obligations.md).")
+    person: Text | None = Field(
+        default=None, exclude=True, description="The person's code, where there is one for each."
+    )
+    authority: Text | None = Field(default=None, exclude=True, description="The local authority's code.")
+
+
+class OpenObligation(AboutIncident):
+    api = Api("intake", "POST", _INCIDENT + "/obligations", answer="obligation_id")
+    about = "Open an obligation that no rule asks for, to record a decision on it with its reason."
+
+    do: Literal["open_obligation"]
+    rule: Text
+    person: Text | None = None
+    authority: Text | None = None
+
+
+class DecideObligation(AboutObligation):
+    api = Api("intake", "POST", _OBLIGATION + "/decision", version_of=_OBLIGATION, find=_OBLIGATIONS)
+    about = "Decide to notify, or not to and why."
+
+    do: Literal["decide_obligation"]
+    decision: Literal["notify", "not_notify"]
+    reason: Text | None = None
+
+
+class SubmitObligation(AboutObligation):
+    api = Api("intake", "POST", _OBLIGATION + "/submission", version_of=_OBLIGATION, find=_OBLIGATIONS)
+    about = "Say that the recipient was told, with the reference that proves it."
+
+    do: Literal["submit_obligation"]
+    reference: Text
+    submitted: Moment | None = Field(
+        default=None, serialization_alias="submitted_at", description="Default: at the step."
+    )
+    evidence: Text | None = None
+
+
+class AcknowledgeObligation(AboutObligation):
+    api = Api("intake", "POST", _OBLIGATION + "/acknowledgement", version_of=_OBLIGATION, find=_OBLIGATIONS)
+    about = "Say that the recipient confirmed it."
+
+    do: Literal["acknowledge_obligation"]
+    received: Moment | None = Field(
+        default=None, serialization_alias="received_at", description="Default: at the step."
+    )
+    reference: Text | None = None
+
+
+_CANDOUR = f"{_INCIDENT}/candour"
+
+
+class CandourDecide(AboutIncident):
+    api = Api("intake", "POST", f"{_CANDOUR}/decision", version_of=_CANDOUR)
+    about = "Answer the three questions of regulation 20(9), with a health care professional's opinion on harm."
+
+    do: Literal["candour_decide"]
+    unintended_or_unexpected: bool
+    during_regulated_activity: bool
+    harm_test: Literal["met", "not_met", "not_asked"]
+    limbs: list[
+        Literal[
+            "death", "impairment", "change_to_structure_of_body", "prolonged_pain", "prolonged_psychological_harm",
+            "shortened_life_expectancy", "treatment_to_prevent",
+        ]
+    ] = Field(default_factory=list)  # fmt: skip
+    lasting_days: int | None = None
+    professional_role: Text | None = None
+    professional_opinion: Text | None = None
+    opinion_at: Moment | None = None
+    relevant_person: Literal["service_user", "acting_lawfully"] | None = Field(
+        default=None, description="Needed if met."
+    )
+    openness: Text | None = Field(default=None, description="How the person was told openly all the same, if not met.")
+    reason: Text | None = None
+
+
+class CandourSteps(AboutIncident):
+    api = Api("intake", "POST", f"{_CANDOUR}/steps", version_of=_CANDOUR)
+    about = "Record parts of the duty that were done together, for example in person, a true account, an apology."
+
+    do: Literal["candour_steps"]
+    steps: list[
+        Literal[
+            "in_person_notification", "true_account", "further_enquiries", "apology", "written_record", "support",
+            "written_notification", "further_results",
+        ]
+    ] = Field(min_length=1)  # fmt: skip
+    done: Moment | None = Field(default=None, serialization_alias="at", description="Default: at the step.")
+    comment: Text | None = Field(default=None, serialization_alias="note")
+
+
+class CandourAttempt(AboutIncident):
+    api = Api("intake", "POST", f"{_CANDOUR}/attempts", version_of=_CANDOUR)
+    about = "Record an attempt at which the person declined or could not be reached."
+
+    do: Literal["candour_attempt"]
+    how: Literal["visit", "phone", "letter", "email", "other"]
+    outcome: Literal["declined", "unreachable"]
+    done: Moment | None = Field(default=None, serialization_alias="at", description="Default: at the step.")
+    comment: Text | None = Field(default=None, serialization_alias="note")
+
+
+class CandourLetter(AboutIncident):
+    api = Api("intake", "POST", f"{_CANDOUR}/letters", version_of=_CANDOUR)
+    about = "Keep a copy of a letter."
+
+    do: Literal["candour_letter"]
+    direction: Literal["sent", "received"] = "sent"
+    purpose: Literal["written_notification", "further_results", "other"]
+    done: Moment | None = Field(default=None, serialization_alias="at", description="Default: at the step.")
+    content: Text
+
+
+_SAFEGUARDING = f"{_INCIDENT}/safeguarding"
+
+
+class Wish(Strict):
+    """An outcome that the adult wants."""
+
+    outcome: Text
+    met: Literal["fully", "partly", "not"] | None = None
+
+
+class AdultAtRisk(Strict):
+    """One adult at risk."""
+
+    person: Resident = Field(serialization_alias="person_ref")
+    consent: Literal["given", "refused", "lacks_capacity", "not_asked"] = "not_asked"
+    override_reason: Text | None = None
+    wishes: list[Wish] = Field(default_factory=list)
+    capacity_note: Text | None = None
+    advocate_offered: bool | None = None
+
+
+class SafeguardingRecord(AboutIncident):
+    api = Api("intake", "PUT", _SAFEGUARDING, version_of=_SAFEGUARDING, new=True)
+    about = (
+        "Make or change the safeguarding record: types of abuse, immediate safety, each adult with consent and wishes."
+    )
+
+    do: Literal["safeguarding_record"]
+    abuse_types: list[AbuseType] = Field(min_length=1)
+    immediate_safety_secured: bool
+    safety_measures: Text
+    adults: list[AdultAtRisk] = Field(default_factory=list)
+
+
+class SafeguardingDecide(AboutIncident):
+    api = Api("intake", "POST", f"{_SAFEGUARDING}/decision", version_of=_SAFEGUARDING)
+    about = "Decide to refer an adult to the local authority, or not to and why."
+
+    do: Literal["safeguarding_decide"]
+    person: Resident | None = Field(default=None, serialization_alias="person_ref")
+    decision: Literal["refer", "not_refer"]
+    reason: Text | None = None
+
+
+class SafeguardingRefer(AboutIncident):
+    api = Api("intake", "POST", f"{_SAFEGUARDING}/referral", version_of=_SAFEGUARDING)
+    about = "Record a referral that was sent: one for each adult and authority."
+
+    do: Literal["safeguarding_refer"]
+    person: Resident | None = Field(default=None, serialization_alias="person_ref")
+    authority: Text
+    reference: Text
+    referred: Moment | None = Field(
+        default=None, serialization_alias="referred_at", description="Default: at the step."
+    )
+
+
+_REFERRAL = Find(_SAFEGUARDING, "referral_id", {"authority": "{authority}"}, rows="adults.referrals")
+
+
+class SafeguardingAuthority(AboutIncident):
+    api = Api(
+        "intake", "POST", f"{_SAFEGUARDING}/authority-decision", version_of=_SAFEGUARDING, find=_REFERRAL,
+        found_as="referral_id",
+    )  # fmt: skip
+    about = "Record what the local authority decided about a referral."
+
+    do: Literal["safeguarding_authority"]
+    authority: Text = Field(exclude=True, description="The authority whose referral it is.")
+    decision: AuthorityDecision
+    reason: Text | None = None
+    decided: Moment | None = Field(default=None, serialization_alias="decided_at", description="Default: at the step.")
+
+
+class SafeguardingOutcome(AboutIncident):
+    api = Api(
+        "intake", "POST", f"{_SAFEGUARDING}/enquiry-outcome", version_of=_SAFEGUARDING, find=_REFERRAL,
+        found_as="referral_id",
+    )  # fmt: skip
+    about = "Record how the authority's enquiry ended."
+
+    do: Literal["safeguarding_outcome"]
+    authority: Text = Field(exclude=True, description="The authority whose referral it is.")
+    outcome: EnquiryOutcome
+    summary: Text
+    concluded: Moment | None = Field(
+        default=None, serialization_alias="concluded_at", description="Default: at the step."
+    )
+
+
+class ChangeAccess(AboutIncident):
+    api = Api("intake", "PUT", f"{_INCIDENT}/access", version_of=f"{_INCIDENT}/access")
+    about = "Restrict an incident, or change who is named and who is kept away. Both lists are whole."
+
+    do: Literal["change_access"]
+    people: list[Person] = Field(default_factory=list)
+    excluded: list[Person] = Field(default_factory=list)
+    reason: Text
+
+
+class BreakGlass(AboutIncident):
+    api = Api("intake", "POST", f"{_INCIDENT}/break-glass", answer="break_glass_id")
+    about = "Open a restricted incident without being named, to read, with a reason that is kept and told."
+
+    do: Literal["break_glass"]
+    reason: Text
+
+
+class SpeakUp(Step):
+    api = Api("intake", "POST", "/speak-up", answer="code", body="speak_up")
+    about = "Raise a concern outside the line, with `as: nobody`. The id stands for the receipt code."
+
+    do: Literal["speak_up"]
+    place: Place | None = Field(default=None, serialization_alias="location_id")
+    mode: Literal["anonymous", "confidential"] = "anonymous"
+    message: Text
+    contact: Text | None = None
+    keep_from: list[Role] = Field(default_factory=list, description="Roles that must not see it.")
+
+
+class SpeakUpRead(Step):
+    api = Api("intake", "POST", "/speak-up/conversation")
+    about = "Read the conversation with the receipt code, with `as: nobody`; look at it with `look: answer`."
+
+    do: Literal["speak_up_read"]
+    code: Result = Field(description="The id of a `speak_up` step.")
+
+
+class SpeakUpWrite(Step):
+    api = Api("intake", "POST", "/speak-up/messages")
+    about = "Write again with the receipt code, with `as: nobody`."
+
+    do: Literal["speak_up_write"]
+    code: Result = Field(description="The id of a `speak_up` step.")
+    text: Text
+
+
+class AnswerConcern(Step):
+    api = Api("intake", "POST", "/concerns/{found}/messages", find=Find("/concerns", "concern_id"))
+    about = "Answer whoever raised the concern. Finds the one this person reviews."
+
+    do: Literal["answer_concern"]
+    text: Text
+
+
+class ReviewConcern(Step):
+    api = Api(
+        "intake", "POST", "/concerns/{found}/review", version_of="/concerns/{found}",
+        find=Find("/concerns", "concern_id"),
+    )  # fmt: skip
+    about = "Record who reviews a concern, which protection applies, and who is kept away."
+
+    do: Literal["review_concern"]
+    reviewer: Person = Field(serialization_alias="reviewer_id")
+    protection: Text
+    excluded: list[Person] = Field(default_factory=list)
+    reason: Text
+
+
+class Call(Step):
+    about = "Anything else: one HTTP request. ${...} in path and body is filled in."
+
+    do: Literal["call"]
+    service: Literal["directory", "intake", "review", "actions", "reporting"]
+    method: Literal["GET", "POST", "PUT", "DELETE", "PATCH"] = "POST"
+    path: str = Field(pattern="^/", description="For example /incidents/${fall}/withdrawal.")
+    body: Any = None
+    version_of: str | None = Field(default=None, description="A path whose ETag is sent as If-Match.")
+    answer: str | None = Field(default=None, description="The field of the reply that `id` stands for.")
+
+
+VERBS: dict[str, type[Step]] = {
+    verb.model_fields["do"].annotation.__args__[0]: verb  # type: ignore[union-attr]
+    for verb in (
+        Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
+        WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
+        CancelAction, AcknowledgeBriefing, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
+        CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
+        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, ChangeAccess, BreakGlass, SpeakUp,
+        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, Call,
+    )
+}  # fmt: skip
+ENDS = ("withdraw", "mark_duplicate")
+"""After these an incident takes no more steps but `reopen`."""

@@ -1,0 +1,1 @@
+"""Notices: telling somebody outside of the application that something needs their answer."""

@@ -1,0 +1,476 @@
+"""The use-cases of the ladder. Each runs in one transaction of the caller: rows, audit entry and outbox event together.
+
+The ladder starts by a rule of the policy, calls one rung after the other, each with its time to answer, and ends when
+a person answers. Who stands on a rung is asked of directory by the process, which comes back with `escalate`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from services.contracts import activities
+from services.contracts.event import EventData
+from services.contracts.intake import EscalationAcknowledged, IncidentEscalated, IncidentEscalationRequested
+from services.contracts.taxonomy import Band, Category, ClockKind, EscalationReason, Kind, PhysicalHarm
+from services.intake import access, clocks
+from services.intake.clocks import ClockRow
+from services.intake.escalation import policy
+from services.intake.escalation.domain import Circumstances, EscalationPolicy, Outcome, Repeat
+from services.intake.escalation.store import Escalation, LadderRun, call_of, calls, open_run
+from services.intake.store import Incident, Triage, visible_incident
+from services.runtime import audit, outbox
+from services.runtime.actor import Actor
+from services.runtime.calendar import LONDON, is_working_day
+from services.runtime.errors import ServiceError, conflict, forbidden, not_found
+from services.runtime.outbox import new_id
+
+SERVICE = "intake"
+ALLEGATIONS = (Category.ABUSE_ALLEGATION,)
+DEATHS = (Category.DEATH,)
+
+_SAME_PLACE = text(
+    "select count(*) from intake.incident where provider_id = :provider_id and location_id = :location_id"
+    " and occurred_at > :since and kind <> 'good_care' and stage not in ('withdrawn', 'duplicate')"
+    " and (category = :category or not :same_type)"
+    " and (cast(:bands as text[]) is null or band = any (cast(:bands as text[])))"
+)
+_SAME_PERSON = text(
+    "select coalesce(max(n), 0) from (select count(*) as n from intake.affected_person mine"
+    " join intake.affected_person theirs on theirs.provider_id = mine.provider_id and theirs.person_ref = mine.person_ref"
+    " join intake.incident i on i.incident_id = theirs.incident_id"
+    " where mine.incident_id = :incident_id and i.occurred_at > :since"
+    " and i.kind <> 'good_care' and i.stage not in ('withdrawn', 'duplicate')"
+    " and (i.category = :category or not :same_type)"
+    " and (cast(:bands as text[]) is null or i.band = any (cast(:bands as text[])))"
+    " group by mine.person_ref) as counted"
+)
+_ASKED_LATELY = text(
+    "select exists (select from intake.ladder_run r join intake.incident i using (incident_id)"
+    " where r.provider_id = :provider_id and r.detail = :detail and r.requested_at > :since"
+    " and i.location_id = :location_id and (i.category = :category or not :same_type))"
+)
+
+
+# What starts the ladder.
+
+
+def request(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    reason: EscalationReason,
+    now: datetime,
+    *,
+    about: str = "",
+    count: int = 1,
+) -> LadderRun | None:
+    """Start the ladder for a reason, in the caller's transaction; None when no rule of the policy wants it.
+
+    An incident whose ladder waits for an answer gets no second one: the reason joins it, or raises it to the rung at
+    which the reason would start. `count` is how often it went wrong, `about` names the thing within the incident.
+    """
+    return _request(session, actor, incident, [reason], now, about=about, count=count)
+
+
+def at_report(
+    session: Session, actor: Actor, incident_id: UUID, danger: bool, category: Category, now: datetime
+) -> None:
+    """Start the ladder at once for danger, an allegation, a death, or what cannot wait for the morning.
+
+    A report that needs nobody costs nothing here: the incident is not even read.
+    """
+    reasons = [EscalationReason.OUT_OF_HOURS]
+    if danger:
+        reasons.append(EscalationReason.IMMEDIATE_DANGER)
+    if category in ALLEGATIONS:
+        reasons.append(EscalationReason.ALLEGATION)
+    if category in DEATHS:
+        reasons.append(EscalationReason.DEATH)
+    rules = policy.shipped()
+    if rules.choose(reasons, Circumstances(None, category, out_of_hours(rules, now))) is not None:
+        _request(session, actor, session.get_one(Incident, incident_id), reasons, now)
+
+
+def at_triage(session: Session, actor: Actor, incident: Incident, before: Triage | None, now: datetime) -> None:
+    """Start the ladder for a high band, also when facts change for the worse; for a death found; for a repeat."""
+    reasons, detail = [], None
+    if before is None or Band(incident.band or Band.LOW).rank > Band(before.band).rank:
+        reasons.append(EscalationReason.HIGH_RISK)
+    if _fatal(session, incident) and (before is None or before.actual_harm != PhysicalHarm.FATAL):
+        reasons.append(EscalationReason.DEATH)
+    if before is None and incident.kind != Kind.GOOD_CARE:
+        detail = repeated(session, incident, now)
+        if detail is not None:
+            reasons.append(EscalationReason.REPEAT)
+    if reasons:
+        _request(session, actor, incident, reasons, now, detail=detail)
+
+
+def request_escalation(
+    session: Session, command: activities.RequestEscalation, now: datetime, actor: Actor
+) -> activities.Requested:
+    """The same for what the process sees first. The same command twice starts one ladder."""
+    incident = _locked(session, command.incident_id)
+    known = session.scalars(select(LadderRun).where(LadderRun.about == command.command_id)).first()
+    if known is None and not incident.ended:
+        known = request(
+            session,
+            actor,
+            incident,
+            EscalationReason(command.reason),
+            now,
+            about=command.command_id,
+            count=command.count,
+        )
+    return activities.Requested(climb=pending(session, command.incident_id))
+
+
+def _request(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    reasons: Sequence[EscalationReason],
+    now: datetime,
+    *,
+    about: str = "",
+    count: int = 1,
+    detail: str | None = None,
+) -> LadderRun | None:
+    rules = policy.shipped()
+    band = None if incident.band is None else Band(incident.band)
+    circumstances = Circumstances(band, Category(incident.category), out_of_hours(rules, now), count)
+    rule = rules.choose(reasons, circumstances)
+    if rule is None or incident.ended:
+        return None
+    session.flush()
+    detail = detail if rule.reason is EscalationReason.REPEAT else None
+    run = open_run(session, incident.incident_id)
+    if run is None:
+        run = LadderRun(
+            run_id=new_id(),
+            provider_id=incident.provider_id,
+            incident_id=incident.incident_id,
+            about=about,
+            reason=rule.reason,
+            rule=rule.id,
+            detail=detail,
+            policy_version=rules.version,
+            answer=rule.answer,
+            level=rules.level(rule.start),
+            step=1,
+            top_calls=0,
+            requested_at=now,
+            acknowledged_at=None,
+            acknowledged_by=None,
+        )
+        session.add(run)
+        _say_requested(session, actor, incident, run, rules, "escalation_requested", now)
+    elif rules.level(rule.start) > run.level or _stands_still(session, run):
+        clocks.stop_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, now)
+        run.level, run.step = max(run.level, rules.level(rule.start)), run.step + 1
+        run.reason, run.rule, run.detail = rule.reason, rule.id, detail
+        run.policy_version, run.answer = rules.version, rule.answer
+        _say_requested(session, actor, incident, run, rules, "escalation_raised", now)
+    else:
+        _keep(session, actor, incident, "escalation_joined", now, reason=rule.reason, rule=rule.id, run_id=run.run_id)
+    return run
+
+
+def _say_requested(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    run: LadderRun,
+    rules: EscalationPolicy,
+    action: str,
+    now: datetime,
+) -> None:
+    session.flush()
+    event = IncidentEscalationRequested(
+        incident_id=incident.incident_id,
+        run_id=run.run_id,
+        step=run.step,
+        level=run.level,
+        role=rules.ladder[run.level],
+        reason=EscalationReason(run.reason),
+        rule=run.rule,
+        policy_version=run.policy_version,
+    )
+    _keep(
+        session, actor, incident, action, now,
+        run_id=run.run_id, step=run.step, level=run.level, reason=run.reason, rule=run.rule, detail=run.detail,
+        policy_version=run.policy_version,
+    )  # fmt: skip
+    row = outbox.event_row(event, actor=actor, subject=run.run_id, version=run.step, at=now, urgent=True)
+    outbox.record(session, SERVICE, row)
+
+
+def out_of_hours(rules: EscalationPolicy, now: datetime) -> bool:
+    """Whether no manager is expected to be in the building, by the date and time in London."""
+    local = now.astimezone(LONDON)
+    return not (is_working_day(local.date()) and rules.opens <= local.time() < rules.closes)
+
+
+def repeated(session: Session, incident: Incident, now: datetime) -> str | None:
+    """The id of the first rule by which the incident is one of a series, itself counted; None if it stands alone."""
+    return next((one.id for one in policy.shipped().repeats if _repeats(session, incident, one, now)), None)
+
+
+def _repeats(session: Session, incident: Incident, one: Repeat, now: datetime) -> bool:
+    if one.bands is not None and incident.band not in one.bands:
+        return False
+    values: dict[str, Any] = {
+        "provider_id": incident.provider_id,
+        "incident_id": incident.incident_id,
+        "location_id": incident.location_id,
+        "category": incident.category,
+        "same_type": one.same_type,
+        "bands": None if one.bands is None else [str(band) for band in one.bands],
+        "since": now - one.within,
+    }
+    session.flush()
+    found = session.scalar(_SAME_PERSON if one.same_person else _SAME_PLACE, values) or 0
+    if found < one.at_least or incident.occurred_at <= now - one.within:
+        return False
+    if one.quiet is None:
+        return True
+    return not session.scalar(_ASKED_LATELY, {**values, "detail": one.id, "since": now - one.quiet})
+
+
+def _fatal(session: Session, incident: Incident) -> bool:
+    newest = session.scalars(
+        select(Triage.actual_harm)
+        .where(Triage.incident_id == incident.incident_id)
+        .order_by(Triage.revision.desc())
+        .limit(1)
+    ).first()
+    return newest == PhysicalHarm.FATAL
+
+
+# Climbing.
+
+
+def escalate(session: Session, command: activities.Escalate, now: datetime, actor: Actor) -> activities.Escalated:
+    """Record the call of one rung and start its time to answer. Nobody found is recorded too, and the ladder climbs at once.
+
+    The same command twice is one call. A call that is not wanted any more (answered, raised, ended) is not made.
+    """
+    incident = _locked(session, command.incident_id)
+    run = session.get(LadderRun, command.run_id, with_for_update=True)
+    if run is None or run.incident_id != incident.incident_id:
+        raise not_found("escalation")
+    known = call_of(session, run.run_id, command.step)
+    if known is None and run.step == command.step and run.acknowledged_at is None and not incident.ended:
+        person, role = command.to_person, command.to_role
+        if person is not None and not access.may_be_called(session, actor, incident.incident_id, role, person, now):
+            command = command.model_copy(update={"to_person": None})
+        known = _call(session, actor, incident, run, command, now)
+    waits = known is not None and known.step == run.step and known.outcome == Outcome.WAITING
+    return activities.Escalated(
+        notify=known.escalation_id if known is not None and waits and known.to_person is not None else None,
+        clock=_running(session, run),
+        climb=pending(session, incident.incident_id),
+    )
+
+
+def _call(
+    session: Session, actor: Actor, incident: Incident, run: LadderRun, command: activities.Escalate, now: datetime
+) -> Escalation:
+    rules = policy.shipped()
+    level, at_top = run.level, run.level >= rules.top
+    nobody = command.to_person is None
+    answer_due_at = None
+    if at_top:
+        run.top_calls += 1
+        answer_due_at = now + rules.top_again(run.top_calls)
+    elif not nobody:
+        answer_due_at = now + run.answer
+    call = Escalation(
+        escalation_id=new_id(),
+        provider_id=incident.provider_id,
+        incident_id=incident.incident_id,
+        command_id=command.command_id,
+        run_id=run.run_id,
+        step=command.step,
+        level=level,
+        reason=run.reason,
+        rule=run.rule,
+        policy_version=run.policy_version,
+        to_role=command.to_role,
+        to_person=command.to_person,
+        sent_at=now,
+        answer_due_at=answer_due_at,
+        outcome=Outcome.NOBODY_FOUND if nobody else Outcome.WAITING,
+        acknowledged_at=None,
+        acknowledged_by=None,
+    )
+    session.add(call)
+    session.flush()
+    event = IncidentEscalated(
+        incident_id=incident.incident_id,
+        escalation_id=call.escalation_id,
+        level=level,
+        reason=EscalationReason(run.reason),
+        to_role=command.to_role,
+        to_person=command.to_person,
+        run_id=run.run_id,
+        step=command.step,
+        rule=run.rule,
+        policy_version=run.policy_version,
+        nobody_found=nobody,
+        answer_due_at=answer_due_at,
+    )
+    _record(
+        session, actor, incident, "escalated", event, now,
+        level=level, reason=run.reason, to_role=command.to_role, to_person=command.to_person, outcome=call.outcome,
+        rule=run.rule, policy_version=run.policy_version, answer_due_at=answer_due_at,
+    )  # fmt: skip
+    if answer_due_at is not None:
+        clocks.set_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, answer_due_at, now)
+    else:
+        run.level, run.step = run.level + 1, run.step + 1
+    session.flush()
+    return call
+
+
+def unanswered(session: Session, incident: Incident, run_id: UUID, now: datetime, actor: Actor) -> datetime | None:
+    """The time to answer ran out: the ladder climbs, or stays at the top and calls it again.
+
+    The next call itself is made by the process once it knows who stands on the rung; its clock is set then.
+    """
+    run = session.get(LadderRun, run_id, with_for_update=True)
+    if run is None or run.acknowledged_at is not None:
+        return None
+    call = call_of(session, run_id, run.step)
+    if call is None:
+        return None
+    if call.outcome == Outcome.WAITING:
+        call.outcome = Outcome.UNANSWERED
+    run.level, run.step = min(run.level + 1, policy.shipped().top), run.step + 1
+    _keep(session, actor, incident, "escalation_unanswered", now, run_id=run_id, level=call.level, step=call.step)
+    return None
+
+
+clocks.RINGERS[ClockKind.ESCALATION] = unanswered
+
+
+def pending(session: Session, incident_id: UUID) -> activities.Climb | None:
+    """The rung that an open ladder of the incident wants called and that was not called yet."""
+    session.flush()
+    run = session.scalars(
+        select(LadderRun).where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
+    ).first()
+    if run is None or call_of(session, run.run_id, run.step) is not None:
+        return None
+    return activities.Climb(run_id=run.run_id, step=run.step, role=policy.shipped().ladder[run.level])
+
+
+# Answering.
+
+
+def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id: UUID, now: datetime) -> Escalation:
+    """Somebody on the ladder says: I have it. That stops the ladder, whichever rung answers.
+
+    Only the person or role of this call, or of a higher rung that was called already, may (403). The first answer of
+    a run counts; a second is answered with the first.
+    """
+    incident = answerable(session, actor, incident_id)
+    escalation = session.get(Escalation, escalation_id, with_for_update=True)
+    if escalation is None or escalation.incident_id != incident_id:
+        raise not_found("escalation")
+    run = None if escalation.run_id is None else session.get(LadderRun, escalation.run_id, with_for_update=True)
+    made = [escalation] if run is None else calls(session, run.run_id)
+    if not any(
+        call.level >= escalation.level and (call.to_person == actor.id or call.to_role in actor.roles) for call in made
+    ):
+        raise forbidden(
+            "This escalation went to somebody else. Only the person or role it names, or a higher rung that was called"
+            " too, can acknowledge it."
+        )
+    answered = next((call for call in made if call.acknowledged_at is not None), None)
+    if answered is not None:
+        return answered
+    if incident.ended:
+        raise conflict("already-ended", "This incident has ended", "Nothing waits for your answer any more.")
+    for call in made:
+        if call is escalation:
+            call.outcome, call.acknowledged_at, call.acknowledged_by = Outcome.ACKNOWLEDGED, now, actor.id
+        elif call.outcome == Outcome.WAITING:
+            call.outcome = Outcome.ANSWERED_ELSEWHERE
+    if run is not None:
+        run.acknowledged_at, run.acknowledged_by = now, actor.id
+        clocks.stop_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, now)
+    session.flush()
+    event = EscalationAcknowledged(
+        incident_id=incident_id,
+        escalation_id=escalation_id,
+        level=escalation.level,
+        run_id=escalation.run_id,
+        answers=[call.escalation_id for call in made],
+    )
+    _record(
+        session, actor, incident, "escalation_acknowledged", event, now,
+        level=escalation.level, run_id=escalation.run_id,
+    )  # fmt: skip
+    return escalation
+
+
+def answerable(session: Session, actor: Actor, incident_id: UUID) -> Incident:
+    """The incident if the actor sees it, or was called for it by name from outside their usual places. Held."""
+    try:
+        return visible_incident(session, actor, incident_id, lock=True)
+    except ServiceError:
+        called = select(Escalation.escalation_id).where(
+            Escalation.incident_id == incident_id, Escalation.to_person == actor.id
+        )
+        if session.scalars(called).first() is None:
+            raise
+        return _locked(session, incident_id)
+
+
+def _locked(session: Session, incident_id: UUID) -> Incident:
+    incident = session.get(Incident, incident_id, with_for_update=True)
+    if incident is None:
+        raise not_found("incident")
+    return incident
+
+
+def _stands_still(session: Session, run: LadderRun) -> bool:
+    """The last call was made and no clock runs: its incident had ended meanwhile, and was opened again."""
+    return call_of(session, run.run_id, run.step) is not None and _running(session, run) is None
+
+
+def _running(session: Session, run: LadderRun) -> activities.RunningClock | None:
+    clock = session.scalars(
+        select(ClockRow).where(ClockRow.subject_id == run.run_id, ClockRow.kind == ClockKind.ESCALATION)
+    ).first()
+    if clock is None or clock.due_at is None:
+        return None
+    return activities.RunningClock(clock_id=clock.clock_id, revision=clock.revision, due_at=clock.due_at)
+
+
+def _keep(session: Session, actor: Actor, incident: Incident, action: str, now: datetime, **data: Any) -> None:
+    audit.append(
+        session,
+        SERVICE,
+        chain=incident.incident_id,
+        actor=actor,
+        action=action,
+        subject=incident.incident_id,
+        at=now,
+        data=data,
+    )
+
+
+def _record(
+    session: Session, actor: Actor, incident: Incident, action: str, event: EventData, now: datetime, **data: Any
+) -> None:
+    _keep(session, actor, incident, action, now, **data)
+    row = outbox.event_row(
+        event, actor=actor, subject=incident.incident_id, version=incident.version, at=now, urgent=True
+    )
+    outbox.record(session, SERVICE, row)

@@ -1,0 +1,96 @@
+"""The rules of the ladder: pure, no I/O."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import time, timedelta
+from enum import StrEnum
+
+from services.contracts.taxonomy import Band, Category, EscalationReason, Role
+
+
+class Outcome(StrEnum):
+    """What became of the call of one rung."""
+
+    WAITING = "waiting"
+    NOBODY_FOUND = "nobody_found"
+    UNANSWERED = "unanswered"
+    ACKNOWLEDGED = "acknowledged"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a rule may look at."""
+
+    band: Band | None
+    category: Category
+    out_of_hours: bool
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Starts the ladder at a rung; each rung then has `answer` to acknowledge."""
+
+    id: str
+    reason: EscalationReason
+    start: Role
+    answer: timedelta
+    bands: frozenset[Band] | None = None
+    categories: frozenset[Category] | None = None
+    out_of_hours: bool | None = None
+    at_least: int = 1
+
+    def fits(self, reason: EscalationReason, at: Circumstances) -> bool:
+        """Whether the rule speaks about this reason in these circumstances."""
+        return (
+            reason is self.reason
+            and (self.bands is None or at.band in self.bands)
+            and (self.categories is None or at.category in self.categories)
+            and (self.out_of_hours is None or at.out_of_hours == self.out_of_hours)
+            and at.count >= self.at_least
+        )
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How often, in how many days, makes a repeat. `quiet` keeps one pattern from calling people day after day."""
+
+    id: str
+    same_person: bool
+    same_type: bool
+    at_least: int
+    within: timedelta
+    bands: frozenset[Band] | None
+    quiet: timedelta | None
+
+
+@dataclass(frozen=True)
+class EscalationPolicy:
+    """A version of a provider's escalation policy."""
+
+    version: str
+    ladder: Sequence[Role]
+    repeat_at_top: Sequence[timedelta]
+    opens: time
+    closes: time
+    rules: Sequence[Rule]
+    repeats: Sequence[Repeat]
+
+    @property
+    def top(self) -> int:
+        """The level of the highest rung."""
+        return len(self.ladder) - 1
+
+    def level(self, role: Role) -> int:
+        """The level of a role's rung, from 0."""
+        return self.ladder.index(role)
+
+    def choose(self, reasons: Sequence[EscalationReason], at: Circumstances) -> Rule | None:
+        """Of all rules that fit, the one that starts highest; the first of those. None: nobody has to be called."""
+        fitting = [rule for rule in self.rules for reason in reasons if rule.fits(reason, at)]
+        return max(fitting, key=lambda rule: self.level(rule.start), default=None)
+
+    def top_again(self, calls: int) -> timedelta:
+        """How long after the top was called for the `calls`-th time it is called again."""
+        return self.repeat_at_top[min(max(calls, 1), len(self.repeat_at_top)) - 1]

@@ -1,0 +1,108 @@
+"""Reads an escalation policy from YAML and refuses one that cannot work."""
+
+from datetime import time, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.contracts.taxonomy import Band, Category, EscalationReason, Role
+from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Rule(_Strict):
+    id: str
+    reason: EscalationReason
+    band: list[Band] | None = None
+    category: list[Category] | None = None
+    out_of_hours: bool | None = None
+    at_least: int = Field(default=1, ge=1)
+    start: Role
+    answer_minutes: int = Field(ge=1, le=60 * 24 * 14)
+
+
+class _Repeat(_Strict):
+    id: str
+    same: Literal["person", "place"]
+    type: bool
+    bands: list[Band] | None = None
+    at_least: int = Field(ge=2)
+    days: int = Field(ge=1, le=366)
+    quiet_days: int | None = Field(default=None, ge=1)
+
+
+class _Hours(_Strict):
+    opens: time
+    closes: time
+
+
+class _Document(_Strict):
+    version: str
+    ladder: list[Role] = Field(min_length=1)
+    repeat_at_top_minutes: list[Annotated[int, Field(ge=5)]] = Field(min_length=1)
+    office_hours: _Hours
+    rules: list[_Rule]
+    repeats: list[_Repeat]
+
+    @model_validator(mode="after")
+    def _workable(self) -> "_Document":
+        if len(set(self.ladder)) < len(self.ladder) or Role.SERVICE in self.ladder:
+            raise ValueError("ladder: name each role that people hold once")
+        for rule in self.rules:
+            if rule.start not in self.ladder:
+                raise ValueError(f"rules: '{rule.id}' starts at {rule.start}, which is on no rung of the ladder")
+        for kind, ids in (("rules", [r.id for r in self.rules]), ("repeats", [r.id for r in self.repeats])):
+            if len(set(ids)) < len(ids):
+                raise ValueError(f"{kind}: an id is used twice, so that nobody could tell which one fired")
+        if self.office_hours.opens >= self.office_hours.closes:
+            raise ValueError("office_hours: `opens` must be before `closes`")
+        return self
+
+
+def load(path: Path) -> EscalationPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+    return EscalationPolicy(
+        version=document.version,
+        ladder=document.ladder,
+        repeat_at_top=[timedelta(minutes=minutes) for minutes in document.repeat_at_top_minutes],
+        opens=document.office_hours.opens,
+        closes=document.office_hours.closes,
+        rules=[
+            Rule(
+                id=rule.id,
+                reason=rule.reason,
+                start=rule.start,
+                answer=timedelta(minutes=rule.answer_minutes),
+                bands=None if rule.band is None else frozenset(rule.band),
+                categories=None if rule.category is None else frozenset(rule.category),
+                out_of_hours=rule.out_of_hours,
+                at_least=rule.at_least,
+            )
+            for rule in document.rules
+        ],
+        repeats=[
+            Repeat(
+                id=one.id,
+                same_person=one.same == "person",
+                same_type=one.type,
+                at_least=one.at_least,
+                within=timedelta(days=one.days),
+                bands=None if one.bands is None else frozenset(one.bands),
+                quiet=None if one.quiet_days is None else timedelta(days=one.quiet_days),
+            )
+            for one in document.repeats
+        ],
+    )
+
+
+@cache
+def shipped() -> EscalationPolicy:
+    """The default policy."""
+    return load(Path(__file__).parents[1] / "policies" / "escalation.yaml")

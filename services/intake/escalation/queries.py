@@ -1,0 +1,132 @@
+"""What the ladder answers, by query: the calls of an incident, and the inbox of a person."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import EscalationReason, Role, Stage
+from services.intake.escalation.domain import Outcome
+from services.intake.escalation.store import Escalation, LadderRun
+from services.intake.store import Incident
+from services.runtime.actor import Actor
+
+ENDED = [stage for stage in Stage if stage.ended]
+MOST = 100
+
+
+class EscalationView(BaseModel):
+    """The call of one rung: why, by which rule of which version, whom, until when, and what became of it."""
+
+    escalation_id: UUID
+    run_id: UUID | None
+    step: int
+    level: int
+    reason: EscalationReason
+    rule: str
+    policy_version: str
+    to_role: Role
+    to_person: UUID | None
+    sent_at: datetime
+    answer_due_at: datetime | None
+    outcome: Outcome
+    acknowledged_at: datetime | None
+    acknowledged_by: UUID | None
+
+
+class InboxEscalation(BaseModel):
+    """Something that needs the caller's answer now."""
+
+    incident_id: UUID
+    escalation_id: UUID
+    reason: EscalationReason
+    to_role: Role
+    by_name: bool = Field(description="True if the caller was called in person, false if by role.")
+    sent_at: datetime
+    answer_due_at: datetime | None
+
+
+class InboxRoutine(BaseModel):
+    """An incident where the caller's role has the next move."""
+
+    incident_id: UUID
+    stage: Stage
+    due_at: datetime
+    overdue: bool
+
+
+class Inbox(BaseModel):
+    """What waits for the caller: what needs an answer now, and apart from it the routine, most pressing first."""
+
+    escalations: list[InboxEscalation]
+    routine: list[InboxRoutine] = Field(description=f"At most {MOST}.")
+    routine_total: int
+    routine_overdue: int
+
+
+def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in view.model_fields if hasattr(row, name)}
+
+
+def escalation_view(row: Escalation) -> EscalationView:
+    """One call."""
+    return EscalationView.model_validate(_columns(EscalationView, row))
+
+
+def escalations(session: Session, incident_id: UUID) -> list[EscalationView]:
+    """Every call that was made, in order."""
+    rows = session.scalars(
+        select(Escalation)
+        .where(Escalation.incident_id == incident_id)
+        .order_by(Escalation.sent_at, Escalation.run_id, Escalation.step)
+    )
+    return [escalation_view(row) for row in rows]
+
+
+def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
+    """What waits for the caller by name, or by role within their scope. Each ladder shows once, by its latest call."""
+    by_role = and_(Escalation.to_role.in_(actor.roles), actor.scope(Incident.location_id, Incident.region_id))
+    waiting = (
+        select(Escalation)
+        .join(LadderRun, LadderRun.run_id == Escalation.run_id)
+        .join(Incident, Incident.incident_id == Escalation.incident_id)
+        .where(Escalation.provider_id == actor.provider_id, Escalation.acknowledged_at.is_(None))
+        .where(LadderRun.acknowledged_at.is_(None), Incident.stage.not_in(ENDED))
+        .where(or_(Escalation.to_person == actor.id, by_role))
+        .ext(distinct_on(Escalation.run_id))
+        .order_by(Escalation.run_id, Escalation.step.desc())
+    )
+    mine = and_(
+        Incident.provider_id == actor.provider_id,
+        Incident.next_move.in_(actor.roles),
+        Incident.next_due_at.is_not(None),
+        Incident.stage.not_in(ENDED),
+        actor.scope(Incident.location_id, Incident.region_id),
+    )
+    routine = session.scalars(select(Incident).where(mine).order_by(Incident.next_due_at).limit(MOST))
+    total, overdue = session.execute(
+        select(func.count(), func.count().filter(Incident.next_due_at <= now)).where(mine)
+    ).one()
+    calls = [
+        InboxEscalation.model_validate({**_columns(InboxEscalation, row), "by_name": row.to_person == actor.id})
+        for row in session.scalars(waiting)
+    ]
+    return Inbox(
+        escalations=sorted(calls, key=lambda call: call.sent_at),
+        routine=[
+            InboxRoutine(
+                incident_id=row.incident_id,
+                stage=Stage(row.stage),
+                due_at=row.next_due_at,
+                overdue=row.next_due_at <= now,
+            )
+            for row in routine
+            if row.next_due_at is not None
+        ],
+        routine_total=total,
+        routine_overdue=overdue,
+    )

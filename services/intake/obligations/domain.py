@@ -1,0 +1,212 @@
+"""The rules of obligations: pure, no I/O. Facts are codes, numbers, dates and yes or no; None is not yet known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.contracts.taxonomy import ObligationOutcome as Outcome
+
+LONDON = ZoneInfo("Europe/London")
+NOT_YET_KNOWN = "not_yet_known"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition over one fact. `over` and `at_least` compare numbers, `known` asks whether there is an answer."""
+
+    fact: str
+    op: str
+    value: Any
+
+    def holds(self, facts: Mapping[str, Any]) -> bool | None:
+        """Whether it holds; None while the fact is not known."""
+        fact = facts.get(self.fact)
+        if self.op == "known":
+            return fact is not None and fact != NOT_YET_KNOWN
+        if fact == NOT_YET_KNOWN and self.op == "is" and NOT_YET_KNOWN in self.value:
+            return True
+        if fact is None or fact == NOT_YET_KNOWN:
+            return None
+        if self.op == "over":
+            return bool(fact > self.value)
+        if self.op == "at_least":
+            return bool(fact >= self.value)
+        if isinstance(fact, list):
+            return bool(set(fact).intersection(self.value))
+        return fact in self.value
+
+
+@dataclass(frozen=True)
+class Group:
+    """Several conditions: `all`, `any` or, with one of them, `not`. What is unknown stays unknown unless it cannot matter."""
+
+    op: str
+    parts: Sequence["Condition"]
+
+    def holds(self, facts: Mapping[str, Any]) -> bool | None:
+        """Three-valued: true, false, or None."""
+        results = [part.holds(facts) for part in self.parts]
+        if self.op == "not":
+            return None if results[0] is None else not results[0]
+        decides = self.op == "any"
+        if decides in results:
+            return decides
+        return None if None in results else not decides
+
+
+Condition = Check | Group
+
+
+def tests_of(condition: Condition) -> list[Check]:
+    """Every test in a condition, in order."""
+    if isinstance(condition, Check):
+        return [condition]
+    return [test for part in condition.parts for test in tests_of(part)]
+
+
+def open_facts(condition: Condition, facts: Mapping[str, Any]) -> list[str]:
+    """The facts on which the answer still turns, in order; those that cannot matter any more are left out."""
+    if condition.holds(facts) is not None:
+        return []
+    if isinstance(condition, Check):
+        return [condition.fact]
+    return list(dict.fromkeys(fact for part in condition.parts for fact in open_facts(part, facts)))
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A length of time and what it runs from. Days end with the last moment of the day in London, the first not counted."""
+
+    hours: float | None
+    days: int | None
+    runs_from: str
+    hours_by: str | None = None
+
+    def due(self, start: datetime, facts: Mapping[str, Any]) -> datetime:
+        """When it ends. Hours run through nights; days count weekends and bank holidays."""
+        if self.hours is not None:
+            answered = facts.get(self.hours_by) if self.hours_by is not None else None
+            return start + timedelta(hours=self.hours if answered is None else answered)
+        assert self.days is not None
+        return end_of_day(day_in_london(start) + timedelta(days=self.days))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One obligation. `statutory` is None unless the law states a number; `target` is always the provider's own."""
+
+    id: str
+    row: int
+    title: str
+    recipient: str
+    recipient_name: str
+    legal_basis: str
+    statutory_wording: str
+    statutory: Limit | None
+    target: Limit | None
+    when: Condition
+    ask_when: Condition | None
+    must_decide_when: Condition | None
+    decide_target: Limit | None
+    proof: str
+    notes: Sequence[str]
+    draft: Sequence[str]
+    per_person: bool = False
+    advice: bool = False
+    kept_by: str | None = None
+    codes_only: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one test found."""
+
+    fact: str
+    test: str
+    value: Any
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a rule says, and why."""
+
+    rule: Rule
+    outcome: Outcome
+    must_decide: bool
+    findings: Sequence[Finding]
+    missing: Sequence[str] = field(default=())
+    pointers: Sequence[Finding] = field(default=())
+
+    def explained(self) -> dict[str, Any]:
+        """Ready to be kept as JSON: the conditions with the facts they met, what points to it, what is still to be asked."""
+        return {
+            "outcome": str(self.outcome),
+            "must_decide": self.must_decide,
+            "findings": [asdict(f) for f in self.findings],
+            "pointers": [asdict(f) for f in self.pointers],
+            "missing": list(self.missing),
+        }
+
+
+def assess(rule: Rule, facts: Mapping[str, Any]) -> Assessment:
+    """Triggered, suggested (facts are missing and something points to it: ask) or not triggered, explained."""
+    tests = tests_of(rule.when)
+    held = rule.when.holds(facts)
+    findings = _findings(tests, facts)
+    missing = open_facts(rule.when, facts)
+    asked = held is None and rule.ask_when is not None and rule.ask_when.holds(facts) is True
+    outcome = Outcome.TRIGGERED if held else Outcome.SUGGESTED if asked else Outcome.NOT_TRIGGERED
+    must = outcome is Outcome.TRIGGERED or (
+        outcome is Outcome.SUGGESTED
+        and rule.must_decide_when is not None
+        and rule.must_decide_when.holds(facts) is True
+    )
+    pointers = _findings(tests_of(rule.ask_when), facts) if held is None and rule.ask_when is not None else []
+    return Assessment(rule, outcome, must, findings, missing, [p for p in pointers if p.holds])
+
+
+def _findings(tests: Sequence[Check], facts: Mapping[str, Any]) -> list[Finding]:
+    return [Finding(t.fact, describe(t), facts.get(t.fact), t.holds(facts)) for t in tests]
+
+
+def describe(test: Check) -> str:
+    """A test in words."""
+    if test.op == "known":
+        return "is known"
+    if test.op == "over":
+        return f"is over {test.value}"
+    if test.op == "at_least":
+        return f"is at least {test.value}"
+    return "is " + " or ".join("yes" if v is True else "no" if v is False else str(v) for v in test.value)
+
+
+def warn_at(start: datetime, target: datetime, percent: int) -> datetime:
+    """When `percent` of the way from start to target has passed."""
+    return start + max(target - start, timedelta(0)) * percent / 100
+
+
+def day_in_london(at: datetime) -> date:
+    """The date in London at a moment that carries a time zone."""
+    return at.astimezone(LONDON).date()
+
+
+def end_of_day(day: date) -> datetime:
+    """The last second of a day in London, in UTC."""
+    return datetime.combine(day, time(23, 59, 59), LONDON).astimezone(UTC)
+
+
+def days_incapacitated(accident_on: date, unfit_from: date, unfit_to: date) -> int:
+    """Consecutive days on which a worker cannot do their normal work, by RIDDOR 2013 regulation 4(2).
+
+    The day of the accident does not count; weekends, rest days and bank holidays do. Both ends are included.
+    """
+    first = max(unfit_from, accident_on + timedelta(days=1))
+    return max((unfit_to - first).days + 1, 0)
+
+
+def report_by(accident_on: date, days: int) -> datetime:
+    """The end of the day `days` days after the accident, whose own day does not count (RIDDOR 2013 schedule 1)."""
+    return end_of_day(accident_on + timedelta(days=days))

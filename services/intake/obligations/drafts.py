@@ -1,0 +1,124 @@
+"""A complete notice, written from the record, ready to paste into the recipient's form or to download.
+
+CQC says that notices come with too little detail; a draft is worth more than a reminder.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from services.intake.obligations import policy
+from services.intake.obligations.domain import LONDON
+from services.intake.obligations.facts import derived, person_code, question
+from services.intake.obligations.store import Obligation, latest_facts
+from services.intake.store import Incident, latest_triage
+
+TO_COMPLETE = "[to be completed]"
+_DATES = ("_on", "_from", "_to")
+
+
+class DraftField(BaseModel):
+    """One line of the notice."""
+
+    name: str
+    label: str
+    value: str
+    missing: bool
+
+
+class Draft(BaseModel):
+    """The notice as fields and as text, with what to complete and to check before it goes."""
+
+    obligation_id: UUID
+    rule: str
+    recipient: str
+    title: str
+    legal_basis: str
+    fields: list[DraftField]
+    missing: list[str]
+    check_before_sending: list[str]
+    text: str
+
+
+def draft(session: Session, incident: Incident, row: Obligation, now: datetime) -> Draft:
+    """The notice of one obligation, from what is known now."""
+    rule = policy.shipped().rules[row.rule]
+    _, answers = latest_facts(session, incident.incident_id)
+    triage = latest_triage(session, incident.incident_id)
+    facts = derived(incident, triage, answers)
+    fields = [
+        _field("person", "Person, by code", row.person or person_code(incident.incident_id)),
+        _field("our_reference", "Our reference", str(incident.incident_id)),
+        _field("location", "Location, by our id", str(incident.location_id)),
+        _field("occurred_at", "When it happened", incident.occurred_at),
+        _field("reported_at", "When it was reported to us", incident.reported_at),
+        _field("aware_at", "When we became aware that it must be told", row.aware_at),
+        _field("category", "What kind of event", incident.category.replace("_", " ")),
+        _field("actual_harm", "Level of physical harm by our triage", facts.get("actual_harm")),
+        _field("psychological_harm", "Level of psychological harm by our triage", facts.get("psychological_harm")),
+        _field("immediate_danger", "Danger at the time of the report", incident.immediate_danger),
+    ]
+    if row.authority:
+        fields.append(_field("authority", "Authority, by code", row.authority))
+    fields += [_field(name, question(name), facts.get(name)) for name in rule.draft]
+    fields.append(_field("narrative", "What happened, in the words of the report", incident.narrative))
+    missing = [field.name for field in fields if field.missing]
+    checks = [f"{field.label}: complete it" for field in fields if field.missing]
+    if rule.codes_only:
+        checks.append("The report is in the reporter's own words: replace every name in it by a code.")
+    checks += [note for note in rule.notes if "code" not in note.lower()]
+    return Draft(
+        obligation_id=row.obligation_id,
+        rule=rule.id,
+        recipient=rule.recipient_name,
+        title=rule.title,
+        legal_basis=rule.legal_basis,
+        fields=fields,
+        missing=missing,
+        check_before_sending=checks,
+        text="\n".join(
+            [
+                f"To: {rule.recipient_name}",
+                f"Subject: {rule.title}",
+                f"Ground: {rule.legal_basis}",
+                f"Time in the law: {rule.statutory_wording}",
+                f"Prepared: {_shown(now)}",
+                "",
+                *(f"{field.label}: {field.value}" for field in fields),
+                "",
+            ]
+        ),
+    )
+
+
+def _field(name: str, label: str, value: Any) -> DraftField:
+    missing = value is None or value == []
+    return DraftField(name=name, label=label, value=TO_COMPLETE if missing else _shown(value, name), missing=missing)
+
+
+def _shown(value: Any, name: str = "") -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    if isinstance(value, str) and name.endswith("_at"):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, str) and name.endswith(_DATES):
+        value = date.fromisoformat(value)
+    if isinstance(value, datetime):
+        local = value.astimezone(LONDON)
+        return f"{local.day} {local:%B %Y, %H:%M}"
+    if isinstance(value, date):
+        return f"{value.day} {value:%B %Y}"
+    text = str(value)
+    codes = name in (
+        "serious_injury_kinds",
+        "dols_status",
+        "registration_change",
+        "injured_party",
+        "controlled_drug_concern",
+    )
+    return text.replace("_", " ") if codes or name == "serious_injury_test" else text

@@ -1,0 +1,170 @@
+"""Reads the obligations from YAML and refuses what cannot work."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from services.intake.obligations.domain import Check, Condition, Group, Limit, Rule
+from services.intake.obligations.facts import FACTS, MOMENTS
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Condition(_Strict):
+    all: "list[_Condition] | None" = None
+    any: "list[_Condition] | None" = None
+    not_: "_Condition | None" = Field(default=None, alias="not")
+    fact: str | None = None
+    is_: list[bool | int | str] | None = Field(default=None, alias="is")
+    over: float | None = None
+    at_least: float | None = None
+    known: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "_Condition":
+        groups = [name for name in ("all", "any", "not_") if getattr(self, name) is not None]
+        tests = [name for name in ("is_", "over", "at_least", "known") if getattr(self, name) is not None]
+        if len(groups) + (self.fact is not None) != 1 or len(tests) != (1 if self.fact is not None else 0):
+            raise ValueError("a condition is one of all, any, not, or a fact with one of is, over, at_least, known")
+        if self.fact is not None and self.fact not in FACTS:
+            raise ValueError(f"there is no fact '{self.fact}'; the facts are {', '.join(sorted(FACTS))}")
+        return self
+
+    def built(self) -> Condition:
+        """The condition as the domain knows it."""
+        for op in ("all", "any"):
+            parts = getattr(self, op)
+            if parts is not None:
+                return Group(op, [part.built() for part in parts])
+        if self.not_ is not None:
+            return Group("not", [self.not_.built()])
+        assert self.fact is not None
+        if self.is_ is not None:
+            return Check(self.fact, "is", self.is_)
+        if self.known is not None:
+            return Check(self.fact, "known", True)
+        return (
+            Check(self.fact, "over", self.over)
+            if self.over is not None
+            else Check(self.fact, "at_least", self.at_least)
+        )
+
+
+class _Limit(_Strict):
+    hours: float | None = Field(default=None, gt=0)
+    days: int | None = Field(default=None, gt=0)
+    runs_from: str = "aware"
+    hours_by: str | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "_Limit":
+        if (self.hours is None) == (self.days is None):
+            raise ValueError("a limit has either hours or days")
+        if self.runs_from not in ("aware", "accident", *MOMENTS):
+            raise ValueError(f"runs_from is aware, accident, or one of {', '.join(MOMENTS)}")
+        if self.hours_by is not None and (self.hours is None or self.hours_by not in FACTS):
+            raise ValueError("hours_by is a fact that replaces `hours` where it is answered")
+        return self
+
+    def built(self) -> Limit:
+        """The limit as the domain knows it."""
+        return Limit(self.hours, self.days, self.runs_from, self.hours_by)
+
+
+class _Rule(_Strict):
+    id: str
+    row: int = Field(ge=1)
+    title: str
+    recipient: str
+    legal_basis: str
+    statutory_wording: str
+    statutory_limit: _Limit | None
+    provider_target: _Limit | None
+    when: _Condition
+    ask_when: _Condition | None = None
+    must_decide_when: _Condition | None = None
+    provider_target_to_decide: _Limit | None = None
+    proof: str
+    notes: list[str] = Field(default_factory=list)
+    draft: list[str] = Field(default_factory=list)
+    per_person: bool = False
+    advice: bool = False
+    kept_by: Literal["candour"] | None = None
+    codes_only: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> "_Rule":
+        unknown = [name for name in self.draft if name not in FACTS]
+        if unknown:
+            raise ValueError(f"draft: there is no fact {', '.join(unknown)}")
+        if self.must_decide_when is not None and (self.ask_when is None or self.provider_target_to_decide is None):
+            raise ValueError("must_decide_when needs ask_when and provider_target_to_decide")
+        return self
+
+
+class _Document(_Strict):
+    version: str
+    warn_at_percent: int = Field(ge=1, le=99)
+    recipients: dict[str, str]
+    obligations: list[_Rule]
+
+    @model_validator(mode="after")
+    def _whole(self) -> "_Document":
+        ids = [rule.id for rule in self.obligations]
+        if len(set(ids)) != len(ids):
+            raise ValueError("obligations: an id is used twice")
+        missing = {rule.recipient for rule in self.obligations} - set(self.recipients)
+        if missing:
+            raise ValueError(f"recipients: {', '.join(sorted(missing))} has no name")
+        return self
+
+
+class Policy:
+    """A version of the obligations."""
+
+    def __init__(self, document: Any) -> None:
+        read = _Document.model_validate(document)
+        self.version = read.version
+        self.warn_at_percent = read.warn_at_percent
+        self.rules = {rule.id: _built(rule, read.recipients) for rule in read.obligations}
+
+
+def _built(rule: _Rule, recipients: dict[str, str]) -> Rule:
+    return Rule(
+        id=rule.id,
+        row=rule.row,
+        title=rule.title,
+        recipient=rule.recipient,
+        recipient_name=recipients[rule.recipient],
+        legal_basis=rule.legal_basis,
+        statutory_wording=rule.statutory_wording,
+        statutory=None if rule.statutory_limit is None else rule.statutory_limit.built(),
+        target=None if rule.provider_target is None else rule.provider_target.built(),
+        when=rule.when.built(),
+        ask_when=None if rule.ask_when is None else rule.ask_when.built(),
+        must_decide_when=None if rule.must_decide_when is None else rule.must_decide_when.built(),
+        decide_target=None if rule.provider_target_to_decide is None else rule.provider_target_to_decide.built(),
+        proof=rule.proof,
+        notes=rule.notes,
+        draft=rule.draft,
+        per_person=rule.per_person,
+        advice=rule.advice,
+        kept_by=rule.kept_by,
+        codes_only=rule.codes_only,
+    )
+
+
+def load(path: Path) -> Policy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return Policy(yaml.safe_load(path.read_text()))
+
+
+@cache
+def shipped() -> Policy:
+    """The obligations shipped with Plumbline."""
+    return load(Path(__file__).parents[1] / "policies" / "obligations.yaml")

@@ -1,0 +1,210 @@
+"""What obligations answer, by query."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import ObligationOutcome
+from services.intake.obligations import policy
+from services.intake.obligations.domain import Limit, Rule, assess
+from services.intake.obligations.facts import derived, question
+from services.intake.obligations.store import Obligation, ObligationEntry, latest_facts, obligations_of
+from services.intake.store import Incident, latest_triage
+
+
+class FindingView(BaseModel):
+    """What one condition of a rule found."""
+
+    fact: str
+    test: str
+    value: Any
+    holds: bool | None = Field(description="null while the fact is not known.")
+
+
+class QuestionView(BaseModel):
+    """A fact that is still to be asked."""
+
+    fact: str
+    question: str
+
+
+class ExplanationView(BaseModel):
+    """Why a rule says what it says."""
+
+    findings: list[FindingView]
+    pointers: list[FindingView]
+    ask: list[QuestionView]
+
+
+class RuleView(BaseModel):
+    """What the rule says. `provider_target` is the provider's own standard; `statutory_limit` is null unless the law
+    states a number."""
+
+    rule: str
+    row: int
+    title: str
+    recipient: str
+    recipient_name: str
+    legal_basis: str
+    statutory_wording: str
+    statutory_limit: str | None
+    provider_target: str | None
+    proof: str
+    notes: list[str]
+    advice: bool
+
+
+class HistoryView(BaseModel):
+    """Something that happened to an obligation."""
+
+    at: datetime
+    actor: str
+    actor_role: str
+    what: str
+    detail: dict[str, Any]
+    note: str | None
+
+
+class ObligationView(RuleView):
+    """One obligation of an incident."""
+
+    obligation_id: UUID
+    incident_id: UUID
+    person: str
+    authority: str
+    state: str
+    outcome: ObligationOutcome
+    must_decide: bool
+    by_hand: bool
+    explanation: ExplanationView
+    policy_version: str
+    facts_version: int
+    round: int
+    aware_at: datetime
+    provider_warn_at: datetime | None
+    provider_target_at: datetime | None
+    statutory_due_at: datetime | None
+    late_at: datetime | None
+    decision: str | None
+    reason: str | None
+    decided_by: UUID | None
+    decided_role: str | None
+    decided_at: datetime | None
+    reference: str | None
+    evidence: str | None
+    submitted_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledgement: str | None
+    version: int
+    history: list[HistoryView]
+
+
+class NotTriggeredView(RuleView):
+    """A rule that asks for nothing, and why; or one that only advises."""
+
+    outcome: ObligationOutcome
+    kept_at: str | None = Field(description="Where it is kept, if not here.")
+    explanation: ExplanationView
+
+
+class ObligationsView(BaseModel):
+    """All obligations of an incident, and the rules that ask for nothing."""
+
+    policy_version: str
+    facts_version: int
+    obligations: list[ObligationView]
+    others: list[NotTriggeredView]
+
+
+def explanation(kept: dict[str, Any]) -> ExplanationView:
+    """What was kept of an assessment, with the questions in words."""
+    return ExplanationView(
+        findings=[FindingView.model_validate(f) for f in kept.get("findings", [])],
+        pointers=[FindingView.model_validate(f) for f in kept.get("pointers", [])],
+        ask=[QuestionView(fact=fact, question=question(fact)) for fact in kept.get("missing", [])],
+    )
+
+
+def _length(limit: Limit | None) -> str | None:
+    if limit is None:
+        return None
+    length = f"{limit.days} days" if limit.days is not None else f"{limit.hours:g} hours"
+    start = {"aware": "becoming aware", "accident": "the accident, whose day does not count"}
+    return f"{length} from {start.get(limit.runs_from, limit.runs_from.replace('_', ' '))}"
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "rule": rule.id,
+        "row": rule.row,
+        "title": rule.title,
+        "recipient": rule.recipient,
+        "recipient_name": rule.recipient_name,
+        "legal_basis": rule.legal_basis,
+        "statutory_wording": rule.statutory_wording,
+        "statutory_limit": _length(rule.statutory),
+        "provider_target": None if rule.target is None else f"{_length(rule.target)} (our own target)",
+        "proof": rule.proof,
+        "notes": list(rule.notes),
+        "advice": rule.advice,
+    }
+
+
+def view(session: Session, row: Obligation) -> ObligationView:
+    """One obligation with its history."""
+    entries = session.scalars(
+        select(ObligationEntry)
+        .where(ObligationEntry.obligation_id == row.obligation_id)
+        .order_by(ObligationEntry.entry_id)
+    )
+    own = {
+        name: getattr(row, name)
+        for name in ObligationView.model_fields
+        if name not in ("explanation", "history") and hasattr(row, name)
+    }
+    return ObligationView.model_validate(
+        {
+            **own,
+            **_rule(policy.shipped().rules[row.rule]),
+            "explanation": explanation(row.explanation),
+            "provider_warn_at": row.warn_at,
+            "provider_target_at": row.target_at,
+            "history": [
+                HistoryView(at=e.at, actor=e.actor, actor_role=e.actor_role, what=e.what, detail=e.detail, note=e.note)
+                for e in entries
+            ],
+        }
+    )
+
+
+def obligations(session: Session, incident: Incident) -> ObligationsView:
+    """What is kept, and what every other rule says by the facts known now."""
+    rules = policy.shipped()
+    version, answers = latest_facts(session, incident.incident_id)
+    facts = derived(incident, latest_triage(session, incident.incident_id), answers)
+    rows = obligations_of(session, incident.incident_id)
+    kept = {row.rule for row in rows}
+    others = []
+    for rule in rules.rules.values():
+        if rule.id not in kept:
+            found = assess(rule, facts)
+            others.append(
+                NotTriggeredView.model_validate(
+                    {
+                        **_rule(rule),
+                        "outcome": found.outcome,
+                        "kept_at": f"/incidents/{incident.incident_id}/{rule.kept_by}" if rule.kept_by else None,
+                        "explanation": explanation(found.explained()),
+                    }
+                )
+            )
+    return ObligationsView(
+        policy_version=rules.version,
+        facts_version=version,
+        obligations=[view(session, row) for row in rows],
+        others=others,
+    )

@@ -1,0 +1,521 @@
+"""The use-cases of safeguarding. Each runs in one transaction of the caller: rows, audit entry and outbox event together.
+
+For every adult at risk somebody named decides: refer to the local authority, or not, with a reason. Until then the
+incident cannot close, and a clock runs to the provider's own target. The authority's decision and the outcome of its
+enquiry come later, also after the incident has closed: finishing one never finishes another.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
+
+from services.contracts.event import EventData
+from services.contracts.intake import (
+    AuthorityDecided,
+    EnquiryConcluded,
+    SafeguardingDecided,
+    SafeguardingLate,
+    SafeguardingOpened,
+    SafeguardingReferred,
+)
+from services.contracts.taxonomy import (
+    AbuseType,
+    AuthorityDecision,
+    BlockerKind,
+    ClockKind,
+    EnquiryOutcome,
+    EscalationReason,
+    SafeguardingStep,
+    Stage,
+)
+from services.intake import clocks
+from services.intake.domain import CLOCK_TOLERANCE
+from services.intake.escalation import commands as ladder
+from services.intake.safeguarding import policy
+from services.intake.safeguarding.domain import Consent, Decision, Met, refer_due
+from services.intake.safeguarding.store import (
+    Safeguarding,
+    SafeguardingAdult,
+    SafeguardingReferral,
+    adults_of,
+    referrals_of,
+)
+from services.intake.store import Incident, visible_incident
+from services.runtime import audit, outbox
+from services.runtime.actor import Actor
+from services.runtime.calendar import add_working_days
+from services.runtime.errors import ServiceError, conflict, invalid, not_found
+from services.runtime.idempotency import check_version
+from services.runtime.outbox import new_id
+from services.runtime.text import LongText, ShortText
+
+CLOCK, BLOCKER = ClockKind.SAFEGUARDING, BlockerKind.SAFEGUARDING
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Wish(_Body):
+    """An outcome that the adult wants, in their words, and how far it came true once that is known."""
+
+    outcome: ShortText
+    met: Met | None = None
+
+
+class AdultAtRisk(_Body):
+    """One adult at risk: what they say to a referral, what they want, what was noted about capacity."""
+
+    person_ref: UUID = Field(description="The opaque reference of your care records.")
+    consent: Consent = Consent.NOT_ASKED
+    override_reason: ShortText | None = Field(
+        default=None, description="Why a referral is made without consent, for example that others are at risk."
+    )
+    wishes: Annotated[list[Wish], Field(max_length=20)] = Field(default_factory=list)
+    capacity_note: LongText | None = None
+    advocate_offered: bool | None = None
+
+
+class WriteSafeguarding(_Body):
+    """The safeguarding record of an incident. Adults may be added and changed, never left out again."""
+
+    abuse_types: Annotated[list[AbuseType], Field(min_length=1, max_length=10)]
+    immediate_safety_secured: bool
+    safety_measures: LongText = Field(description="What was done, or is being done, so that the adult is safe now.")
+    adults: Annotated[list[AdultAtRisk], Field(max_length=50)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len({adult.person_ref for adult in self.adults}) < len(self.adults):
+            raise ValueError("adults: the same person_ref is there twice; keep one of the two")
+        if len(set(self.abuse_types)) < len(self.abuse_types):
+            raise ValueError("abuse_types: the same type is there twice; keep one of the two")
+        return self
+
+
+class Decide(_Body):
+    """To refer an adult or not. Leave `person_ref` out while nobody is named yet."""
+
+    person_ref: UUID | None = None
+    decision: Decision
+    reason: LongText | None = Field(default=None, description="Needed for a decision not to refer.")
+
+
+class RecordReferral(_Body):
+    """A referral that was sent: one for each adult and authority."""
+
+    person_ref: UUID | None = None
+    authority: ShortText = Field(description="The local authority where the abuse happened.")
+    reference: ShortText = Field(description="What the authority gave as proof of receipt.")
+    referred_at: AwareDatetime
+
+
+class RecordAuthorityDecision(_Body):
+    """What the authority said it does."""
+
+    referral_id: UUID
+    decision: AuthorityDecision
+    reason: LongText | None = None
+    decided_at: AwareDatetime
+
+
+class RecordEnquiryOutcome(_Body):
+    """How the authority's enquiry ended."""
+
+    referral_id: UUID
+    outcome: EnquiryOutcome
+    summary: LongText
+    concluded_at: AwareDatetime
+
+
+def open_at_report(
+    session: Session, actor: Actor, incident_id: UUID, person_refs: Sequence[UUID], now: datetime
+) -> None:
+    """An allegation of abuse was reported: from now on the decision to refer is open for each adult that is named.
+
+    Any allegation, without a threshold: the authority applies its own (Care Act 2014, section 42).
+    """
+    incident = session.get_one(Incident, incident_id)
+    _open(session, incident, now, abuse_types=[])
+    named: list[UUID | None] = [*dict.fromkeys(person_refs)]
+    for person_ref in named or [None]:
+        _open_adult(session, actor, incident, person_ref, now)
+    session.flush()
+
+
+def write(
+    session: Session, actor: Actor, incident_id: UUID, command: WriteSafeguarding, version: int | None, now: datetime
+) -> Safeguarding:
+    """Make or replace the safeguarding record. Every adult that is new gets a decision, a clock and keeps closing off."""
+    incident = _incident(session, actor, incident_id)
+    record = session.get(Safeguarding, incident_id, with_for_update=True)
+    if record is None:
+        if version is not None:
+            raise ServiceError(
+                412, "not-there", "There is no safeguarding record yet", "Leave If-Match out to make the first one."
+            )
+        record = _open(session, incident, now, abuse_types=command.abuse_types)
+    else:
+        check_version(record.version, version)
+        record.version += 1
+    adults = adults_of(session, incident_id)
+    known = {adult.person_ref: adult for adult in adults if adult.person_ref is not None}
+    missing = known.keys() - {adult.person_ref for adult in command.adults}
+    if missing:
+        raise invalid(
+            "adults",
+            f"leaves out {len(missing)} that are on record",
+            "Send every adult again. If one is not at risk after all, decide not to refer and give the reason.",
+        )
+    unnamed = [adult for adult in adults if adult.person_ref is None and adult.decision is None]
+    for said in command.adults:
+        adult = known.get(said.person_ref)
+        if adult is None and unnamed:
+            adult = unnamed.pop(0)
+            adult.person_ref = said.person_ref
+        if adult is None:
+            adult = _open_adult(session, actor, incident, said.person_ref, now)
+        adult.consent, adult.override_reason = said.consent, said.override_reason
+        adult.capacity_note, adult.advocate_offered = said.capacity_note, said.advocate_offered
+        adult.wishes = [wish.model_dump(mode="json") for wish in said.wishes]
+    if not command.adults and not adults:
+        _open_adult(session, actor, incident, None, now)
+    record.abuse_types = list(command.abuse_types)
+    record.immediate_safety_secured = command.immediate_safety_secured
+    record.safety_measures = command.safety_measures
+    session.flush()
+    _note(
+        session,
+        actor,
+        record,
+        "safeguarding_recorded",
+        now,
+        abuse_types=list(command.abuse_types),
+        immediate_safety_secured=command.immediate_safety_secured,
+        content_sha256=audit.digest(command.model_dump_json()),
+    )
+    return record
+
+
+def decide(
+    session: Session, actor: Actor, incident_id: UUID, command: Decide, version: int, now: datetime
+) -> Safeguarding:
+    """A named person decides. Not to refer needs a reason and is evidence too; to refer is proved by the referral."""
+    incident, record = _record(session, actor, incident_id, version)
+    adult = _adult(session, incident_id, command.person_ref)
+    if command.decision is Decision.NOT_REFER and command.reason is None:
+        raise invalid(
+            "reason",
+            "is needed for a decision not to refer",
+            "Say why the local authority is not told: an inspector will ask.",
+        )
+    referrals = [row for row in referrals_of(session, incident_id) if row.adult_id == adult.adult_id]
+    if command.decision is Decision.NOT_REFER and referrals:
+        raise conflict(
+            "already-referred",
+            "This adult was referred",
+            "A referral cannot be taken back here. Record what the authority decides.",
+        )
+    adult.decision, adult.decision_reason = command.decision, command.reason
+    adult.decided_by, adult.decided_at = actor.id, now
+    if command.decision is Decision.NOT_REFER:
+        _settled(session, actor, incident, adult, now)
+    _say(
+        session,
+        actor,
+        record,
+        "safeguarding_decided",
+        SafeguardingDecided(incident_id=incident_id, adult_id=adult.adult_id, refer=command.decision is Decision.REFER),
+        now,
+        adult_id=adult.adult_id,
+        decision=command.decision,
+        reason_sha256=None if command.reason is None else audit.digest(command.reason),
+    )
+    return record
+
+
+def record_referral(
+    session: Session, actor: Actor, incident_id: UUID, command: RecordReferral, version: int, now: datetime
+) -> Safeguarding:
+    """A referral was sent. One for each adult and authority; without consent it needs the reason on record (422)."""
+    incident, record = _record(session, actor, incident_id, version)
+    adult = _adult(session, incident_id, command.person_ref)
+    _past("referred_at", command.referred_at, now)
+    if adult.person_ref is not None and adult.consent != Consent.GIVEN and adult.override_reason is None:
+        raise invalid(
+            "person_ref",
+            "is of an adult whose consent to refer is not recorded, nor why it is overridden",
+            "Record consent, or override_reason, in the safeguarding record. The referral itself need not wait for it.",
+        )
+    for row in referrals_of(session, incident_id):
+        if row.adult_id == adult.adult_id and row.authority.casefold() == command.authority.casefold():
+            raise conflict(
+                "already-referred",
+                "This adult was referred to this authority",
+                "There is one referral for each adult and authority. Record what the authority decides.",
+            )
+    rules = policy.shipped()
+    answer_due_at = add_working_days(now, rules.authority_answer_working_days.days(command.authority))
+    referral = SafeguardingReferral(
+        referral_id=new_id(),
+        provider_id=incident.provider_id,
+        incident_id=incident_id,
+        adult_id=adult.adult_id,
+        authority=command.authority,
+        reference=command.reference,
+        referred_at=command.referred_at,
+        recorded_by=actor.id,
+        answer_due_at=answer_due_at,
+    )
+    session.add(referral)
+    if adult.decision != Decision.REFER:
+        adult.decision, adult.decision_reason = Decision.REFER, None
+        adult.decided_by, adult.decided_at = actor.id, now
+    _settled(session, actor, incident, adult, now)
+    if not incident.ended:
+        clocks.set_clock(session, actor, incident, CLOCK, referral.referral_id, answer_due_at, now)
+    _say(
+        session,
+        actor,
+        record,
+        "safeguarding_referred",
+        SafeguardingReferred(
+            incident_id=incident_id,
+            adult_id=adult.adult_id,
+            referral_id=referral.referral_id,
+            referred_at=command.referred_at,
+            answer_due_at=answer_due_at,
+        ),
+        now,
+        adult_id=adult.adult_id,
+        referral_id=referral.referral_id,
+        referred_at=command.referred_at,
+        reference_sha256=audit.digest(f"{command.authority}\n{command.reference}"),
+    )
+    return record
+
+
+def record_authority_decision(
+    session: Session, actor: Actor, incident_id: UUID, command: RecordAuthorityDecision, version: int, now: datetime
+) -> Safeguarding:
+    """The authority answered. If it enquires, the provider asks again after a while; if not, its clock stops."""
+    incident, record = _record(session, actor, incident_id, version)
+    referral = _referral(session, incident_id, command.referral_id)
+    _past("decided_at", command.decided_at, now)
+    if referral.authority_decision is not None:
+        raise conflict(
+            "already-decided",
+            "The authority's decision is on record",
+            "A later decision of an authority is a new referral with a reference of its own.",
+        )
+    referral.authority_decision, referral.authority_reason = command.decision, command.reason
+    referral.authority_decided_at = command.decided_at
+    if command.decision is AuthorityDecision.ENQUIRY and not incident.ended:
+        follow_up = now + timedelta(days=policy.shipped().enquiry_follow_up_days)
+        clocks.set_clock(session, actor, incident, CLOCK, referral.referral_id, follow_up, now)
+    else:
+        clocks.stop_clock(session, actor, incident, CLOCK, referral.referral_id, now)
+    _say(
+        session,
+        actor,
+        record,
+        "authority_decided",
+        AuthorityDecided(incident_id=incident_id, referral_id=referral.referral_id, decision=command.decision),
+        now,
+        referral_id=referral.referral_id,
+        decision=command.decision,
+        decided_at=command.decided_at,
+    )
+    return record
+
+
+def record_enquiry_outcome(
+    session: Session, actor: Actor, incident_id: UUID, command: RecordEnquiryOutcome, version: int, now: datetime
+) -> Safeguarding:
+    """The enquiry ended. It finishes neither the learning nor candour, nor a complaint: those have their own ends."""
+    incident, record = _record(session, actor, incident_id, version)
+    referral = _referral(session, incident_id, command.referral_id)
+    _past("concluded_at", command.concluded_at, now)
+    if referral.authority_decision != AuthorityDecision.ENQUIRY:
+        raise conflict(
+            "no-enquiry", "The authority makes no enquiry", "Record its decision to enquire before the outcome."
+        )
+    if referral.enquiry_outcome is not None:
+        raise conflict("already-concluded", "The outcome is on record", "An outcome is recorded once.")
+    referral.enquiry_outcome, referral.enquiry_summary = command.outcome, command.summary
+    referral.enquiry_concluded_at = command.concluded_at
+    clocks.stop_clock(session, actor, incident, CLOCK, referral.referral_id, now)
+    _say(
+        session,
+        actor,
+        record,
+        "enquiry_concluded",
+        EnquiryConcluded(incident_id=incident_id, referral_id=referral.referral_id, outcome=command.outcome),
+        now,
+        referral_id=referral.referral_id,
+        outcome=command.outcome,
+        concluded_at=command.concluded_at,
+        summary_sha256=audit.digest(command.summary),
+    )
+    return record
+
+
+def ring(session: Session, incident: Incident, subject_id: UUID, now: datetime, actor: Actor) -> datetime | None:
+    """A step is late by the provider's own target: say so, call the ladder, and ring again until it is recorded."""
+    record = session.get_one(Safeguarding, incident.incident_id, with_for_update=True)
+    step = _waits_for(session, subject_id)
+    if step is None:
+        return None
+    _say(
+        session,
+        actor,
+        record,
+        "safeguarding_late",
+        SafeguardingLate(incident_id=incident.incident_id, subject_id=subject_id, waits_for=step),
+        now,
+        subject_id=subject_id,
+        waits_for=step,
+    )
+    ladder.request(
+        session, actor, incident, EscalationReason.SAFEGUARDING_LATE, now, about=f"safeguarding:{subject_id}"
+    )
+    return now + timedelta(hours=policy.shipped().late_again_hours)
+
+
+clocks.RINGERS[CLOCK] = ring
+
+
+def _waits_for(session: Session, subject_id: UUID) -> SafeguardingStep | None:
+    referral = session.get(SafeguardingReferral, subject_id)
+    if referral is None:
+        return SafeguardingStep.REFERRAL
+    if referral.authority_decision is None:
+        return SafeguardingStep.AUTHORITY_DECISION
+    if referral.authority_decision == AuthorityDecision.ENQUIRY and referral.enquiry_outcome is None:
+        return SafeguardingStep.ENQUIRY_OUTCOME
+    return None
+
+
+def _open(session: Session, incident: Incident, now: datetime, *, abuse_types: Sequence[AbuseType]) -> Safeguarding:
+    record = Safeguarding(
+        incident_id=incident.incident_id,
+        provider_id=incident.provider_id,
+        abuse_types=list(abuse_types),
+        policy_version=policy.shipped().version,
+        opened_at=now,
+        version=1,
+    )
+    session.add(record)
+    session.flush()
+    return record
+
+
+def _open_adult(
+    session: Session, actor: Actor, incident: Incident, person_ref: UUID | None, now: datetime
+) -> SafeguardingAdult:
+    target = policy.shipped().referral
+    due_at = refer_due(now, same_day=target.same_day, at_least=timedelta(hours=target.at_least_hours))
+    adult = SafeguardingAdult(
+        adult_id=new_id(),
+        provider_id=incident.provider_id,
+        incident_id=incident.incident_id,
+        person_ref=person_ref,
+        consent=Consent.NOT_ASKED,
+        wishes=[],
+        refer_due_at=due_at,
+    )
+    session.add(adult)
+    session.flush()
+    event = SafeguardingOpened(incident_id=incident.incident_id, adult_id=adult.adult_id, refer_due_at=due_at)
+    outbox.record(session, "intake", outbox.event_row(event, actor=actor, subject=adult.adult_id, version=1, at=now))
+    if not incident.ended:
+        clocks.raise_blocker(session, actor, incident, BLOCKER, adult.adult_id, now)
+        clocks.set_clock(session, actor, incident, CLOCK, adult.adult_id, due_at, now)
+    return adult
+
+
+def _settled(session: Session, actor: Actor, incident: Incident, adult: SafeguardingAdult, now: datetime) -> None:
+    """What had to be decided about an adult is decided, and proved."""
+    session.flush()
+    clocks.stop_clock(session, actor, incident, CLOCK, adult.adult_id, now)
+    clocks.lift_blocker(session, actor, incident, BLOCKER, adult.adult_id, now)
+
+
+def _incident(session: Session, actor: Actor, incident_id: UUID) -> Incident:
+    incident = visible_incident(session, actor, incident_id, lock=True)
+    if incident.stage in (Stage.WITHDRAWN, Stage.DUPLICATE):
+        raise conflict(
+            "already-ended",
+            "This incident has ended without review",
+            "Use the incident that covers the same event, or report it again.",
+        )
+    return incident
+
+
+def _record(session: Session, actor: Actor, incident_id: UUID, version: int) -> tuple[Incident, Safeguarding]:
+    incident = _incident(session, actor, incident_id)
+    record = session.get(Safeguarding, incident_id, with_for_update=True)
+    if record is None:
+        raise conflict(
+            "no-safeguarding-record",
+            "This incident has no safeguarding record",
+            "Make one with PUT .../safeguarding first.",
+        )
+    check_version(record.version, version)
+    record.version += 1
+    return incident, record
+
+
+def _adult(session: Session, incident_id: UUID, person_ref: UUID | None) -> SafeguardingAdult:
+    found = [adult for adult in adults_of(session, incident_id) if adult.person_ref == person_ref]
+    if not found:
+        raise invalid(
+            "person_ref",
+            "is not an adult of this safeguarding record",
+            "Add the adult to the safeguarding record first, or give the person_ref that is there.",
+        )
+    return found[0]
+
+
+def _referral(session: Session, incident_id: UUID, referral_id: UUID) -> SafeguardingReferral:
+    referral = session.get(SafeguardingReferral, referral_id, with_for_update=True)
+    if referral is None or referral.incident_id != incident_id:
+        raise not_found("referral")
+    return referral
+
+
+def _past(field: str, at: datetime, now: datetime) -> None:
+    if at > now + CLOCK_TOLERANCE:
+        raise invalid(field, "is in the future", "Give the time it happened, not later than now.")
+
+
+def _note(session: Session, actor: Actor, record: Safeguarding, action: str, now: datetime, **data: Any) -> None:
+    audit.append(
+        session,
+        "intake",
+        chain=record.incident_id,
+        actor=actor,
+        action=action,
+        subject=record.incident_id,
+        at=now,
+        data=data,
+    )
+
+
+def _say(
+    session: Session,
+    actor: Actor,
+    record: Safeguarding,
+    action: str,
+    event: EventData,
+    now: datetime,
+    **data: Any,
+) -> None:
+    session.flush()
+    _note(session, actor, record, action, now, **data)
+    row = outbox.event_row(event, actor=actor, subject=record.incident_id, version=record.version, at=now)
+    outbox.record(session, "intake", row)

@@ -1,0 +1,104 @@
+"""What safeguarding answers."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import AbuseType, AuthorityDecision, EnquiryOutcome
+from services.intake.safeguarding.commands import Wish
+from services.intake.safeguarding.domain import Consent, Decision, still_open
+from services.intake.safeguarding.store import Safeguarding, adults_of, referrals_of
+from services.runtime.errors import not_found
+
+
+class ReferralView(BaseModel):
+    """A referral to an authority and what came of it. `answer_due_at` is when the provider asks, not a legal limit."""
+
+    referral_id: UUID
+    authority: str
+    reference: str
+    referred_at: datetime
+    recorded_by: UUID
+    answer_due_at: datetime
+    authority_decision: AuthorityDecision | None
+    authority_reason: str | None
+    authority_decided_at: datetime | None
+    enquiry_outcome: EnquiryOutcome | None
+    enquiry_summary: str | None
+    enquiry_concluded_at: datetime | None
+
+
+class AdultView(BaseModel):
+    """An adult at risk. `refer_due_at` is the provider's own target; the law says no hours."""
+
+    adult_id: UUID
+    person_ref: UUID | None
+    consent: Consent
+    override_reason: str | None
+    capacity_note: str | None
+    advocate_offered: bool | None
+    wishes: list[Wish]
+    refer_due_at: datetime
+    decision: Decision | None
+    decision_reason: str | None
+    decided_by: UUID | None
+    decided_at: datetime | None
+    referrals: list[ReferralView]
+
+
+class SafeguardingView(BaseModel):
+    """The safeguarding record of an incident. `still_open` says in plain words what is not recorded yet."""
+
+    incident_id: UUID
+    abuse_types: list[AbuseType]
+    immediate_safety_secured: bool | None
+    safety_measures: str | None
+    policy_version: str
+    opened_at: datetime
+    version: int
+    adults: list[AdultView]
+    still_open: list[str]
+
+
+def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in view.model_fields if hasattr(row, name)}
+
+
+def view(session: Session, incident_id: UUID) -> SafeguardingView:
+    """The record, its adults and their referrals. 404 without one."""
+    record = session.get(Safeguarding, incident_id)
+    if record is None:
+        raise not_found("safeguarding record")
+    adults, referrals = adults_of(session, incident_id), referrals_of(session, incident_id)
+    shown = [
+        {
+            **_columns(AdultView, adult),
+            "referrals": [_columns(ReferralView, row) for row in referrals if row.adult_id == adult.adult_id],
+        }
+        for adult in adults
+    ]
+    missing = still_open(
+        safety_recorded=record.immediate_safety_secured is True,
+        adults=[
+            (
+                None if adult.decision is None else Decision(adult.decision),
+                any(row.adult_id == adult.adult_id for row in referrals),
+                bool(adult.wishes) and all(wish.get("met") for wish in adult.wishes),
+            )
+            for adult in adults
+        ],
+        referrals=[
+            (
+                row.authority_decision is not None,
+                row.authority_decision == AuthorityDecision.ENQUIRY,
+                row.enquiry_outcome is not None,
+            )
+            for row in referrals
+        ],
+    )
+    return SafeguardingView.model_validate(
+        {**_columns(SafeguardingView, record), "adults": shown, "still_open": missing}
+    )

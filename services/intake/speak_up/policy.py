@@ -1,0 +1,30 @@
+"""Reads the policy of speaking up from YAML and refuses one that cannot work."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SpeakUpPolicy(BaseModel):
+    """A version of a provider's policy. Roles are those of tokens; a guardian need not be of the ladder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: str
+    roles: list[str] = Field(min_length=1)
+    answer_hours: float = Field(gt=0)
+    per_minute: int = Field(ge=1)
+    fair_blame: str = Field(min_length=1)
+
+
+def load(path: Path) -> SpeakUpPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return SpeakUpPolicy.model_validate(yaml.safe_load(path.read_text()))
+
+
+@cache
+def shipped() -> SpeakUpPolicy:
+    """The default policy."""
+    return load(Path(__file__).parents[1] / "policies" / "speak_up.yaml")

@@ -1,0 +1,76 @@
+"""One whole stack for all tests of this folder that a worker runs, a provider in it, and stories played side by side."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deploy.local import people
+from deploy.local.state import Home
+from tests.e2e import stories
+from tests.e2e.journey import Care
+from tests.e2e.running import PATIENCE, RunningStack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker takes all of this folder, so that the stack is started once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="session")
+def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
+    """The whole stack, running at a day a second; stopped at the end, whatever happened to it."""
+    running = RunningStack(Home(run_folder / f"stack-{worker_id}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(people, "PATIENCE_SECONDS", PATIENCE)
+        try:
+            running.up()
+            yield running
+        finally:
+            running.down()
+
+
+@pytest.fixture(scope="session")
+def care(stack: RunningStack) -> Iterator[Care]:
+    """A provider of its own, with people at work."""
+    with httpx.Client(timeout=30, limits=httpx.Limits(max_connections=40)) as http:
+        made = Care(stack.record, http)
+        made.set_up()
+        yield made
+
+
+class Told:
+    """Plays the stories when the first is asked for; most of each is waiting for a checkpoint thirty days later."""
+
+    def __init__(self, stack: RunningStack, care: Care) -> None:
+        self._stack, self._care = stack, care
+        self._pool = ThreadPoolExecutor(len(stories.STORIES) + 1)
+        self._playing: dict[str, Future[Any]] = {}
+
+    def __call__(self, story: Callable[..., Any]) -> Any:
+        """What came of a story, as soon as it has ended."""
+        if not self._playing:
+            self._playing = {each.__name__: self._pool.submit(each, self._care) for each in stories.STORIES}
+            self._playing["demonstration"] = self._pool.submit(stories.demonstration, self._stack)
+        return self._playing[story.__name__].result(timeout=2 * PATIENCE)
+
+    def pause(self) -> None:
+        """Wait until no story is being played; those that failed are told where they are asked for."""
+        wait(self._playing.values())
+
+    def finish(self) -> None:
+        """Play nothing more."""
+        self._pool.shutdown()
+
+
+@pytest.fixture(scope="session")
+def told(stack: RunningStack, care: Care) -> Iterator[Told]:
+    """`told(stories.low_harm)` answers what came of the story."""
+    made = Told(stack, care)
+    yield made
+    made.finish()

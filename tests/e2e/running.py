@@ -1,0 +1,109 @@
+"""The whole stack in a state folder of its own, with ways to hurt it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+
+from deploy.local import credentials, postgres, processes
+from deploy.local.state import Home, Stack, State
+
+SPEED = 86400
+"""A day a second."""
+
+PATIENCE = 120.0
+"""Seconds after which something that should happen counts as not happening, on a busy machine too."""
+
+
+def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """The condition's value as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+    return value
+
+
+class RunningStack:
+    """Starts, stops and hurts the stack of one state folder."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    @property
+    def record(self) -> Stack:
+        """The stack's record as it stands."""
+        return Stack.load(self.home)
+
+    def plumbline(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the command as a person would, but not on a terminal."""
+        command = [sys.executable, "-m", "deploy.local.cli", "--home", str(self.home.path), *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+    def up(self) -> None:
+        """Start everything in the background; it must work."""
+        done = self.plumbline("up", "--detach", f"--clock-speed={SPEED}")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def down(self) -> None:
+        """Stop everything, whatever state it is in."""
+        if self.home.record.exists():
+            with contextlib.suppress(ProcessLookupError):
+                self._signal_supervisor(signal.SIGCONT)
+            done = self.plumbline("down")
+            assert done.returncode == 0, done.stdout + done.stderr
+
+    @contextlib.contextmanager
+    def outage(self, name: str) -> Iterator[None]:
+        """A part is killed and stays away; afterwards the supervisor starts it again, and it is ready."""
+        before = self.record.part(name)
+        self._signal_supervisor(signal.SIGSTOP)
+        try:
+            self.kill(name)
+            yield
+        finally:
+            self._signal_supervisor(signal.SIGCONT)
+        eventually(lambda: self.record.part(name).restarts > before.restarts, f"{name} to be started again")
+        self.wait_until_ready()
+
+    def kill(self, name: str) -> None:
+        """Kill -9 a part, with all that it started, and wait until it is gone."""
+        processes.kill_all(processes.survivors(self.record)[name])
+
+    def wait_until_ready(self) -> None:
+        """Until every part is ready: whatever lost what it needed may have been started again too."""
+        eventually(
+            lambda: all(part.state in (State.READY, State.DONE) for part in self.record.parts), "all parts to be ready"
+        )
+
+    def kill_everything(self) -> None:
+        """Kill -9 the supervisor first, so that nobody starts anything again, then every part."""
+        self._signal_supervisor(signal.SIGKILL)
+        record = self.record
+        for found in processes.survivors(record).values():
+            processes.kill_all(found)
+        assert not processes.survivors(record)
+
+    def metrics(self, name: str) -> str:
+        """What a part exports."""
+        return httpx.get(f"{self.record.url(name)}/metrics").text
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[psycopg.Connection[Any]]:
+        """The database as its owner, each statement on its own."""
+        made = postgres.Database.local(self.record.ports["postgres"], credentials.load(self.home).postgres_admin)
+        with psycopg.connect(made.admin_url, autocommit=True) as connection:
+            yield connection
+
+    def _signal_supervisor(self, number: signal.Signals) -> None:
+        supervisor = self.record.supervisor
+        process = processes.find(supervisor)
+        if process is not None:
+            os.kill(process.pid, number)

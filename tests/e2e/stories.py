@@ -1,0 +1,102 @@
+"""What is told of incidents: each story from the report to its end. All are played side by side, see `told`."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.journey import Care, Journey
+from tests.e2e.running import RunningStack
+
+
+def low_harm(care: Care) -> Journey:
+    """Everybody does their part."""
+    journey = care.triaged()
+    journey.to_checkpoint()
+    journey.judge("improved_and_sustained")
+    journey.reaches("closed")
+    return journey
+
+
+def returned(care: Care) -> Journey:
+    """The verifier is not satisfied at first."""
+    journey = care.triaged()
+    journey.to_checkpoint(returned=True)
+    journey.judge("improved_and_sustained")
+    journey.reaches("closed")
+    return journey
+
+
+def no_change(care: Care) -> Journey:
+    """What was done had no effect, so the question why is asked again."""
+    journey = care.triaged()
+    journey.to_checkpoint()
+    journey.judge("no_change")
+    journey.reaches("reviewing", cycle=2)
+    journey.to_closure_at_once(cycle=2)
+    return journey
+
+
+def high_risk(care: Care) -> Journey:
+    """Somebody must know now: the deputy is on call and answers. The rest of the chain is that of the others."""
+    journey = care.triaged(consequence=4, likelihood=3, category="choking")
+    told = care.deputy.until(
+        "intake", f"{journey.record}/escalations",
+        lambda page: next((e for e in page if e["reason"] == "high_risk" and e["to_person"]), None), "the escalation",
+    )  # fmt: skip
+    care.deputy.post("intake", f"{journey.record}/escalations/{told['escalation_id']}/acknowledgement")
+    journey.reaches("reviewing")
+    journey.withdraw()
+    return journey
+
+
+def unattended(care: Care) -> Journey:
+    """Nobody looks at the report until the review is due."""
+    journey = care.report()
+    journey.reaches("reviewing")
+    journey.to_closure_at_once()
+    return journey
+
+
+def withdrawn(care: Care) -> Journey:
+    """Reported in error, found out while it is reviewed."""
+    journey = care.triaged()
+    journey.reaches("reviewing")
+    journey.withdraw()
+    return journey
+
+
+def duplicate(care: Care) -> tuple[Journey, Journey]:
+    """Two carers report the same event."""
+    first, second = care.triaged(), care.report()
+    care.manager.change("intake", second.record, "duplicate", {"duplicate_of": first.id})
+    first.to_closure_at_once()
+    return first, second
+
+
+def reopened(care: Care) -> Journey:
+    """A near miss, closed; then somebody doubts the review."""
+    journey = care.triaged(consequence=2, likelihood=2, kind="near_miss")
+    journey.to_closure_at_once()
+    reason = {"stage": "reviewing", "reason": care.says("It happened again.")}
+    care.quality.change("intake", journey.record, "reopening", reason)
+    journey.to_closure_at_once(cycle=2)
+    return journey
+
+
+STORIES: tuple[Callable[[Care], Any], ...] = (
+    low_harm,
+    returned,
+    no_change,
+    high_risk,
+    unattended,
+    withdrawn,
+    duplicate,
+    reopened,
+)
+
+
+def demonstration(stack: RunningStack, *words: str) -> tuple[subprocess.CompletedProcess[str], Any]:
+    """`plumbline demo --json`: how it ended, and its evidence."""
+    done = stack.plumbline("demo", "--json", *words)
+    return done, json.loads(done.stdout) if done.stdout else None

@@ -1,0 +1,391 @@
+"""The ladder on a real database: what starts it, how it climbs, who may answer, and everything that can be wrong."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from services.contracts import activities as contract
+from services.contracts.taxonomy import EscalationReason, Role
+from services.intake.activities import build
+from services.intake.escalation import commands as ladder
+from services.intake.escalation import policy
+from services.intake.store import Incident
+from services.runtime import audit
+from services.runtime.actor import Actor, system
+from services.runtime.db import transaction
+from services.runtime.process import Context
+from tests.conftest import MovableClock, ServiceClient
+
+LADDER = policy.shipped().ladder
+
+
+class Rig:
+    """Intake with its activities, and a directory that knows who is on call."""
+
+    def __init__(self, intake: ServiceClient, engine: Engine, system_engine: Engine, clock: MovableClock) -> None:
+        self.intake, self.engine, self.clock = intake, engine, clock
+        self.on_call: dict[str, uuid.UUID] = {}
+        self._run = {f.__name__: f for f in build(Context(engine, system_engine, clock))}
+        self.provider: uuid.UUID = uuid.UUID(int=1)
+
+    def identity(self, incident: str, command: str) -> dict[str, Any]:
+        return {"command_id": command, "provider_id": self.provider, "incident_id": uuid.UUID(incident)}
+
+    def report(self, actor: Actor, home: uuid.UUID, **changes: Any) -> str:
+        self.provider = actor.provider_id
+        body = {
+            "location_id": str(home), "occurred_at": (self.clock.now() - timedelta(minutes=5)).isoformat(),
+            "category": "fall", "immediate_danger": False, "narrative": "Found on the floor.", **changes,
+        }  # fmt: skip
+        answer = self.intake.post("/incidents", actor, body)
+        assert answer.status_code == 201, answer.text
+        made: str = answer.json()["incident_id"]
+        return made
+
+    def triage(self, actor: Actor, incident: str, consequence: int = 2, likelihood: int = 3, **changes: Any) -> None:
+        body = {"actual_harm": "low", "consequence": consequence, "likelihood": likelihood, **changes}
+        version = int(self.intake.get(f"/incidents/{incident}", actor).headers["ETag"].strip('"'))
+        answer = self.intake.post(f"/incidents/{incident}/triage", actor, body, version=version)
+        assert answer.status_code == 200, answer.text
+
+    def wanted(self, incident: str) -> contract.Climb | None:
+        with transaction(self.engine, self.provider) as session:
+            return ladder.pending(session, uuid.UUID(incident))
+
+    def call(self, incident: str, climb: contract.Climb | None = None) -> contract.Escalated:
+        """What the process does for one rung."""
+        climb = climb or self.wanted(incident)
+        assert climb is not None
+        escalate = contract.Escalate(
+            run_id=climb.run_id, step=climb.step, to_role=climb.role, to_person=self.on_call.get(climb.role),
+            **self.identity(incident, f"{incident}:ladder:{climb.run_id}:{climb.step}"),
+        )  # fmt: skip
+        answer: contract.Escalated = self._run["escalate"](escalate)
+        assert self._run["escalate"](escalate) == answer, "the same command twice is one call"
+        return answer
+
+    def ring(self, incident: str, clock: contract.RunningClock) -> contract.Rung:
+        self.clock.advance(max(clock.due_at - self.clock.now(), timedelta()))
+        command = contract.RingClock(
+            clock_id=clock.clock_id, revision=clock.revision, **self.identity(incident, f"ring:{clock.revision}")
+        )
+        rung: contract.Rung = self._run["ring_clock"](command)
+        again: contract.Rung = self._run["ring_clock"](command)
+        assert again.climb == rung.climb, "rung twice, it climbs once"
+        return rung
+
+    def request(self, incident: str, command: str, reason: EscalationReason, count: int = 1) -> contract.Requested:
+        asked = contract.RequestEscalation(
+            reason=reason, about=command, count=count, **self.identity(incident, command)
+        )
+        answer: contract.Requested = self._run["request_escalation"](asked)
+        return answer
+
+    def calls(self, actor: Actor, incident: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.intake.get(f"/incidents/{incident}/escalations", actor).json()
+        return found
+
+    def acknowledge(self, actor: Actor, incident: str, call: dict[str, Any], **arguments: Any) -> Any:
+        path = f"/incidents/{incident}/escalations/{call['escalation_id']}/acknowledgement"
+        return self.intake.post(path, actor, **arguments)
+
+    def requested(self, incident: str) -> list[dict[str, Any]]:
+        """What the events asked of the process."""
+        with transaction(self.engine, self.provider) as session:
+            rows = session.execute(
+                text(
+                    "select data, urgent from intake.outbox where key = :key"
+                    " and type = 'plumbline.incident.escalation_requested.v1' order by seq"
+                ),
+                {"key": incident},
+            )
+            return [dict(row.data, urgent=row.urgent) for row in rows]
+
+
+@pytest.fixture
+def rig(client: Any, service_engine: Callable[[str], Engine], clock: MovableClock) -> Rig:
+    return Rig(client("intake"), service_engine("intake"), service_engine("intake_system"), clock)
+
+
+@pytest.fixture
+def home(place: Callable[..., uuid.UUID]) -> uuid.UUID:
+    return place("intake")
+
+
+@pytest.fixture
+def people(actor: Any) -> SimpleNamespace:
+    return SimpleNamespace(**{str(role): actor(role) for role in (*LADDER, "carer", "director", "quality_lead")})
+
+
+# --- what starts it
+
+NIGHT = datetime(2026, 6, 8, 22, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("report", "night", "rule", "start"),
+    [
+        ({"immediate_danger": True}, False, "danger-now", "shift_lead"),
+        ({"immediate_danger": True}, True, "danger-now-out-of-hours", "on_call_manager"),
+        ({"category": "abuse_allegation"}, False, "allegation", "registered_manager"),
+        ({"category": "death"}, False, "death", "registered_manager"),
+        ({"category": "abuse_allegation", "immediate_danger": True}, False, "allegation", "registered_manager"),
+        ({"category": "missing_person"}, True, "airway-or-missing-out-of-hours", "on_call_manager"),
+        ({"category": "missing_person"}, False, None, None),
+        ({"category": "fall"}, True, None, None),
+    ],
+)
+def test_what_starts_the_ladder_at_the_report(
+    rig: Rig, home: uuid.UUID, people: Any, report: dict[str, Any], night: bool, rule: str | None, start: str | None
+) -> None:
+    if night:
+        rig.clock.advance(NIGHT - rig.clock.now())
+    incident = rig.report(people.carer, home, **report)
+    asked = rig.requested(incident)
+    if rule is None:
+        assert asked == []
+        return
+    assert [(one["rule"], one["role"], one["urgent"]) for one in asked] == [(rule, start, True)]
+    assert asked[0]["policy_version"] == "escalation-1"
+    assert LADDER[asked[0]["level"]] == start
+
+
+@pytest.mark.parametrize(
+    ("consequence", "likelihood", "night", "rule"),
+    [(4, 4, False, "extreme-risk"), (4, 4, True, "extreme-risk"), (4, 2, False, "high-risk"),
+     (4, 2, True, "high-risk-out-of-hours"), (2, 3, False, None)],
+)  # fmt: skip
+def test_the_band_starts_it_at_triage(
+    rig: Rig, home: uuid.UUID, people: Any, consequence: int, likelihood: int, night: bool, rule: str | None
+) -> None:
+    if night:
+        rig.clock.advance(NIGHT - rig.clock.now())
+    incident = rig.report(people.carer, home)
+    rig.triage(people.registered_manager, incident, consequence, likelihood)
+    assert [one["rule"] for one in rig.requested(incident)] == ([rule] if rule else [])
+
+
+def test_only_a_change_for_the_worse_starts_it_again(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    rig.on_call = {"registered_manager": people.registered_manager.id}
+    incident = rig.report(people.carer, home)
+    rig.triage(people.quality_lead, incident, 4, 2)
+    rig.call(incident)
+    [call] = rig.calls(people.quality_lead, incident)
+    assert rig.acknowledge(people.registered_manager, incident, call).status_code == 200
+    rig.triage(people.quality_lead, incident, 4, 3, reason="Seen again.")
+    assert rig.wanted(incident) is None
+    rig.triage(people.quality_lead, incident, 5, 4, reason="A fracture was found.")
+    assert [one["rule"] for one in rig.requested(incident)] == ["high-risk", "extreme-risk"]
+    assert rig.wanted(incident) is not None
+    # A death that is found is no second ladder beside the one that waits.
+    rig.triage(people.quality_lead, incident, 5, 4, actual_harm="fatal", reason="She died.")
+    assert len(rig.requested(incident)) == 2
+    chain = rig.intake.get(f"/incidents/{incident}/audit", people.quality_lead).json()
+    assert [e["data"]["rule"] for e in chain if e["action"] == "escalation_joined"] == ["death"]
+    assert audit.verify(chain) is None
+
+
+def test_a_third_of_the_same_type_at_one_place_in_four_weeks(
+    rig: Rig, home: uuid.UUID, people: Any, place: Callable[..., uuid.UUID]
+) -> None:
+    manager = people.registered_manager
+
+    def one(where: uuid.UUID, **changes: Any) -> list[str]:
+        incident = rig.report(people.carer, where, **changes)
+        rig.triage(manager, incident)
+        return [asked["rule"] for asked in rig.requested(incident)]
+
+    old = (rig.clock.now() - timedelta(days=29)).isoformat()
+    assert one(home, occurred_at=old) == []
+    assert one(home) == []
+    assert one(home) == []
+    assert one(home, category="medication") == []
+    assert one(home, kind="good_care") == []
+    assert one(place("intake")) == []
+    assert one(home, kind="near_miss") == ["repeat"]
+    # The place is known now: people are not called again for a week.
+    assert one(home) == []
+    rig.clock.advance(timedelta(days=8))
+    assert one(home) == ["repeat"]
+
+
+@pytest.mark.parametrize(
+    ("earlier_days", "same_type", "rule"),
+    [([6], True, "same-person-and-type-in-a-week"), ([8], True, None), ([8, 20], True, "same-person-and-type-in-four-weeks"),
+     ([8, 29], True, None), ([6], False, None), ([8, 9, 10], False, "low-level-of-one-person")],
+)  # fmt: skip
+def test_a_repeat_of_one_person(
+    rig: Rig, home: uuid.UUID, people: Any, place: Callable[..., uuid.UUID], earlier_days: list[int], same_type: bool,
+    rule: str | None,
+) -> None:  # fmt: skip
+    person = uuid.uuid4()
+    for days in earlier_days:
+        at = (rig.clock.now() - timedelta(days=days)).isoformat()
+        category = "fall" if same_type else "medication"
+        affect(rig, rig.report(people.carer, place("intake"), occurred_at=at, category=category), person)
+    with transaction(rig.engine, rig.provider) as session:
+        session.execute(text("update intake.incident set band = 'low'"))
+    incident = rig.report(people.carer, home)
+    affect(rig, incident, person)
+    rig.triage(people.registered_manager, incident, 1, 1, reason="Nothing came of it.")
+    with transaction(rig.engine, rig.provider) as session:
+        found = session.scalars(text("select detail from intake.ladder_run")).all()
+    assert found == ([rule] if rule else [])
+
+
+def affect(rig: Rig, incident: str, person: uuid.UUID) -> None:
+    with transaction(rig.engine, rig.provider) as session:
+        session.execute(
+            text("insert into intake.affected_person (incident_id, person_ref, provider_id) values (:i, :p, :t)"),
+            {"i": incident, "p": person, "t": rig.provider},
+        )
+
+
+def test_what_the_process_and_other_concepts_ask(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    incident = rig.report(people.carer, home)
+    assert rig.request(incident, "v1", EscalationReason.VERIFICATION_FAILED, 1).climb is None
+    first = rig.request(incident, "a", EscalationReason.OVERDUE)
+    assert first.climb is not None
+    assert first.climb.role is Role.REGISTERED_MANAGER
+    assert rig.request(incident, "a", EscalationReason.OVERDUE) == first
+    assert rig.request(incident, "b", EscalationReason.OVERDUE, 2) == first, "it joins the ladder that waits"
+    raised = rig.request(incident, "c", EscalationReason.OVERDUE, 3)
+    assert raised.climb is not None
+    assert (raised.climb.role, raised.climb.step) == (Role.REGIONAL_MANAGER, 2)
+    with transaction(rig.engine, rig.provider) as session:
+        found = session.get_one(Incident, uuid.UUID(incident))
+        ladder.request(session, system(rig.provider), found, EscalationReason.OBLIGATION_LATE, rig.clock.now(), count=2)
+    assert [one["rule"] for one in rig.requested(incident)] == ["overdue", "overdue-again", "obligation-late-again"]
+    # A call that was raised meanwhile is not made.
+    assert rig.call(incident, first.climb).climb == rig.wanted(incident)
+    assert rig.calls(people.quality_lead, incident) == []
+
+
+# --- how it climbs
+
+
+def test_an_unanswered_rung_climbs_and_the_top_is_called_again(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    rig.on_call = {role: getattr(people, role).id for role in LADDER}
+    incident = rig.report(people.carer, home, category="death")
+    climb, seen, waits = rig.wanted(incident), [], []
+    for _ in range(9):
+        answer = rig.call(incident, climb)
+        assert answer.climb is None
+        assert answer.notify is not None
+        assert answer.clock is not None
+        waits.append(answer.clock.due_at - rig.clock.now())
+        climb = rig.ring(incident, answer.clock).climb
+        assert climb is not None
+        seen.append(climb.role)
+    assert seen == [*LADDER[3:], "executive", "executive", "executive", "executive", "executive"]
+    minutes = [int(wait.total_seconds() / 60) for wait in waits]
+    assert minutes == [30, 30, 30, 30, 60, 240, 1440, 1440, 1440], "through the night, then the top by policy"
+    calls = rig.calls(people.quality_lead, incident)
+    assert [c["step"] for c in calls] == list(range(1, 10))
+    assert {c["outcome"] for c in calls} == {"unanswered"}
+    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-1")}
+    waiting = rig.intake.get("/inbox", people.executive).json()["escalations"]
+    assert [(w["escalation_id"], w["by_name"]) for w in waiting] == [(calls[-1]["escalation_id"], True)]
+
+
+def test_an_empty_rota_climbs_at_once_and_says_so(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    incident = rig.report(people.carer, home, immediate_danger=True)
+    climb, steps = rig.wanted(incident), 0
+    while climb is not None:
+        answer = rig.call(incident, climb)
+        climb, steps = answer.climb, steps + 1
+        assert answer.notify is None
+    assert steps == len(LADDER)
+    calls = rig.calls(people.quality_lead, incident)
+    assert [(c["to_role"], c["outcome"]) for c in calls] == [(str(role), "nobody_found") for role in LADDER]
+    assert {c["to_person"] for c in calls} == {None}
+    assert answer.clock is not None, "the top is called again"
+    again = rig.ring(incident, answer.clock).climb
+    assert again is not None
+    assert (again.role, again.step) == ("executive", len(LADDER) + 1)
+    # Somebody in the role sees it and answers, though nobody was found by name.
+    [waiting] = rig.intake.get("/inbox", people.executive).json()["escalations"]
+    assert waiting["by_name"] is False
+    assert rig.acknowledge(people.executive, incident, waiting).json()["outcome"] == "acknowledged"
+    assert rig.wanted(incident) is None
+
+
+def test_an_answer_stops_the_ladder(rig: Rig, home: uuid.UUID, people: Any, actor: Any) -> None:
+    rig.on_call = {role: getattr(people, role).id for role in LADDER}
+    incident = rig.report(people.carer, home, category="abuse_allegation")
+    first = rig.call(incident)
+    assert first.clock is not None
+    second = rig.call(incident, rig.ring(incident, first.clock).climb)
+    assert second.clock is not None
+    low, high = rig.calls(people.quality_lead, incident)
+    assert (low["to_role"], high["to_role"]) == ("registered_manager", "safeguarding_lead")
+
+    # Only who was called, or a higher rung that was called too.
+    for stranger in (people.carer, people.quality_lead, people.nominated_individual, people.shift_lead):
+        refused = rig.acknowledge(stranger, incident, low)
+        assert (refused.status_code, bool(refused.json()["detail"])) == (403, True)
+    assert rig.acknowledge(people.registered_manager, incident, high).status_code == 403
+    assert rig.acknowledge(actor("executive", provider=uuid.uuid4()), incident, low).status_code == 404
+    assert rig.acknowledge(people.executive, incident, {"escalation_id": uuid.uuid4()}).status_code == 404
+    assert rig.acknowledge(people.executive, incident, {"escalation_id": "x"}).status_code == 422
+
+    answered = rig.acknowledge(people.safeguarding_lead, incident, low)
+    assert answered.status_code == 200, answered.text
+    assert (answered.json()["outcome"], answered.json()["acknowledged_by"]) == (
+        "acknowledged", str(people.safeguarding_lead.id),
+    )  # fmt: skip
+    assert rig.acknowledge(people.registered_manager, incident, low).json() == answered.json()
+    assert rig.acknowledge(people.safeguarding_lead, incident, high).json() == answered.json()
+    assert [c["outcome"] for c in rig.calls(people.quality_lead, incident)] == ["acknowledged", "answered_elsewhere"]
+    # The clock that was still on its way changes nothing.
+    assert rig.ring(incident, second.clock) == contract.Rung(revision=second.clock.revision + 1, due_at=None)
+    assert rig.intake.get("/inbox", people.registered_manager).json()["escalations"] == []
+    with transaction(rig.engine, rig.provider) as session:
+        [event] = session.scalars(
+            text("select data from intake.outbox where type = 'plumbline.incident.escalation_acknowledged.v1'")
+        ).all()
+    assert set(event["answers"]) == {low["escalation_id"], high["escalation_id"]}
+
+
+def test_somebody_called_from_elsewhere_may_answer(rig: Rig, home: uuid.UUID, people: Any, actor: Any) -> None:
+    deputy = actor("registered_manager", locations=[uuid.uuid4()])
+    rig.on_call = {"registered_manager": deputy.id}
+    incident = rig.report(people.carer, home, category="death")
+    rig.call(incident)
+    [waiting] = rig.intake.get("/inbox", deputy).json()["escalations"]
+    assert rig.acknowledge(actor("registered_manager", locations=[uuid.uuid4()]), incident, waiting).status_code == 404
+    assert rig.acknowledge(deputy, incident, waiting).status_code == 200
+
+
+def test_nobody_is_called_for_an_incident_that_ended(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    rig.on_call = {"registered_manager": people.registered_manager.id}
+    incident = rig.report(people.carer, home, category="death")
+    running = rig.call(incident).clock
+    assert running is not None
+    withdrawn = rig.intake.post(
+        f"/incidents/{incident}/withdrawal", people.registered_manager, {"reason": "Test."}, version=1
+    )
+    assert withdrawn.status_code == 200
+    assert rig.ring(incident, running).climb is None
+    assert rig.request(incident, "late", EscalationReason.OVERDUE).climb is None
+    assert rig.intake.get("/inbox", people.registered_manager).json()["escalations"] == []
+    [call] = rig.calls(people.quality_lead, incident)
+    assert rig.acknowledge(people.registered_manager, incident, call).status_code == 409
+
+
+def test_the_inbox_keeps_the_routine_apart(rig: Rig, home: uuid.UUID, people: Any, actor: Any) -> None:
+    for _ in range(3):
+        rig.report(people.carer, home)
+    rig.clock.advance(timedelta(hours=25))
+    rig.report(people.carer, home)
+    page = rig.intake.get("/inbox", people.registered_manager).json()
+    assert page["escalations"] == []
+    assert (page["routine_total"], page["routine_overdue"]) == (4, 3)
+    assert [item["overdue"] for item in page["routine"]] == [True, True, True, False]
+    assert rig.intake.get("/inbox", actor("registered_manager", locations=[uuid.uuid4()])).json()["routine_total"] == 0
+    assert rig.intake.get("/inbox", people.carer).json()["routine_total"] == 0

@@ -1,0 +1,422 @@
+"""Obligations over HTTP on a real database: triggered, suggested, decided, drafted, sent, confirmed; clocks; new facts."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from services.contracts import activities as contract
+from services.intake import clocks
+from services.runtime import audit
+from services.runtime.actor import Actor, system
+from services.runtime.db import transaction
+from tests.conftest import MovableClock, ServiceClient
+
+
+class Case:
+    """One incident and those who deal with it."""
+
+    def __init__(
+        self, intake: ServiceClient, engine: Engine, clock: MovableClock, home: uuid.UUID, actor: Callable[..., Actor]
+    ) -> None:
+        self.intake, self.engine, self.clock, self.home = intake, engine, clock, home
+        self.manager = actor("registered_manager", locations=[home])
+        self.carer = actor("carer", locations=[home])
+        self.id = ""
+
+    def reported(self, category: str = "fall", **changes: Any) -> "Case":
+        body = {
+            "location_id": str(self.home),
+            "occurred_at": (self.clock.now() - timedelta(hours=1)).isoformat(),
+            "category": category,
+            "immediate_danger": False,
+            "narrative": "The person slid from the chair and says the hip hurts.",
+            **changes,
+        }
+        answer = self.intake.post("/incidents", self.carer, body)
+        assert answer.status_code == 201, answer.text
+        self.id = answer.json()["incident_id"]
+        return self
+
+    def triaged(self, harm: str = "low", psychological: str = "none", **changes: Any) -> "Case":
+        version = self.intake.get(f"/incidents/{self.id}", self.manager).json()["version"]
+        body = {
+            "actual_harm": harm, "psychological_harm": psychological, "consequence": 5 if harm == "fatal" else 4,
+            "likelihood": 4, "reason": "By what is known now.", **changes,
+        }  # fmt: skip
+        answer = self.intake.post(f"/incidents/{self.id}/triage", self.manager, body, version=version)
+        assert answer.status_code == 200, answer.text
+        return self
+
+    def answers(self, status: int = 200, actor: Actor | None = None, **facts: Any) -> Any:
+        version = self.intake.get(f"/incidents/{self.id}/facts", self.manager).json()["version"]
+        answer = self.intake.put(f"/incidents/{self.id}/facts", actor or self.manager, facts, version=version)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def all(self) -> Any:
+        answer = self.intake.get(f"/incidents/{self.id}/obligations", self.manager)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def rows(self, rule: str) -> list[Any]:
+        return [row for row in self.all()["obligations"] if row["rule"] == rule]
+
+    def row(self, rule: str) -> Any:
+        found = self.rows(rule)
+        assert len(found) == 1, found
+        return found[0]
+
+    def does(self, row: Any, what: str, body: Any, status: int = 200, *, version: int | None = None) -> Any:
+        path = f"/obligations/{row['obligation_id']}/{what}"
+        answer = self.intake.post(path, self.manager, body, version=row["version"] if version is None else version)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def blocked(self) -> list[str]:
+        with transaction(self.engine, self.manager.provider_id) as session:
+            return sorted(str(kind) for kind in clocks.blocked_by(session, uuid.UUID(self.id)))
+
+    def clock_of(self, row: Any) -> Any:
+        with transaction(self.engine, self.manager.provider_id) as session:
+            return session.execute(
+                text("select * from intake.clock where subject_id = :id"), {"id": row["obligation_id"]}
+            ).mappings().one_or_none()  # fmt: skip
+
+    def ring(self, clock: Any) -> contract.Rung:
+        with transaction(self.engine, self.manager.provider_id) as session:
+            command = contract.RingClock(
+                command_id="ring", provider_id=self.manager.provider_id, incident_id=uuid.UUID(self.id),
+                clock_id=clock["clock_id"], revision=clock["revision"],
+            )  # fmt: skip
+            return clocks.ring(session, command, self.clock.now(), system(self.manager.provider_id))
+
+    def events(self, ends: str) -> list[Any]:
+        with transaction(self.engine, self.manager.provider_id) as session:
+            rows = session.execute(
+                text("select type, data from intake.outbox where key = :key order by seq"), {"key": self.id}
+            ).mappings()  # fmt: skip
+            return [dict(row["data"]) for row in rows if row["type"].endswith(f"{ends}.v1")]
+
+    def chain(self) -> list[Any]:
+        with transaction(self.engine, self.manager.provider_id) as session:
+            return audit.read(session, "intake", uuid.UUID(self.id))
+
+
+@pytest.fixture
+def case(
+    client: Callable[[str], ServiceClient],
+    service_engine: Callable[[str], Engine],
+    clock: MovableClock,
+    place: Callable[..., uuid.UUID],
+    actor: Callable[..., Actor],
+) -> Case:
+    return Case(client("intake"), service_engine("intake"), clock, place("intake"), actor)
+
+
+def at(value: str) -> datetime:
+    return datetime.fromisoformat(value)
+
+
+def test_any_allegation_goes_to_cqc_and_the_authority_by_its_own_threshold(case: Case, now: datetime) -> None:
+    case.reported("abuse_allegation")
+    cqc = case.row("cqc-abuse")
+    assert (cqc["outcome"], cqc["state"], cqc["must_decide"]) == ("triggered", "to_decide", True)
+    assert cqc["statutory_wording"] == "without delay"
+    assert cqc["statutory_limit"] is None
+    assert cqc["statutory_due_at"] is None
+    assert "our own target" in cqc["provider_target"]
+    assert at(cqc["provider_target_at"]) == now + timedelta(hours=24)
+    authority = case.row("safeguarding-concern")
+    assert authority["outcome"] == "suggested"
+    assert {q["fact"] for q in authority["explanation"]["ask"]} == {"care_and_support_needs", "cannot_protect_self"}
+    case.answers(care_and_support_needs=True, cannot_protect_self=False, local_authority="E06000023")
+    assert case.row("safeguarding-concern")["outcome"] == "not_triggered"
+    assert case.row("safeguarding-concern")["state"] == "no_longer_indicated"
+    assert case.row("cqc-abuse")["outcome"] == "triggered"
+    case.answers(cannot_protect_self=True)
+    assert case.row("safeguarding-concern")["outcome"] == "triggered"
+    assert "obligation" in case.blocked()
+
+
+def test_a_plain_medicines_error_needs_nobody_but_may_be_decided_with_a_reason(case: Case) -> None:
+    case.reported("medication").triaged("low")
+    all_ = case.all()
+    assert all_["obligations"] == []
+    others = {rule["rule"]: rule for rule in all_["others"]}
+    assert len(others) == 34
+    assert others["medicines-error"]["advice"]
+    assert others["cqc-serious-injury"]["outcome"] == "not_triggered"
+    assert case.blocked() == []
+    path = f"/incidents/{case.id}/obligations"
+    assert case.intake.post(path, case.manager, {"rule": "cqc-injury"}).status_code == 422
+    opened = case.intake.post(path, case.manager, {"rule": "cqc-serious-injury"})
+    assert opened.status_code == 201, opened.text
+    assert case.intake.post(path, case.manager, {"rule": "cqc-serious-injury"}).status_code == 409
+    decided = case.does(opened.json(), "decision", {"decision": "not_notify", "reason": "No injury of the regulation."})
+    assert decided["state"] == "not_notified"
+    case.answers(serious_injury_test="yes", professional_role="GP", serious_injury_kinds=["prolonged_pain"])
+    again = case.row("cqc-serious-injury")
+    assert (again["state"], again["outcome"], again["round"]) == ("to_decide", "triggered", 2)
+
+
+def test_a_fall_is_told_from_the_moment_the_fracture_is_known(case: Case, clock: MovableClock) -> None:
+    case.reported("fall").triaged("low")
+    assert case.all()["obligations"] == []
+    clock.advance(timedelta(hours=12))
+    case.triaged("severe")
+    asked = case.row("cqc-serious-injury")
+    assert (asked["outcome"], asked["must_decide"]) == ("suggested", True)
+    assert at(asked["provider_target_at"]) == clock.now() + timedelta(hours=4)
+    assert case.row("riddor-non-worker")["outcome"] == "suggested"
+    clock.advance(timedelta(hours=1))
+    case.answers(serious_injury_test="yes", professional_role="orthopaedic registrar")
+    known = case.row("cqc-serious-injury")
+    assert known["outcome"] == "triggered"
+    assert at(known["aware_at"]) == clock.now()
+    assert at(known["provider_target_at"]) == clock.now() + timedelta(hours=24)
+    case.answers(work_related=True, injured_party="non_worker", taken_directly_to_hospital=False)
+    assert case.row("riddor-non-worker")["outcome"] == "not_triggered"
+
+
+def test_the_same_facts_change_nothing(case: Case) -> None:
+    case.reported("abuse_allegation")
+    case.answers(abuse_or_allegation=True)
+    before, events = case.all(), len(case.events("assessed"))
+    case.answers(abuse_or_allegation=True)
+    assert case.all() == before
+    case.triaged("low")
+    assert [r["version"] for r in case.all()["obligations"]] == [r["version"] for r in before["obligations"]]
+    assert len(case.events("assessed")) == events
+
+
+def test_decided_sent_and_confirmed_each_once_and_in_order(case: Case, clock: MovableClock, now: datetime) -> None:
+    case.reported("abuse_allegation")
+    row = case.row("cqc-abuse")
+    sent = {"reference": "CQC-123", "submitted_at": now.isoformat(), "evidence": "Copy of the portal's mail."}
+    assert case.does(row, "submission", sent, 409)["type"] == "/problems/not-decided"
+    refused = case.does(row, "decision", {"decision": "not_notify"}, 422)
+    assert refused["errors"][0]["field"] == "reason"
+    decided = case.does(row, "decision", {"decision": "notify"})
+    assert (decided["state"], decided["decided_role"]) == ("to_submit", "registered_manager")
+    assert decided["decided_by"] == str(case.manager.id)
+    twice = case.does(decided, "decision", {"decision": "not_notify", "reason": "Other."}, 409)
+    assert "decided to notify" in twice["detail"]
+    assert case.does(decided, "acknowledgement", {"received_at": now.isoformat()}, 409)["type"].endswith(
+        "not-submitted"
+    )
+    assert case.does(decided, "submission", sent, 412, version=row["version"])["type"].endswith("changed-meanwhile")
+    future = {**sent, "submitted_at": (now + timedelta(hours=1)).isoformat()}
+    assert case.does(decided, "submission", future, 422)["errors"][0]["field"] == "submitted_at"
+    early = {**sent, "submitted_at": (now - timedelta(days=2)).isoformat()}
+    assert case.does(decided, "submission", early, 422)["errors"][0]["field"] == "submitted_at"
+    submitted = case.does(decided, "submission", sent)
+    assert submitted["state"] == "submitted"
+    assert case.does(submitted, "submission", sent, 409)["type"].endswith("already-submitted")
+    assert case.clock_of(row)["due_at"] is None
+    clock.advance(timedelta(days=1))
+    before = {"received_at": (now - timedelta(hours=1)).isoformat()}
+    assert case.does(submitted, "acknowledgement", before, 422)["errors"][0]["field"] == "received_at"
+    done = case.does(submitted, "acknowledgement", {"received_at": clock.now().isoformat(), "reference": "ACK-9"})
+    assert done["state"] == "acknowledged"
+    assert case.does(done, "acknowledgement", {"received_at": clock.now().isoformat()}, 409)
+    assert [entry["what"] for entry in done["history"]] == ["assessed", "decided", "submitted", "acknowledged"]
+    assert case.events("obligation.submitted")[0]["in_time"] is True
+    assert audit.verify(case.chain()) is None
+    said = str(case.events("")) + str(case.chain())
+    assert "portal's mail" not in said
+    assert "CQC-123" not in said
+
+
+def test_new_facts_ask_again_and_the_decision_before_is_kept(case: Case) -> None:
+    case.reported("fall").triaged("severe")
+    row = case.row("cqc-serious-injury")
+    assert "obligation" in case.blocked()
+    case.does(row, "decision", {"decision": "not_notify", "reason": "The X-ray shows no fracture."})
+    others = [r for r in case.all()["obligations"] if r["must_decide"] and r["state"] == "to_decide"]
+    for other in others:
+        case.does(other, "decision", {"decision": "not_notify", "reason": "Not arising out of work."})
+    assert "obligation" not in case.blocked()
+    case.answers(reported_to_police=False)
+    assert case.row("cqc-serious-injury")["state"] == "not_notified"
+    case.answers(serious_injury_test="yes", professional_role="radiologist")
+    again = case.row("cqc-serious-injury")
+    assert (again["state"], again["round"], again["decision"]) == ("to_decide", 2, None)
+    kept = [entry for entry in again["history"] if entry["what"] == "decided"]
+    assert kept[0]["note"] == "The X-ray shows no fracture."
+    assert again["history"][-1]["what"] == "asked_again"
+    assert "obligation" in case.blocked()
+    assert case.clock_of(again)["due_at"] is not None
+
+
+def test_the_clock_warns_at_three_quarters_then_goes_up_the_line(
+    case: Case, clock: MovableClock, now: datetime
+) -> None:
+    case.reported("abuse_allegation")
+    row = case.row("cqc-abuse")
+    running = case.clock_of(row)
+    assert running["due_at"] == now + timedelta(hours=18)
+    clock.advance(timedelta(hours=18))
+    assert case.ring(running).due_at == now + timedelta(hours=24)
+    assert [e["rule"] for e in case.events("obligation.warned")] == ["cqc-abuse"]
+    assert case.events("obligation.late") == []
+    clock.advance(timedelta(hours=6))
+    assert case.ring(case.clock_of(row)).due_at is None
+    late = case.events("obligation.late")
+    assert [(e["rule"], e["statutory"]) for e in late] == [("cqc-abuse", False)]
+    assert case.ring(running).due_at is None
+    assert len(case.events("obligation.late")) == 1
+    assert case.row("cqc-abuse")["late_at"] is not None
+    with transaction(case.engine, case.manager.provider_id) as session:
+        asked = session.scalars(
+            text("select type from intake.outbox where key = :k and type like '%escalation%'"), {"k": case.id}
+        )
+        assert list(asked)
+
+
+def test_a_limit_of_the_law_rings_once_more(case: Case, clock: MovableClock, now: datetime) -> None:
+    case.reported("information").triaged("none")
+    case.answers(
+        personal_data_breach=True, breach_risk_to_people=True, breach_aware_at=(now - timedelta(hours=10)).isoformat()
+    )
+    row = case.row("data-breach-ico")
+    assert at(row["statutory_due_at"]) == now + timedelta(hours=62)
+    assert at(row["provider_target_at"]) == now + timedelta(hours=38)
+    clock.advance(timedelta(hours=38))
+    assert case.ring(case.clock_of(row)).due_at == now + timedelta(hours=62)
+    clock.advance(timedelta(hours=24))
+    case.ring(case.clock_of(row))
+    assert [e["statutory"] for e in case.events("obligation.late")] == [False, True]
+
+
+def test_one_referral_for_each_person_and_authority(case: Case) -> None:
+    case.reported("missed_visit").triaged("moderate")
+    case.answers(neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True)
+    first = case.row("safeguarding-concern")
+    people = [{"code": f"P{n}", "local_authority": "E06000023" if n < 3 else "E10000027"} for n in range(1, 5)]
+    case.answers(people=people)
+    rows = case.rows("safeguarding-concern")
+    assert sorted((r["person"], r["authority"]) for r in rows) == [(p["code"], p["local_authority"]) for p in people]
+    assert first["obligation_id"] in {r["obligation_id"] for r in rows}
+    assert len(case.rows("cqc-abuse")) == 1
+
+
+REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
+        ("death", "fatal", {"person_died": False}, "person_died"),
+        ("fall", "fatal", {"person_died": False}, "person_died"),
+        ("fall", "low", {"person_died": False, "death_linked_to_services": True}, "person_died"),
+        ("fall", "low", {"serious_injury_test": "yes"}, "professional_role"),
+        ("fall", "low", {"serious_injury_test": "no", "professional_role": "GP", "serious_injury_kinds": ["impairment"]}, "serious_injury_test"),
+        ("fall", "low", {"injured_party": "nobody", "taken_directly_to_hospital": True}, "injured_party"),
+        ("fall", "low", {"injured_party": "non_worker", "worker_incapacitated_days": 3}, "worker_incapacitated_days"),
+        ("fall", "low", {"worker_unfit_from": "2026-06-08", "worker_unfit_to": "2026-06-07"}, "worker_unfit_to"),
+        ("fall", "low", {"worker_unfit_from": "2026-06-01", "worker_unfit_to": "2026-06-07"}, "worker_unfit_from"),
+        ("fall", "low", {"worker_unfit_to": "2026-07-07"}, "worker_unfit_to"),
+        ("fall", "low", {"worker_unfit_from": "2026-06-08", "worker_unfit_to": "2026-06-08", "worker_incapacitated_days": 1}, "worker_incapacitated_days"),
+        ("abuse_allegation", "low", {"abuse_or_allegation": False}, "abuse_or_allegation"),
+        ("fall", "low", {"abuse_or_allegation": False, "allegation_against_staff": True}, "abuse_or_allegation"),
+        ("information", "none", {"personal_data_breach": False, "breach_risk_to_people": True}, "personal_data_breach"),
+        ("information", "none", {"breach_risk_to_people": False, "breach_high_risk_to_people": True}, "breach_high_risk_to_people"),
+        ("information", "none", {"breach_aware_at": "2026-06-10T09:00:00+00:00"}, "breach_aware_at"),
+        ("fall", "low", {"severity": "bad"}, "severity"),
+        ("fall", "low", {"linked_infections": -1}, "linked_infections"),
+        ("fall", "low", {"people": [{"code": "Mr Jones"}]}, "people.0.code"),
+        ("fall", "low", {"serious_injury_test": "perhaps"}, "serious_injury_test"),
+        ("fall", "low", {"work_contribution": "a\x00b"}, "work_contribution"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("category", "harm"), sorted({(category, harm) for category, harm, _, _ in REFUSED}))
+def test_contradictory_and_bad_answers_are_refused_with_field_and_remedy(case: Case, category: str, harm: str) -> None:
+    case.reported(category).triaged(harm)
+    before = case.all()
+    for facts, field in [(f, name) for c, h, f, name in REFUSED if (c, h) == (category, harm)]:
+        problem = case.answers(422, **facts)
+        assert problem["errors"][0]["field"] == field
+        assert problem["errors"][0]["remedy"]
+    assert case.all() == before
+
+
+def test_answers_add_up_and_are_kept_by_version(case: Case) -> None:
+    case.reported("fall").triaged("low")
+    assert case.answers(work_related=True)["version"] == 1
+    second = case.answers(injured_party="worker")
+    assert second["answers"]["work_related"] is True
+    assert case.answers(work_related=None)["answers"]["work_related"] is None
+    stale = case.intake.put(f"/incidents/{case.id}/facts", case.manager, {"work_related": True}, version=1)
+    assert stale.status_code == 412
+    assert case.intake.put(f"/incidents/{case.id}/facts", case.manager, {"work_related": True}).status_code == 428
+    assert case.intake.put(f"/incidents/{case.id}/facts", case.carer, {}, version=3).status_code == 403
+    with transaction(case.engine, case.manager.provider_id) as session:
+        kept = session.scalars(
+            text("select answers from intake.fact_sheet where incident_id = :id order by version"), {"id": case.id}
+        )
+        assert list(kept) == [
+            {"work_related": True},
+            {"work_related": True, "injured_party": "worker"},
+            {"injured_party": "worker"},
+        ]
+
+
+def test_who_may_not_see_the_incident_sees_no_obligation(case: Case, actor: Callable[..., Actor]) -> None:
+    case.reported("abuse_allegation")
+    row = case.row("cqc-abuse")
+    stranger = actor("registered_manager", locations=[uuid.uuid4()])
+    for path in (f"/obligations/{row['obligation_id']}", f"/obligations/{row['obligation_id']}/draft", f"/incidents/{case.id}/obligations", f"/incidents/{case.id}/facts"):  # fmt: skip
+        assert case.intake.get(path, stranger).status_code == 404, path
+    other = actor("registered_manager", provider=uuid.uuid4())
+    assert case.intake.get(f"/obligations/{row['obligation_id']}", other).status_code == 404
+    assert case.intake.get(f"/obligations/{uuid.uuid4()}", case.manager).status_code == 404
+    path = f"/obligations/{row['obligation_id']}/decision"
+    assert case.intake.post(path, case.carer, {"decision": "notify"}, version=1).status_code == 403
+
+
+def test_a_draft_is_complete_and_says_what_is_missing(case: Case) -> None:
+    case.reported("death").triaged("fatal")
+    case.answers(
+        death_linked_to_services=True, death_expected=False, found_where="in the lounge", people=[{"code": "SU-7"}]
+    )
+    row = case.row("cqc-death")
+    draft = case.intake.get(f"/obligations/{row['obligation_id']}/draft", case.manager).json()
+    fields = {f["name"]: f for f in draft["fields"]}
+    assert fields["narrative"]["value"].startswith("The person slid")
+    assert fields["death_expected"]["value"] == "no"
+    assert fields["death_cause"]["missing"]
+    assert "death_cause" in draft["missing"]
+    assert any("name" in line for line in draft["check_before_sending"])
+    text_form = case.intake.get(f"/obligations/{row['obligation_id']}/draft?form=text", case.manager)
+    assert text_form.headers["content-disposition"].startswith("attachment")
+    assert text_form.text == draft["text"]
+    assert "Care Quality Commission" in text_form.text
+    assert "regulation 16" in text_form.text
+    assert case.intake.get(f"/obligations/{row['obligation_id']}/draft", case.carer).status_code == 403
+
+
+def test_a_withdrawn_incident_owes_nothing_more(case: Case) -> None:
+    case.reported("abuse_allegation")
+    row = case.row("cqc-abuse")
+    version = case.intake.get(f"/incidents/{case.id}", case.manager).json()["version"]
+    answer = case.intake.post(
+        f"/incidents/{case.id}/withdrawal", case.manager, {"reason": "Reported twice."}, version=version
+    )
+    assert answer.status_code == 200
+    assert case.clock_of(row)["due_at"] is None
+    assert case.blocked() == []
+    case.does(row, "decision", {"decision": "notify"}, 409)
+    case.answers(409, abuse_or_allegation=True)
+
+
+def test_the_same_key_decides_once(case: Case) -> None:
+    case.reported("abuse_allegation")
+    row = case.row("cqc-abuse")
+    path = f"/obligations/{row['obligation_id']}/decision"
+    answers = [
+        case.intake.post(path, case.manager, {"decision": "notify"}, version=row["version"], key="the-same-key")
+        for _ in range(2)
+    ]
+    assert [a.status_code for a in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert len(case.events("obligation.decided")) == 1

@@ -1,0 +1,274 @@
+"""Restricted incidents: for those who need to know, from the first second, in every service."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from services.contracts.intake import IncidentRestricted
+from services.runtime import audit
+from services.runtime.consumer import Received
+from services.runtime.db import transaction
+from tests.conftest import MovableClock, ServiceClient
+
+
+@pytest.fixture
+def intake(client: Callable[[str], ServiceClient]) -> ServiceClient:
+    return client("intake")
+
+
+@pytest.fixture
+def home(place: Callable[..., uuid.UUID]) -> uuid.UUID:
+    return place("intake")
+
+
+def an_allegation(home: uuid.UUID, now: datetime, **changes: Any) -> dict[str, Any]:
+    return {
+        "location_id": str(home),
+        "occurred_at": (now - timedelta(hours=1)).isoformat(),
+        "category": "abuse_allegation",
+        "immediate_danger": False,
+        "narrative": "L says that her arm was held hard. A mark is on the inside.",
+        **changes,
+    }
+
+
+def events(engine: Engine, provider: uuid.UUID) -> list[dict[str, Any]]:
+    with transaction(engine, provider) as session:
+        return [dict(row) for row in session.execute(text("select * from intake.outbox order by seq")).mappings()]
+
+
+def seen(service: ServiceClient, incident_id: str, actor: Any) -> tuple[int, bool]:
+    """The status of reading it, and whether it is in the list."""
+    listed = [item["incident_id"] for item in service.get("/incidents", actor).json()["items"]]
+    return service.get(f"/incidents/{incident_id}", actor).status_code, incident_id in listed
+
+
+def test_an_allegation_is_restricted_from_the_first_second(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    carer, accused, line = actor("carer", locations=[home]), actor("carer"), actor("director")
+    body = an_allegation(home, now, about_staff=[str(accused.id)], about_line=[str(line.id)])
+    made = intake.post("/incidents", carer, body)
+    assert made.status_code == 201, made.text
+    incident_id = made.json()["incident_id"]
+    for needs_to_know in (actor("safeguarding_lead"), actor("nominated_individual", locations=[home])):
+        assert seen(intake, incident_id, needs_to_know) == (200, True)
+    others = [
+        accused, line, carer, actor("director"), actor("registered_manager", locations=[home]), actor("quality_lead"),
+        actor("platform_admin"), actor("safeguarding_lead", locations=[uuid.uuid4()]),
+    ]  # fmt: skip
+    for other in others:
+        assert seen(intake, incident_id, other) == (404, False)
+        for path in ("audit", "safeguarding", "escalations"):
+            assert intake.get(f"/incidents/{incident_id}/{path}", other).status_code in (403, 404), path
+    # Whoever reported it hears what happens, and no more.
+    assert intake.get(f"/incidents/{incident_id}/feedback", carer).json()[0]["message"].startswith("Thank you")
+    assert intake.get(f"/incidents/{incident_id}/feedback", accused).status_code == 404
+    kinds = [event["type"] for event in events(service_engine("intake"), carer.provider_id)]
+    restricted, reported = (kinds.index(f"plumbline.incident.{name}.v1") for name in ("restricted", "reported"))
+    assert restricted < reported
+    assert events(service_engine("intake"), carer.provider_id)[restricted]["urgent"]
+
+
+def test_the_named_person_is_kept_away_whatever_the_role(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    for role in ("safeguarding_lead", "nominated_individual", "director", "executive"):
+        accused = actor(role)
+        body = an_allegation(home, now, about_staff=[str(accused.id)])
+        # Also when it is the accused who reports.
+        incident_id = intake.post("/incidents", accused, body).json()["incident_id"]
+        assert seen(intake, incident_id, accused) == (404, False)
+        assert intake.get(f"/incidents/{incident_id}/feedback", accused).status_code == 404
+        broken = intake.post(f"/incidents/{incident_id}/break-glass", accused, {"reason": "I must read this now."})
+        assert broken.status_code in (403, 404)
+        scored = {"actual_harm": "low", "consequence": 2, "likelihood": 3}
+        assert intake.post(f"/incidents/{incident_id}/triage", accused, scored, version=1).status_code in (403, 404)
+        named = intake.put(
+            f"/incidents/{incident_id}/access", accused, {"people": [], "excluded": [], "reason": "x"}, version=1
+        )
+        assert named.status_code in (403, 404)
+
+
+def test_access_is_changed_with_a_reason(intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime) -> None:
+    lead, reviewer, manager = actor("safeguarding_lead"), actor("registered_manager", locations=[uuid.uuid4()]), actor("registered_manager")  # fmt: skip
+    plain = an_allegation(home, now)
+    incident_id = intake.post("/incidents", actor("carer"), plain).json()["incident_id"]
+    path = f"/incidents/{incident_id}/access"
+    assert seen(intake, incident_id, manager) == (200, True)
+    assert intake.get(path, lead).json()["revision"] == 0
+    body = {"people": [str(reviewer.id)], "excluded": [str(manager.id)], "reason": "The manager is named in it."}
+    assert intake.put(path, manager, body, version=0).status_code == 403
+    assert intake.call("PUT", path, lead, body).status_code == 428
+    both = {**body, "excluded": [str(reviewer.id)]}
+    assert [e["field"] for e in intake.put(path, lead, both, version=0).json()["errors"]] == ["people"]
+    assert [e["field"] for e in intake.put(path, lead, {**body, "reason": ""}, version=0).json()["errors"]] == [
+        "reason"
+    ]
+    changed = intake.put(path, lead, body, version=0)
+    assert (changed.status_code, changed.headers["ETag"]) == (200, '"1"')
+    assert intake.put(path, lead, body, version=0).status_code == 412
+    # A reviewer from elsewhere is named; the manager of the place sees it no more.
+    assert seen(intake, incident_id, reviewer) == (200, True)
+    assert seen(intake, incident_id, manager) == (404, False)
+    again = intake.put(path, lead, {"people": [], "excluded": [], "reason": "Not about the manager."}, version=1)
+    assert [c["reason"] for c in again.json()["changes"]] == ["The manager is named in it.", "Not about the manager."]
+    assert seen(intake, incident_id, manager) == (404, False)
+    chain = intake.get(f"/incidents/{incident_id}/audit", lead).json()
+    assert audit.verify(chain) is None
+    assert "named in it" not in str(chain)
+    assert [entry["actor"] for entry in chain if entry["action"] == "viewed"] == [str(reviewer.id)]
+
+
+def test_break_glass_is_reasoned_limited_and_told(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    director, elsewhere = actor("director"), actor("director", locations=[uuid.uuid4()])
+    body = an_allegation(home, now, about_staff=[str(uuid.uuid4())])
+    incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]
+    path = f"/incidents/{incident_id}/break-glass"
+    why = {"reason": "The police ask for it and the lead is away."}
+    assert intake.post(path, actor("registered_manager"), why).status_code == 403
+    assert intake.post(path, elsewhere, why).status_code == 404
+    assert [e["field"] for e in intake.post(path, director, {"reason": "curious"}).json()["errors"]] == ["reason"]
+    assert intake.post(path, actor("safeguarding_lead"), why).status_code == 409
+    broken = intake.post(path, director, why)
+    assert broken.status_code == 201, broken.text
+    assert datetime.fromisoformat(broken.json()["ends_at"]) == now + timedelta(hours=8)
+    assert intake.get(f"/incidents/{incident_id}", director).status_code == 200
+    scored = {"actual_harm": "low", "consequence": 4, "likelihood": 3}
+    assert intake.post(f"/incidents/{incident_id}/triage", director, scored, version=1).status_code in (403, 404)
+    assert intake.get(f"/incidents/{incident_id}", actor("director")).status_code == 404
+    told = [e for e in events(service_engine("intake"), director.provider_id) if "break_glass" in e["type"]]
+    assert [(e["urgent"], e["data"]["person_id"]) for e in told] == [(True, str(director.id))]
+    assert "police" not in str(told)
+    listed = intake.get(f"/incidents/{incident_id}/access", actor("safeguarding_lead")).json()["break_glass"]
+    assert [(row["person_id"], row["reason"]) for row in listed] == [(str(director.id), why["reason"])]
+    clock.advance(timedelta(hours=8))
+    assert intake.get(f"/incidents/{incident_id}", director).status_code == 404
+    chain = intake.get(f"/incidents/{incident_id}/audit", actor("safeguarding_lead")).json()
+    assert [entry["action"] for entry in chain if entry["actor"] == str(director.id)] == ["break_glass", "viewed"]
+
+
+def deliver(engine: Engine, service: str, rows: list[dict[str, Any]]) -> None:
+    """Hand events to a service as its consumer does."""
+    consumer = import_module(f"services.{service}.consumer")
+    for row in rows:
+        received = Received(
+            event_id=row["event_id"], type=row["type"], provider_id=row["provider_id"], subject=row["subject"],
+            key=row["key"], version=row["version"], occurred_at=row["occurred_at"], actor=row["actor"],
+            actor_role=row["actor_role"], data=row["data"], topic="plumbline.intake", partition=0, offset=row["seq"],
+        )  # fmt: skip
+        with transaction(engine, row["provider_id"]) as session:
+            if service == "reporting":
+                consumer.project(session, [received])
+            elif row["type"] in consumer.HANDLERS:
+                consumer.HANDLERS[row["type"]](session, received)
+
+
+@pytest.mark.parametrize("order", ["as written", "report first", "report only"])
+def test_reporting_shows_it_neither_in_lists_nor_in_counts(
+    intake: ServiceClient, client: Any, home: uuid.UUID, actor: Any, now: datetime, order: str,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, director, accused = actor("safeguarding_lead"), actor("director"), actor("director")
+    body = an_allegation(home, now, about_staff=[str(accused.id)])
+    incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]
+    rows = events(service_engine("intake"), director.provider_id)
+    if order != "as written":
+        rows.sort(key=lambda row: row["type"] == IncidentRestricted.TYPE)
+    if order == "report only":
+        rows.pop()
+    deliver(service_engine("reporting"), "reporting", rows)
+    reporting = client("reporting")
+    for reader in (lead, director, accused):
+        sees = reader is lead and order != "report only"
+        listed = [item["incident_id"] for item in reporting.get("/incidents", reader).json()["items"]]
+        assert listed == ([incident_id] if sees else [])
+        assert reporting.get("/overview", reader).json()["open_total"] == int(sees)
+        timeline = reporting.get(f"/incidents/{incident_id}/timeline", reader)
+        assert timeline.status_code == (200 if sees else 404)
+        if sees:
+            assert timeline.json()["incident"]["next_move"] == "safeguarding_lead"
+            assert "Restricted it to those who need to know." in [e["what"] for e in timeline.json()["entries"]]
+
+
+def test_review_and_actions_hold_to_it(
+    intake: ServiceClient, client: Any, home: uuid.UUID, actor: Any, now: datetime, place: Callable[..., uuid.UUID],
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    from services.contracts import activities as contract
+    from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm
+    from services.review import commands as review_commands
+    from services.runtime.actor import system
+
+    place("review", location_id=home)
+    lead, director, accused = actor("safeguarding_lead"), actor("director"), actor("safeguarding_lead")
+    body = an_allegation(home, now, about_staff=[str(accused.id)])
+    incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]
+    rows = events(service_engine("intake"), director.provider_id)
+    for service in ("review", "actions"):
+        deliver(service_engine(service), service, rows)
+    command = contract.OpenReview(
+        command_id=f"{incident_id}:1:review", provider_id=director.provider_id, incident_id=uuid.UUID(incident_id),
+        cycle=1, location_id=home, region_id=None, kind=Kind.INCIDENT, category=Category.ABUSE_ALLEGATION,
+        actual_harm=PhysicalHarm.MODERATE, band=Band.HIGH,
+    )  # fmt: skip
+    with transaction(service_engine("review"), director.provider_id) as session:
+        plan = review_commands.open_review(session, command, now, system(director.provider_id))
+    review = client("review")
+    for reader, status in ((lead, 200), (director, 404), (accused, 404)):
+        assert review.get(f"/reviews/{plan.review_id}", reader).status_code == status
+        assert len(review.get("/reviews", reader).json()["items"]) == int(status == 200)
+        assert review.get(f"/incidents/{incident_id}/audit", reader).status_code == status
+    actions = client("actions")
+    agreed = {
+        "incident_id": incident_id, "title": "Check marks over time", "success_criterion": "Every mark is compared.",
+        "what_counts_as_proof": "Ten body maps.", "strength": "intermediate", "owner_id": str(uuid.uuid4()),
+        "owner_role": "registered_manager", "due_working_days": 5,
+    }  # fmt: skip
+    assert actions.post("/actions", actor("quality_lead"), agreed).status_code == 404
+    assert actions.post("/actions", accused, agreed).status_code in (403, 404)
+    for reader, status in ((lead, 200), (director, 404), (accused, 404)):
+        assert actions.get(f"/incidents/{incident_id}/audit", reader).status_code == status
+    # A later word replaces an earlier one, and an earlier one that comes late changes nothing.
+    path = f"/incidents/{incident_id}/access"
+    change = {"people": [str(director.id)], "excluded": [str(accused.id)], "reason": "The director oversees it."}
+    assert intake.put(path, lead, change, version=1).status_code == 200
+    newest = [row for row in events(service_engine("intake"), lead.provider_id) if row not in rows]
+    deliver(service_engine("review"), "review", [*newest, *rows])
+    assert review.get(f"/reviews/{plan.review_id}", director).status_code == 200
+    assert review.get(f"/reviews/{plan.review_id}", accused).status_code == 404
+
+
+def test_the_ladder_calls_nobody_who_is_kept_away(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    from services.contracts.taxonomy import Role
+    from services.intake import access
+    from services.runtime.actor import system
+
+    accused, manager, lead = actor("registered_manager"), actor("registered_manager"), actor("safeguarding_lead")
+    body = an_allegation(home, now, about_staff=[str(accused.id)])
+    incident_id = uuid.UUID(intake.post("/incidents", actor("carer"), body).json()["incident_id"])
+    engine = system(accused.provider_id)
+
+    def called(role: Role, person: uuid.UUID) -> bool:
+        with transaction(service_engine("intake"), accused.provider_id) as session:
+            return access.may_be_called(session, engine, incident_id, role, person, now)
+
+    assert not called(Role.REGISTERED_MANAGER, accused.id)
+    assert not called(Role.SHIFT_LEAD, uuid.uuid4())
+    assert called(Role.SAFEGUARDING_LEAD, lead.id)
+    assert called(Role.REGISTERED_MANAGER, manager.id)
+    # Whoever was called needs to know.
+    assert intake.get(f"/incidents/{incident_id}", manager).status_code == 200
+    assert intake.get(f"/incidents/{incident_id}", accused).status_code == 404
+    changes = intake.get(f"/incidents/{incident_id}/access", lead).json()["changes"]
+    assert [change["reason"] for change in changes][1:] == ["Called by the escalation ladder."]

@@ -1,0 +1,227 @@
+"""Safeguarding: every adult gets a decision, nothing closes before, and each part ends by itself."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from services.contracts import activities as contract
+from services.contracts.taxonomy import BlockerKind
+from services.intake import clocks
+from services.intake.safeguarding.domain import refer_due
+from services.runtime import audit
+from services.runtime.actor import system
+from services.runtime.db import transaction
+from tests.conftest import MovableClock, ServiceClient
+
+
+@pytest.fixture
+def intake(client: Callable[[str], ServiceClient]) -> ServiceClient:
+    return client("intake")
+
+
+@pytest.fixture
+def home(place: Callable[..., uuid.UUID]) -> uuid.UUID:
+    return place("intake")
+
+
+def report(intake: ServiceClient, home: uuid.UUID, who: Any, now: datetime, **changes: Any) -> str:
+    body = {
+        "location_id": str(home), "occurred_at": (now - timedelta(hours=1)).isoformat(), "category": "abuse_allegation",
+        "immediate_danger": False, "narrative": "She says that somebody shouted at her.", **changes,
+    }  # fmt: skip
+    made = intake.post("/incidents", who, body)
+    assert made.status_code == 201, made.text
+    return str(made.json()["incident_id"])
+
+
+def a_record(*adults: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {
+        "abuse_types": ["psychological", "neglect_and_acts_of_omission"], "immediate_safety_secured": True,
+        "safety_measures": "Another worker supports her.", "adults": list(adults), **changes,
+    }  # fmt: skip
+
+
+def an_adult(ref: uuid.UUID, **changes: Any) -> dict[str, Any]:
+    wishes = [{"outcome": "That it stops."}]
+    return {"person_ref": str(ref), "consent": "given", "wishes": wishes, "capacity_note": "Has capacity.", **changes}
+
+
+def undecided(engine: Engine, provider: uuid.UUID, incident_id: str) -> bool:
+    """Whether safeguarding keeps it from closing; an obligation to notify may do so as well."""
+    with transaction(engine, provider) as session:
+        return BlockerKind.SAFEGUARDING in clocks.blocked_by(session, uuid.UUID(incident_id))
+
+
+def close(engine: Engine, provider: uuid.UUID, incident_id: str) -> None:
+    """As the process does once nothing keeps it open."""
+    with transaction(engine, provider) as session:
+        session.execute(
+            text("update intake.incident set stage = 'closed' where incident_id = :id"), {"id": incident_id}
+        )
+
+
+def clock_rows(engine: Engine, provider: uuid.UUID) -> list[Any]:
+    with transaction(engine, provider) as session:
+        query = "select * from intake.clock where kind = 'safeguarding' order by clock_id"
+        return list(session.execute(text(query)).all())
+
+
+def test_from_allegation_to_outcome(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, person, engine = actor("safeguarding_lead"), uuid.uuid4(), service_engine("intake")
+    incident_id = report(intake, home, actor("carer"), now, person_refs=[str(person)])
+    path = f"/incidents/{incident_id}/safeguarding"
+    opened = intake.get(path, lead)
+    assert opened.headers["ETag"] == '"1"'
+    (adult,) = opened.json()["adults"]
+    assert (adult["person_ref"], adult["decision"]) == (str(person), None)
+    # Known at 10:00 in England in summer: until midnight there, which is 23:00 UTC.
+    assert datetime.fromisoformat(adult["refer_due_at"]) == datetime(2026, 6, 8, 23, tzinfo=UTC)
+    assert [row.due_at for row in clock_rows(engine, lead.provider_id)] == [datetime(2026, 6, 8, 23, tzinfo=UTC)]
+    assert undecided(engine, lead.provider_id, incident_id)
+    sent = {"person_ref": str(person), "authority": "Leeds", "reference": "SG-1", "referred_at": now.isoformat()}
+    unasked = intake.post(f"{path}/referral", lead, sent, version=1)
+    assert [e["field"] for e in unasked.json()["errors"]] == ["person_ref"]
+    written = intake.put(path, lead, a_record(an_adult(person)), version=1)
+    assert (written.status_code, written.headers["ETag"]) == (200, '"2"'), written.text
+    assert intake.put(path, lead, a_record(an_adult(person)), version=1).status_code == 412
+    assert [e["field"] for e in intake.put(path, lead, a_record(), version=2).json()["errors"]] == ["adults"]
+    future = {**sent, "referred_at": (now + timedelta(days=1)).isoformat()}
+    assert [e["field"] for e in intake.post(f"{path}/referral", lead, future, version=2).json()["errors"]] == ["referred_at"]  # fmt: skip
+    referred = intake.post(f"{path}/referral", lead, sent, version=2)
+    assert referred.status_code == 200, referred.text
+    (referral,) = referred.json()["adults"][0]["referrals"]
+    assert datetime.fromisoformat(referral["answer_due_at"]) == now + timedelta(days=1)
+    assert intake.post(f"{path}/referral", lead, {**sent, "authority": "LEEDS"}, version=3).status_code == 409
+    # Another authority is told as well: each follows a procedure of its own.
+    assert intake.post(f"{path}/referral", lead, {**sent, "authority": "York"}, version=3).status_code == 200
+    assert not undecided(engine, lead.provider_id, incident_id)
+    close(engine, lead.provider_id, incident_id)
+    # The learning has finished; the enquiry has not.
+    outcome = {"referral_id": referral["referral_id"], "outcome": "inconclusive", "summary": "Nobody saw it.",
+               "concluded_at": now.isoformat()}  # fmt: skip
+    assert intake.post(f"{path}/enquiry-outcome", lead, outcome, version=4).status_code == 409
+    decided = {"referral_id": referral["referral_id"], "decision": "enquiry", "decided_at": now.isoformat()}
+    assert intake.post(f"{path}/authority-decision", lead, decided, version=4).status_code == 200
+    assert intake.post(f"{path}/authority-decision", lead, decided, version=5).status_code == 409
+    last = intake.post(f"{path}/enquiry-outcome", lead, outcome, version=5)
+    assert last.json()["adults"][0]["referrals"][0]["enquiry_outcome"] == "inconclusive"
+    # The other authority, and the adult's own wishes, are still open.
+    assert [line.split()[0] for line in last.json()["still_open"]] == ["What", "What"]
+    wished = an_adult(person, wishes=[{"outcome": "That it stops.", "met": "partly"}])
+    assert len(intake.put(path, lead, a_record(wished), version=6).json()["still_open"]) == 1
+    chain = intake.get(f"/incidents/{incident_id}/audit", lead).json()
+    assert audit.verify(chain) is None
+    with transaction(engine, lead.provider_id) as session:
+        said = str(session.execute(text("select data from intake.outbox")).all())
+    for words in ("shouted", "stops", "SG-1", "Nobody saw it", "capacity"):
+        assert words not in said + str(chain)
+
+
+def test_not_to_refer_is_decided_with_a_reason_for_each_adult(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    manager, first, second = actor("registered_manager"), uuid.uuid4(), uuid.uuid4()
+    engine = service_engine("intake")
+    # Not an allegation: possible neglect found later.
+    incident_id = report(intake, home, manager, now, category="choking")
+    path = f"/incidents/{incident_id}/safeguarding"
+    assert intake.get(path, manager).status_code == 404
+    none = {"person_ref": str(first), "decision": "not_refer", "reason": "x"}
+    assert intake.post(f"{path}/decision", manager, none, version=1).status_code == 409
+    assert intake.put(path, actor("carer"), a_record(an_adult(first))).status_code == 403
+    assert intake.put(path, manager, a_record(an_adult(first)), version=1).status_code == 412
+    assert intake.put(path, manager, a_record(an_adult(first), an_adult(second, consent="refused"))).status_code == 200
+    assert intake.put(path, manager, a_record(an_adult(first))).status_code == 428
+    unreasoned = intake.post(f"{path}/decision", manager, {**none, "reason": None}, version=1)
+    assert [e["field"] for e in unreasoned.json()["errors"]] == ["reason"]
+    stranger = intake.post(f"{path}/decision", manager, {**none, "person_ref": str(uuid.uuid4())}, version=1)
+    assert [e["field"] for e in stranger.json()["errors"]] == ["person_ref"]
+    assert intake.post(f"{path}/decision", manager, none, version=1).status_code == 200
+    assert undecided(engine, manager.provider_id, incident_id)
+    # Without consent a referral needs the reason; with it, it is made.
+    sent = {"person_ref": str(second), "authority": "Leeds", "reference": "SG-2", "referred_at": now.isoformat()}
+    assert intake.post(f"{path}/referral", manager, sent, version=2).status_code == 422
+    over = an_adult(second, consent="refused", override_reason="Others are at risk.")
+    assert intake.put(path, manager, a_record(an_adult(first), over), version=2).status_code == 200
+    assert intake.post(f"{path}/referral", manager, sent, version=3).status_code == 200
+    back = {"person_ref": str(second), "decision": "not_refer", "reason": "She does not want it."}
+    assert intake.post(f"{path}/decision", manager, back, version=4).status_code == 409
+    assert not undecided(engine, manager.provider_id, incident_id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"abuse_types": []},
+        {"abuse_types": ["shouting"]},
+        {"abuse_types": ["physical", "physical"]},
+        {"immediate_safety_secured": None},
+        {"safety_measures": ""},
+        {"adults": [{"person_ref": "x"}]},
+        {"adults": [an_adult(uuid.UUID(int=1)), an_adult(uuid.UUID(int=1))]},
+        {"adults": [an_adult(uuid.UUID(int=1), consent="perhaps")]},
+        {"adults": [an_adult(uuid.UUID(int=1), wishes=[{"outcome": "Peace.", "met": "nearly"}])]},
+        {"threshold": 15},
+    ],
+)
+def test_bad_input_names_the_field(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, change: dict[str, Any]
+) -> None:
+    lead = actor("safeguarding_lead")
+    incident_id = report(intake, home, lead, now)
+    answer = intake.put(f"/incidents/{incident_id}/safeguarding", lead, a_record(**change), version=1)
+    assert answer.status_code == 422, answer.text
+    assert next(iter(change)) in str(answer.json()["errors"])
+
+
+def test_what_is_late_is_said_and_goes_up_the_line(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, engine = actor("safeguarding_lead"), service_engine("intake")
+    incident_id = report(intake, home, lead, now)
+    (row,) = clock_rows(engine, lead.provider_id)
+    ring = contract.RingClock(
+        command_id="ring", provider_id=lead.provider_id, incident_id=uuid.UUID(incident_id), clock_id=row.clock_id,
+        revision=row.revision,
+    )  # fmt: skip
+    clock.advance(timedelta(days=1))
+    for _ in range(2):
+        with transaction(engine, lead.provider_id) as session:
+            rung = clocks.ring(session, ring, clock.now(), system(lead.provider_id))
+        assert rung.due_at == clock.now() + timedelta(hours=24)
+    with transaction(engine, lead.provider_id) as session:
+        said = session.execute(text("select type, data from intake.outbox order by seq")).all()
+    late = [event.data for event in said if event.type == "plumbline.safeguarding.late.v1"]
+    assert [event["waits_for"] for event in late] == ["referral"]
+    asked = [e.data["reason"] for e in said if e.type == "plumbline.incident.escalation_requested.v1"]
+    assert "safeguarding_late" in asked
+    # Withdrawn: nobody waits for it any more.
+    body = {"reason": "Reported about the wrong place."}
+    assert intake.post(f"/incidents/{incident_id}/withdrawal", lead, body, version=1).status_code == 200
+    assert [row.due_at for row in clock_rows(engine, lead.provider_id)] == [None]
+    put = intake.put(f"/incidents/{incident_id}/safeguarding", lead, a_record(), version=1)
+    assert put.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("known_at", "due_at"),
+    [
+        ("2026-06-08T09:00:00+00:00", "2026-06-08T23:00:00+00:00"),
+        ("2026-12-08T09:00:00+00:00", "2026-12-09T00:00:00+00:00"),
+        # Late in the evening: four hours, whatever the date.
+        ("2026-12-08T23:30:00+00:00", "2026-12-09T03:30:00+00:00"),
+        # The night on which the clocks go back has a day of 25 hours.
+        ("2026-10-25T00:30:00+00:00", "2026-10-26T00:00:00+00:00"),
+    ],
+)
+def test_same_day_is_the_day_in_england(known_at: str, due_at: str) -> None:
+    due = refer_due(datetime.fromisoformat(known_at), same_day=True, at_least=timedelta(hours=4))
+    assert due == datetime.fromisoformat(due_at)

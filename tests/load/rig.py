@@ -1,0 +1,133 @@
+"""The servers that a benchmark runs on: its own PostgreSQL, Temporal and broker, in a folder that goes with it.
+
+They are the parts of the one-machine stack with its settings (fsync on), so what is measured is what `plumbline up` runs.
+"""
+
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from deploy.local import credentials, parts, ports
+from deploy.local.clock_file import ClockFile
+from deploy.local.parts import MIGRATIONS, Part
+from deploy.local.postgres import Database
+from deploy.local.state import Home, Stack
+from deploy.local.supervisor import Supervisor
+from deploy.local.tokens import Signer
+from services.intake.commands import record_location
+from services.runtime import db
+
+SERVERS = ("postgres", "temporal", "kafka", "issuer", MIGRATIONS)
+
+
+class Rig:
+    """One provider on servers of its own. Use it as `with rig() as r`; a service runs as `with r.running("intake")`."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        home.create()
+        self.ports = ports.choose({}, preferred=False)
+        self._credentials = credentials.load(home, parts.role_names())
+        chosen, _ = parts.select(parts.all_parts(home, self.ports, self._credentials), ())
+        self._parts = {part.name: part for part in chosen}
+        self._database = Database.local(self.ports["postgres"], self._credentials.postgres_admin)
+        ClockFile(home).start(datetime.now(UTC), 1.0)
+        self.provider_id = uuid.uuid4()
+        self.location_id = uuid.uuid4()
+
+    @property
+    def admin_url(self) -> str:
+        """The database, as its owner."""
+        return self._database.admin_url
+
+    @property
+    def kafka(self) -> str:
+        """The broker's address."""
+        return f"127.0.0.1:{self.ports['kafka']}"
+
+    @property
+    def temporal(self) -> str:
+        """The address of the process engine."""
+        return f"127.0.0.1:{self.ports['temporal']}"
+
+    @property
+    def codec_keys(self) -> str:
+        """The keys that the workers of this rig encrypt with."""
+        return self._credentials.temporal_codec_keys
+
+    def engine(self, service: str) -> Engine:
+        """The database in a service's own role."""
+        return db.connect(self._url(f"plumbline_{service}"), application="bench", pool_size=5)
+
+    def token(self, *roles: str) -> str:
+        """An access token of somebody who sees the whole provider."""
+        return Signer(self._home, f"http://127.0.0.1:{self.ports['issuer']}").token(
+            {
+                "sub": str(uuid.uuid4()),
+                "provider_id": str(self.provider_id),
+                "roles": list(roles),
+                "scope_all": True,
+                "locations": [],
+                "regions": [],
+            }
+        )
+
+    def know_location(self) -> None:
+        """Let intake know the one location, as directory's event would."""
+        engine = self.engine("intake")
+        row = {
+            "location_id": self.location_id, "provider_id": self.provider_id, "region_id": None,
+            "active": True, "revision": 1,
+        }  # fmt: skip
+        with db.transaction(engine, self.provider_id) as session:
+            record_location(session, row)
+        engine.dispose()
+
+    @contextlib.contextmanager
+    def running(self, *names: str, role: str | None = None) -> Iterator[None]:
+        """Run parts of the stack; `role` is the one role that services play instead of all of theirs."""
+        with self._supervised([self._as(self._parts[name], role) for name in names]):
+            yield
+
+    def _as(self, part: Part, role: str | None) -> Part:
+        if role is None or part.command is None:
+            return part
+        return replace(part, command=(*part.command[:-1], role))
+
+    @contextlib.contextmanager
+    def _supervised(self, chosen: list[Part]) -> Iterator[None]:
+        names = {part.name for part in chosen}
+        record = Stack(self._home, ports=self.ports)
+        inside = [replace(part, needs=tuple(need for need in part.needs if need in names)) for part in chosen]
+        supervisor = Supervisor(record, inside)
+        try:
+            supervisor.start()
+            for name in names:
+                if not supervisor.wait_for(name):
+                    raise RuntimeError(f"{name} did not start: {record.failure}")
+            yield
+        finally:
+            supervisor.stop()
+
+    def _url(self, role: str) -> str:
+        return self._database.url(role, self._credentials.roles[role])
+
+
+@contextlib.contextmanager
+def rig() -> Iterator[Rig]:
+    """Servers that answer, with every service's schema; stopped and gone afterwards, whatever happens between."""
+    folder = Path(tempfile.mkdtemp(prefix="plumbline-bench-"))
+    try:
+        made = Rig(Home(folder))
+        with made.running(*SERVERS):
+            made.know_location()
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,168 @@
+"""Record the histories that later code must still be able to replay: `python -m tests.replay.record`.
+
+Each path is walked on the time-skipping server by the code as it is now, and each run of its process is written to a
+file. Payloads are not encrypted, so that Temporal's tools can show what is in them. Record a path anew only when no workflow that began on
+the old code can still be running; otherwise keep its files and make the change with `workflow.patched`.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from services.contracts import activities as contract
+from services.contracts.intake import IncidentReopened, IncidentWithdrawn
+from services.contracts.taxonomy import Stage, Verdict
+from tests.workflow.conftest import Case, Running, server_binary
+from workflows import search_attributes
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def low_harm(case: Case) -> None:
+    """Everybody does their part in time."""
+    await case.life()
+    await _judged(case, Verdict.SUSTAINED)
+    await _ended(case)
+
+
+async def default_triage_and_escalation(case: Case) -> None:
+    """Nobody triages, nobody reviews: the rule does the one, the line above is told of the other."""
+    await case.reported()
+    await case.env.sleep(timedelta(hours=25))
+    await case.until(lambda: contract.DEFAULT_TRIAGE in case.services.names(), "default triage")
+    await case.triaged(by_default=True)
+    await case.entered("1:reviewing")
+    await case.env.sleep(timedelta(days=11))
+    await case.until(lambda: len(case.services.all(contract.REMIND)) >= 3, "reminders")
+    await case.approved(actions=False, briefing=False)
+    await _ended(case)
+
+
+async def returned_verification(case: Case) -> None:
+    """The verifier is not satisfied at first."""
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.approved(briefing=False)
+    await case.entered("1:acting")
+    await case.done()
+    await case.entered("1:verifying")
+    await case.returned()
+    await case.until(lambda: case.services.stages().count("1:acting") == 2, "acting again")
+    await case.done(attempt=2)
+    await case.until(lambda: case.services.stages().count("1:verifying") == 2, "verifying again")
+    await case.verified(attempt=2)
+    await case.entered("1:checking_impact")
+    await _judged(case, Verdict.SUSTAINED)
+    await _ended(case)
+
+
+async def second_cycle(case: Case) -> None:
+    """What was done had no effect."""
+    await case.life()
+    await _judged(case, Verdict.NO_CHANGE)
+    await case.entered("2:reviewing")
+    await case.approved(cycle=2, actions=False, briefing=False)
+    await _ended(case)
+
+
+async def withdrawn(case: Case) -> None:
+    """Reported in error, found out while it is acted on."""
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.approved()
+    await case.entered("1:acting")
+    await case.tell(IncidentWithdrawn(incident_id=case.id))
+    await _ended(case)
+
+
+async def reopened(case: Case) -> None:
+    """Closed, then in doubt: a new process that knows only that, and asks for everything to be told again."""
+    await case.tell(IncidentReopened(incident_id=case.id, cycle=2, stage=Stage.REVIEWING))
+    await case.env.sleep(timedelta(seconds=31))
+    await case.until(lambda: "actions.republish" in case.services.names(), "the events asked for")
+    await case.reported()
+    await case.triaged()
+    await case.approved(cycle=1, actions=False, briefing=False)
+    await case.entered("2:reviewing")
+    await case.approved(cycle=2, actions=False, briefing=False)
+    await _ended(case)
+
+
+PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
+    low_harm,
+    default_triage_and_escalation,
+    returned_verification,
+    second_cycle,
+    withdrawn,
+    reopened,
+)
+
+
+async def _judged(case: Case, verdict: Verdict) -> None:
+    """The checkpoint comes, is measured and decided."""
+    state = await case.handle.query("case")
+    [checkpoint] = state["cycles"]["1"]["checkpoints"]
+    await case.env.sleep(timedelta(days=31))
+    await case.until(lambda: contract.MEASURE_CHECKPOINT in case.services.names(), "measured")
+    await case.judged(UUID(checkpoint["checkpoint_id"]), verdict)
+
+
+async def _ended(case: Case) -> None:
+    async def completed() -> bool:
+        return (await case.handle.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+    await case.until(completed, "the end")
+
+
+async def histories(case: Case) -> list[WorkflowHistory]:
+    """Every run of the process, the first one first."""
+    found: list[WorkflowHistory] = []
+    run_id = (await case.handle.describe()).run_id
+    while run_id:
+        found.append(await case.env.client.get_workflow_handle(case.handle.id, run_id=run_id).fetch_history())
+        run_id = found[-1].events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+    return found[::-1]
+
+
+async def record(folder: Path) -> None:
+    """Walk all paths and replace the files."""
+    env = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=server_binary("temporal-test-server"),
+        data_converter=pydantic_data_converter,
+        identity="recorder",
+    )
+    async with env:
+        await env.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace=env.client.namespace,
+                search_attributes={
+                    key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in search_attributes.ALL
+                },
+            )
+        )
+        for path in PATHS:
+            async with Running(env) as case:
+                await path(case)
+                runs = await histories(case)
+            for old in folder.glob(f"{path.__name__}-*.json"):
+                old.unlink()
+            for number, run in enumerate(runs, 1):
+                text = json.dumps(json.loads(run.to_json()), indent=1, sort_keys=True)
+                (folder / f"{path.__name__}-{number}.json").write_text(f"{text}\n")
+            print(f"{path.__name__}: {', '.join(str(len(run.events)) for run in runs)} events")
+
+
+if __name__ == "__main__":
+    HISTORIES.mkdir(exist_ok=True)
+    asyncio.run(record(HISTORIES))
