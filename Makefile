@@ -36,7 +36,7 @@ status: setup ## show each part of the stack
 	@$(VENV)/plumbline status
 
 test: setup ## run all tests
-	$(VENV)/pytest -n $(WORKERS) --dist worksteal
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup
 
 lint: setup ## check style and the rules of the house
 	$(VENV)/ruff check .

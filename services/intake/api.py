@@ -46,9 +46,7 @@ def list_incidents(
 
 
 @router.get("/incidents/{incident_id}", summary="Read an incident")
-def read(
-    incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response
-) -> queries.IncidentView:
+def read(incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response) -> queries.IncidentView:
     """The record with its triage history. The ETag is the version to send back with a change."""
     with transaction(database, actor.provider_id) as session:
         incident = visible_incident(session, actor, incident_id, now=clock.now())

@@ -266,15 +266,17 @@ def report_incident(
         {"incident_id": incident_id, "person_ref": ref, "provider_id": actor.provider_id}
         for ref in sorted(set(command.person_refs))
     )
-    insert_rows(
-        session,
+    rows = [
         ("intake.incident", incident),
         ("intake.audit_entry", entry),
-        ("intake.outbox", said),
         *(("intake.affected_person", person) for person in people),
-    )
+    ]
     if restricted:
+        # Said before the report: nobody may hear of it who may not know of it.
+        insert_rows(session, *rows)
         access.restrict(session, actor, incident_id, now=now, excluded=away)
+        rows = []
+    insert_rows(session, *rows, ("intake.outbox", said))
     if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
     ladder.at_report(session, actor, incident_id, danger, command.category, now)

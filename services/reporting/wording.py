@@ -33,11 +33,11 @@ TEMPLATES = {
     intake.AuthorityDecided.TYPE: "The local authority answered the referral: {decision}.",
     intake.EnquiryConcluded.TYPE: "The local authority's enquiry came to an outcome: {outcome}.",
     intake.SafeguardingLate.TYPE: "Late by the provider's own time: {waits_for}.",
-    intake.ObligationAssessed.TYPE: "The rules say that {recipient} must be told ({rule}), by our own target {target_at}.",
+    intake.ObligationAssessed.TYPE: "The rules say that {recipient} must be told ({rule}).",
     intake.ObligationDecided.TYPE: "Decided to tell {recipient} ({rule}).",
     intake.ObligationSubmitted.TYPE: "Told {recipient} ({rule}).",
-    intake.ObligationAcknowledged.TYPE: "{recipient} confirmed that it was told ({rule}).",
-    intake.ObligationWarned.TYPE: "Most of our own time to tell {recipient} has passed ({rule}, until {target_at}).",
+    intake.ObligationAcknowledged.TYPE: "It was confirmed that {recipient} was told ({rule}).",
+    intake.ObligationWarned.TYPE: "Most of our own time to tell {recipient} has passed ({rule}).",
     intake.ObligationLate.TYPE: "Our own time to tell {recipient} has passed ({rule}).",
     intake.CandourAsked.TYPE: "Somebody must decide by {decide_due_at} whether the duty of candour applies (our own target).",
     intake.CandourDecided.TYPE: "Decided that the duty of candour applies.",
@@ -66,11 +66,27 @@ _VARIANTS = {
     (intake.IncidentEscalated.TYPE, "nobody_found", True): (
         "Looked for {to_role}, because {reason}: found nobody and went on up the line."
     ),
-    (intake.ObligationAssessed.TYPE, "outcome", "suggested"): "Somebody must find out whether {recipient} must be told ({rule}).",
-    (intake.ObligationAssessed.TYPE, "outcome", "not_triggered"): "By what is known now, {recipient} need not be told ({rule}).",
+    (
+        intake.ObligationAssessed.TYPE,
+        "outcome",
+        "suggested",
+    ): "Somebody must find out whether {recipient} must be told ({rule}).",
+    (
+        intake.ObligationAssessed.TYPE,
+        "outcome",
+        "not_triggered",
+    ): "By what is known now, {recipient} need not be told ({rule}).",
     (intake.ObligationDecided.TYPE, "notify", False): "Decided, with a reason, not to tell {recipient} ({rule}).",
-    (intake.ObligationLate.TYPE, "statutory", True): "The time that the law gives to tell {recipient} has passed ({rule}).",
-    (intake.CandourDecided.TYPE, "met", False): "Decided that the duty of candour does not apply, and how the person was told.",
+    (
+        intake.ObligationLate.TYPE,
+        "statutory",
+        True,
+    ): "The time that the law gives to tell {recipient} has passed ({rule}).",
+    (
+        intake.CandourDecided.TYPE,
+        "met",
+        False,
+    ): "Decided that the duty of candour does not apply, and how the person was told.",
     (intake.SafeguardingDecided.TYPE, "refer", False): "Decided, with a reason, not to refer to the local authority.",
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."

@@ -28,14 +28,16 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "The body is too large",
         422: "A field needs attention",
         428: "The request does not say which version it changes",
+        429: "Too many at once",
         503: "A part that is needed did not answer; nothing was saved",
     }.items()
 }
 
 _CONVENTIONS = """
 
-* Every request carries a bearer token. It says which provider the caller belongs to, in which roles, with which scope.
-* Every write carries an `Idempotency-Key`. Sent again with the same key, it answers as it did and changes nothing.
+* A request carries a bearer token, unless it is marked otherwise. It says which provider the caller belongs to, in which
+  roles, with which scope.
+* A write carries an `Idempotency-Key`. Sent again with the same key, it answers as it did and changes nothing.
 * A record that can be changed has an `ETag`; a change sends it back in `If-Match`.
 * A refusal is a problem (RFC 9457) that names the field and the remedy.
 * A list comes in pages: `next` of one page is the `cursor` of the following.
@@ -131,9 +133,10 @@ def _correct(document: dict[str, Any]) -> dict[str, Any]:
         headers = {parameter["name"]: parameter for parameter in operation.get("parameters", [])}
         if "Idempotency-Key" in headers:
             headers["Idempotency-Key"]["required"] = True
-        impossible = {"409", "413"} if method == "get" else set()
-        if "If-Match" not in headers:
-            impossible |= {"412", "428"}
+        impossible = {"413"} if method == "get" else set()
+        impossible |= {"409"} if "Idempotency-Key" not in headers else set()
+        impossible |= {"412", "428"} if "If-Match" not in headers else set()
+        impossible |= {"429"} if "security" in operation else {"401", "403"}
         responses = operation["responses"]
         operation["responses"] = {status: reply for status, reply in responses.items() if status not in impossible}
         for status, reply in operation["responses"].items():

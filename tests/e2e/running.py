@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from deploy.local import credentials, postgres, processes
+from deploy.local import credentials, postgres, probes, processes
 from deploy.local.state import Home, Stack, State
 
 SPEED = 86400
@@ -67,6 +67,7 @@ class RunningStack:
         self._signal_supervisor(signal.SIGSTOP)
         try:
             self.kill(name)
+            eventually(lambda: not probes.answers(before.address), f"{name} to be silent")
             yield
         finally:
             self._signal_supervisor(signal.SIGCONT)

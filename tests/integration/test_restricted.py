@@ -153,7 +153,11 @@ def test_break_glass_is_reasoned_limited_and_told(
     clock.advance(timedelta(hours=8))
     assert intake.get(f"/incidents/{incident_id}", director).status_code == 404
     chain = intake.get(f"/incidents/{incident_id}/audit", actor("safeguarding_lead")).json()
-    assert [entry["action"] for entry in chain if entry["actor"] == str(director.id)] == ["break_glass", "viewed"]
+    assert [entry["action"] for entry in chain if entry["actor"] == str(director.id)] == [
+        "break_glass",
+        "escalation_raised",
+        "viewed",
+    ]
 
 
 def deliver(engine: Engine, service: str, rows: list[dict[str, Any]]) -> None:

@@ -27,6 +27,7 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "intake": intake.measure,
     "latency": latency.measure,
     "lifecycle": lifecycle.measure,
+    "history": lifecycle.measure_history,
     "projection": projection.measure,
 }
 

@@ -57,7 +57,7 @@ def bare_api(rig: Rig) -> Iterator[int]:
         env={**os.environ, "BARE_DATABASE_URL": rig.admin_url, "BARE_PORT": str(port)},
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not listens("127.0.0.1", port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the bare endpoint did not start")

@@ -25,6 +25,8 @@ from services.contracts.intake import (
     BlockerRaised,
     ClockSet,
     ClockStopped,
+    EscalationAcknowledged,
+    IncidentEscalationRequested,
     IncidentMarkedDuplicate,
     IncidentReopened,
     IncidentReported,
@@ -37,6 +39,7 @@ from services.contracts.taxonomy import (
     BlockerKind,
     Category,
     ClockKind,
+    EscalationReason,
     Kind,
     PhysicalHarm,
     Role,
@@ -65,6 +68,13 @@ def triaged(revision: int, band: Band) -> IncidentTriaged:
     return IncidentTriaged(
         incident_id=INCIDENT, cycle=1, actual_harm=PhysicalHarm.LOW, consequence=2, likelihood=2, score=4, band=band,
         by_default=False, rule="otherwise", policy_version="t", overridden=False, revision=revision,
+    )  # fmt: skip
+
+
+def requested(run: int, step: int, role: Role) -> IncidentEscalationRequested:
+    return IncidentEscalationRequested(
+        incident_id=INCIDENT, run_id=of(run), step=step, level=step, role=role, reason=EscalationReason.HIGH_RISK,
+        rule="high-risk", policy_version="t",
     )  # fmt: skip
 
 
@@ -123,10 +133,21 @@ LIFE: Sequence[EventData] = (
     ClockSet(incident_id=INCIDENT, clock_id=of(81), kind=ClockKind.OBLIGATION, revision=2, due_at=days(3)),
     ClockStopped(incident_id=INCIDENT, clock_id=of(81), kind=ClockKind.OBLIGATION, revision=3),
     ClockSet(incident_id=INCIDENT, clock_id=of(82), kind=ClockKind.ESCALATION, revision=1, due_at=days(2)),
+    IncidentEscalationRequested(
+        incident_id=INCIDENT, run_id=of(71), step=1, level=2, role=Role.REGISTERED_MANAGER,
+        reason=EscalationReason.HIGH_RISK, rule="r", policy_version="p",
+    ),
+    EscalationAcknowledged(incident_id=INCIDENT, escalation_id=of(72), level=2, run_id=of(71), answers=[of(72)]),
     BlockerRaised(incident_id=INCIDENT, blocker_id=of(91), kind=BlockerKind.CANDOUR),
     BlockerRaised(incident_id=INCIDENT, blocker_id=of(92), kind=BlockerKind.OBLIGATION),
     BlockerLifted(incident_id=INCIDENT, blocker_id=of(92), kind=BlockerKind.OBLIGATION),
     triaged(2, Band.HIGH),
+    # One ladder climbs and is answered, another waits on its second rung.
+    requested(71, 1, Role.REGISTERED_MANAGER),
+    requested(71, 2, Role.REGIONAL_MANAGER),
+    EscalationAcknowledged(incident_id=INCIDENT, escalation_id=of(79), level=2, run_id=of(71), answers=[of(79)]),
+    requested(72, 1, Role.SHIFT_LEAD),
+    requested(72, 2, Role.ON_CALL_MANAGER),
     approved(1),
     # One action passes at its second attempt, one is cancelled, one was agreed late and is still open.
     opened(11, due=30),
@@ -177,7 +198,7 @@ def acted_on(action: ActionFact) -> Any:
 
 
 def known(case: IncidentCase) -> dict[str, Any]:
-    """Everything that the process decides by."""
+    """Everything that the process decides by. What it is about to do (calls, notices) it empties itself."""
     return {
         "report": case.report,
         "triage": case.triage,
@@ -185,6 +206,7 @@ def known(case: IncidentCase) -> dict[str, Any]:
         "at": (case.position.cycle, case.position.stage),
         "clocks": case.clocks,
         "blockers": case.blockers,
+        "ladders": {run_id: (one.step, one.role, one.answered) for run_id, one in case.ladders.items()},
         "cycles": {
             number: {
                 "review": facts.review,
@@ -235,6 +257,8 @@ def test_the_facts_of_this_life_are_those_one_expects() -> None:
     assert [one.verdict for one in first.checkpoints] == [Verdict.CANNOT_JUDGE, Verdict.SUSTAINED]
     assert {a.status for a in case.cycles[3].actions.values()} == {"open"}
     assert case.blocked
+    assert case.ladders[str(of(71))].answered
+    assert case.ladders[str(of(72))].role is Role.ON_CALL_MANAGER
     assert case.clocks[str(of(81))].due_at is None
     assert case.clocks[str(of(82))].urgent
 

@@ -64,7 +64,6 @@ class Step(Strict):
     """What every step that somebody does may say besides its own words."""
 
     api: ClassVar[Api]
-    about: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
 
     do: str
@@ -88,8 +87,9 @@ _INCIDENT = "/incidents/{of}"
 
 
 class Report(Step):
+    """Report an incident, a near miss or good care."""
+
     api = Api("intake", "POST", "/incidents", answer="incident_id")
-    about = "Report an incident, a near miss or good care."
 
     do: Literal["report"]
     place: Place = Field(serialization_alias="location_id", description="Where it happened.")
@@ -114,16 +114,18 @@ class Report(Step):
 
 
 class AnswerQuestions(AboutIncident):
+    """Answer what is asked about this type of incident (GET /incidents/ID/questions names the questions)."""
+
     api = Api("intake", "PUT", f"{_INCIDENT}/answers", version_of=_INCIDENT)
-    about = "Answer what is asked about this type of incident (GET /incidents/ID/questions names the questions)."
 
     do: Literal["answer"]
     answers: dict[str, bool | int | str]
 
 
 class Attach(AboutIncident):
+    """Attach a file. `content` is what is really in it: a made-up one of that type."""
+
     api = Api("intake", "POST", f"{_INCIDENT}/attachments", answer="attachment_id", body="file")
-    about = "Attach a file. `content` is what is really in it: a made-up one of that type."
 
     do: Literal["attach"]
     name: str = "photo.png"
@@ -132,8 +134,9 @@ class Attach(AboutIncident):
 
 
 class Triage(AboutIncident):
+    """Score actual and worst credible harm; with a reason where it is lower than the rule suggests."""
+
     api = Api("intake", "POST", f"{_INCIDENT}/triage", version_of=_INCIDENT)
-    about = "Score actual and worst credible harm; with a reason where it is lower than the rule suggests."
 
     do: Literal["triage"]
     actual_harm: PhysicalHarm = Field(description="LFPSE physical harm, by what is known at the time.")
@@ -147,19 +150,21 @@ class Triage(AboutIncident):
 
 
 class Retriage(Triage):
-    about = "Triage again because facts changed; what follows from it follows anew. Needs a reason."
+    """Triage again because facts changed; what follows from it follows anew. Needs a reason."""
+
     needs = ("report",)
 
     do: Literal["retriage"]  # type: ignore[assignment]
 
 
 class AcknowledgeEscalation(AboutIncident):
+    """Say: I have been told and I am on it. Finds the newest unanswered escalation to this person or role."""
+
     api = Api(
         "intake", "POST", _INCIDENT + "/escalations/{found}/acknowledgement", answer="escalation_id",
         find=Find(_INCIDENT + "/escalations", "escalation_id", {"acknowledged_at": None, "reason": "{reason}"}),
         body="none",
     )  # fmt: skip
-    about = "Say: I have been told and I am on it. Finds the newest unanswered escalation to this person or role."
 
     do: Literal["acknowledge_escalation"]
     reason: str | None = Field(default=None, description="Only one for this reason, for example high_risk.")
@@ -167,24 +172,27 @@ class AcknowledgeEscalation(AboutIncident):
 
 
 class Withdraw(AboutIncident):
+    """End an incident that was reported in error."""
+
     api = Api("intake", "POST", f"{_INCIDENT}/withdrawal", version_of=_INCIDENT)
-    about = "End an incident that was reported in error."
 
     do: Literal["withdraw"]
     reason: Text
 
 
 class MarkDuplicate(AboutIncident):
+    """End an incident that another report already covers."""
+
     api = Api("intake", "POST", f"{_INCIDENT}/duplicate", version_of=_INCIDENT)
-    about = "End an incident that another report already covers."
 
     do: Literal["mark_duplicate"]
     same_as: Result = Field(serialization_alias="duplicate_of")
 
 
 class Reopen(AboutIncident):
+    """Put a closed incident back into the chain."""
+
     api = Api("intake", "POST", f"{_INCIDENT}/reopening", version_of=_INCIDENT)
-    about = "Put a closed incident back into the chain."
 
     do: Literal["reopen"]
     stage: Literal["reviewing", "acting"]
@@ -219,11 +227,12 @@ _REVIEWS = "/reviews?incident_id={of}"
 
 
 class WriteReview(AboutIncident):
+    """Write the review of the incident; what is left out is empty."""
+
     api = Api(
         "review", "PUT", "/reviews/{found}/draft", version_of="/reviews/{found}", answer="review_id",
         find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
     )  # fmt: skip
-    about = "Write the review of the incident; what is left out is empty."
 
     do: Literal["write_review"]
     what_happened: Text | None = None
@@ -237,22 +246,24 @@ class WriteReview(AboutIncident):
 
 
 class SubmitReview(AboutIncident):
+    """Ask for approval of the review."""
+
     api = Api(
         "review", "POST", "/reviews/{found}/submission", version_of="/reviews/{found}",
         find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}), body="none",
     )  # fmt: skip
-    about = "Ask for approval of the review."
     needs = ("write_review",)
 
     do: Literal["submit_review"]
 
 
 class ReturnReview(AboutIncident):
+    """Send the review back to be completed."""
+
     api = Api(
         "review", "POST", "/reviews/{found}/return", version_of="/reviews/{found}",
         find=Find(_REVIEWS, "review_id", {"status": ["submitted"]}),
     )  # fmt: skip
-    about = "Send the review back to be completed."
     needs = ("submit_review",)
 
     do: Literal["return_review"]
@@ -260,19 +271,21 @@ class ReturnReview(AboutIncident):
 
 
 class ApproveReview(AboutIncident):
+    """Approve the review."""
+
     api = Api(
         "review", "POST", "/reviews/{found}/approval", version_of="/reviews/{found}",
         find=Find(_REVIEWS, "review_id", {"status": ["submitted"]}), body="none",
     )  # fmt: skip
-    about = "Approve the review."
     needs = ("submit_review",)
 
     do: Literal["approve_review"]
 
 
 class AgreeAction(Step):
+    """Agree what will change, how one will know, and who answers for it."""
+
     api = Api("actions", "POST", "/actions", patient=True, answer="action_id")
-    about = "Agree what will change, how one will know, and who answers for it."
 
     do: Literal["agree_action"]
     of: Result | None = Field(default=None, serialization_alias="incident_id")
@@ -294,8 +307,9 @@ class AboutAction(Step):
 
 
 class AddEvidence(AboutAction):
+    """Show one piece of proof."""
+
     api = Api("actions", "POST", "/actions/{action}/evidence", patient=True)
-    about = "Show one piece of proof."
 
     do: Literal["add_evidence"]
     kind: Literal["observation", "document", "audit_result", "link"] = "observation"
@@ -303,15 +317,17 @@ class AddEvidence(AboutAction):
 
 
 class Complete(AboutAction):
+    """The owner says that it is done."""
+
     api = Api("actions", "POST", "/actions/{action}/completion", version_of="/actions/{action}", body="none")
-    about = "The owner says that it is done."
 
     do: Literal["complete"]
 
 
 class Verify(AboutAction):
+    """Somebody other than the owner looked in practice."""
+
     api = Api("actions", "POST", "/actions/{action}/verification", version_of="/actions/{action}")
-    about = "Somebody other than the owner looked in practice."
 
     do: Literal["verify"]
     outcome: VerificationOutcome
@@ -322,19 +338,21 @@ class Verify(AboutAction):
 
 
 class CancelAction(AboutAction):
+    """Agree that an action will not be done."""
+
     api = Api("actions", "POST", "/actions/{action}/cancellation", version_of="/actions/{action}")
-    about = "Agree that an action will not be done."
 
     do: Literal["cancel_action"]
     reason: Text
 
 
 class AcknowledgeBriefing(AboutIncident):
+    """Read the briefing of the incident and answer its question."""
+
     api = Api(
         "review", "POST", "/briefings/{found}/acknowledgements",
         find=Find("/briefings?limit=200", "briefing_id", {"incident_id": "{of}"}),
     )  # fmt: skip
-    about = "Read the briefing of the incident and answer its question."
 
     do: Literal["acknowledge_briefing"]
     place: Place = Field(serialization_alias="location_id")
@@ -342,11 +360,12 @@ class AcknowledgeBriefing(AboutIncident):
 
 
 class JudgeImpact(AboutIncident):
+    """Decide what the changes achieved, when the checkpoint has been measured."""
+
     api = Api(
         "actions", "POST", "/checkpoints/{found}/decision", version_of="/checkpoints/{found}",
         find=Find("/checkpoints?incident_id={of}", "checkpoint_id", {"status": ["measured"]}),
     )  # fmt: skip
-    about = "Decide what the changes achieved, when the checkpoint has been measured."
 
     do: Literal["judge_impact"]
     verdict: Verdict
@@ -354,8 +373,9 @@ class JudgeImpact(AboutIncident):
 
 
 class Facts(AboutIncident):
+    """Answer the questions that decide who outside must be told (docs/obligations.md names the facts)."""
+
     api = Api("intake", "PUT", f"{_INCIDENT}/facts", version_of=f"{_INCIDENT}/facts", body="facts")
-    about = "Answer the questions that decide who outside must be told (docs/obligations.md names the facts)."
 
     do: Literal["facts"]
     facts: dict[str, Any] = Field(min_length=1, description="Fact by fact; ${...} is filled in, null is: not known.")
@@ -379,8 +399,9 @@ class AboutObligation(AboutIncident):
 
 
 class OpenObligation(AboutIncident):
+    """Open an obligation that no rule asks for, to record a decision on it with its reason."""
+
     api = Api("intake", "POST", _INCIDENT + "/obligations", answer="obligation_id")
-    about = "Open an obligation that no rule asks for, to record a decision on it with its reason."
 
     do: Literal["open_obligation"]
     rule: Text
@@ -389,8 +410,9 @@ class OpenObligation(AboutIncident):
 
 
 class DecideObligation(AboutObligation):
+    """Decide to notify, or not to and why."""
+
     api = Api("intake", "POST", _OBLIGATION + "/decision", version_of=_OBLIGATION, find=_OBLIGATIONS)
-    about = "Decide to notify, or not to and why."
 
     do: Literal["decide_obligation"]
     decision: Literal["notify", "not_notify"]
@@ -398,8 +420,9 @@ class DecideObligation(AboutObligation):
 
 
 class SubmitObligation(AboutObligation):
+    """Say that the recipient was told, with the reference that proves it."""
+
     api = Api("intake", "POST", _OBLIGATION + "/submission", version_of=_OBLIGATION, find=_OBLIGATIONS)
-    about = "Say that the recipient was told, with the reference that proves it."
 
     do: Literal["submit_obligation"]
     reference: Text
@@ -410,8 +433,9 @@ class SubmitObligation(AboutObligation):
 
 
 class AcknowledgeObligation(AboutObligation):
+    """Say that the recipient confirmed it."""
+
     api = Api("intake", "POST", _OBLIGATION + "/acknowledgement", version_of=_OBLIGATION, find=_OBLIGATIONS)
-    about = "Say that the recipient confirmed it."
 
     do: Literal["acknowledge_obligation"]
     received: Moment | None = Field(
@@ -424,8 +448,9 @@ _CANDOUR = f"{_INCIDENT}/candour"
 
 
 class CandourDecide(AboutIncident):
+    """Answer the three questions of regulation 20(9), with a health care professional's opinion on harm."""
+
     api = Api("intake", "POST", f"{_CANDOUR}/decision", version_of=_CANDOUR)
-    about = "Answer the three questions of regulation 20(9), with a health care professional's opinion on harm."
 
     do: Literal["candour_decide"]
     unintended_or_unexpected: bool
@@ -449,8 +474,9 @@ class CandourDecide(AboutIncident):
 
 
 class CandourSteps(AboutIncident):
+    """Record parts of the duty that were done together, for example in person, a true account, an apology."""
+
     api = Api("intake", "POST", f"{_CANDOUR}/steps", version_of=_CANDOUR)
-    about = "Record parts of the duty that were done together, for example in person, a true account, an apology."
 
     do: Literal["candour_steps"]
     steps: list[
@@ -464,8 +490,9 @@ class CandourSteps(AboutIncident):
 
 
 class CandourAttempt(AboutIncident):
+    """Record an attempt at which the person declined or could not be reached."""
+
     api = Api("intake", "POST", f"{_CANDOUR}/attempts", version_of=_CANDOUR)
-    about = "Record an attempt at which the person declined or could not be reached."
 
     do: Literal["candour_attempt"]
     how: Literal["visit", "phone", "letter", "email", "other"]
@@ -475,8 +502,9 @@ class CandourAttempt(AboutIncident):
 
 
 class CandourLetter(AboutIncident):
+    """Keep a copy of a letter."""
+
     api = Api("intake", "POST", f"{_CANDOUR}/letters", version_of=_CANDOUR)
-    about = "Keep a copy of a letter."
 
     do: Literal["candour_letter"]
     direction: Literal["sent", "received"] = "sent"
@@ -507,10 +535,9 @@ class AdultAtRisk(Strict):
 
 
 class SafeguardingRecord(AboutIncident):
+    """Make or change the safeguarding record: types of abuse, immediate safety, each adult with consent and wishes."""
+
     api = Api("intake", "PUT", _SAFEGUARDING, version_of=_SAFEGUARDING, new=True)
-    about = (
-        "Make or change the safeguarding record: types of abuse, immediate safety, each adult with consent and wishes."
-    )
 
     do: Literal["safeguarding_record"]
     abuse_types: list[AbuseType] = Field(min_length=1)
@@ -520,8 +547,9 @@ class SafeguardingRecord(AboutIncident):
 
 
 class SafeguardingDecide(AboutIncident):
+    """Decide to refer an adult to the local authority, or not to and why."""
+
     api = Api("intake", "POST", f"{_SAFEGUARDING}/decision", version_of=_SAFEGUARDING)
-    about = "Decide to refer an adult to the local authority, or not to and why."
 
     do: Literal["safeguarding_decide"]
     person: Resident | None = Field(default=None, serialization_alias="person_ref")
@@ -530,8 +558,9 @@ class SafeguardingDecide(AboutIncident):
 
 
 class SafeguardingRefer(AboutIncident):
+    """Record a referral that was sent: one for each adult and authority."""
+
     api = Api("intake", "POST", f"{_SAFEGUARDING}/referral", version_of=_SAFEGUARDING)
-    about = "Record a referral that was sent: one for each adult and authority."
 
     do: Literal["safeguarding_refer"]
     person: Resident | None = Field(default=None, serialization_alias="person_ref")
@@ -546,11 +575,12 @@ _REFERRAL = Find(_SAFEGUARDING, "referral_id", {"authority": "{authority}"}, row
 
 
 class SafeguardingAuthority(AboutIncident):
+    """Record what the local authority decided about a referral."""
+
     api = Api(
         "intake", "POST", f"{_SAFEGUARDING}/authority-decision", version_of=_SAFEGUARDING, find=_REFERRAL,
         found_as="referral_id",
     )  # fmt: skip
-    about = "Record what the local authority decided about a referral."
 
     do: Literal["safeguarding_authority"]
     authority: Text = Field(exclude=True, description="The authority whose referral it is.")
@@ -560,11 +590,12 @@ class SafeguardingAuthority(AboutIncident):
 
 
 class SafeguardingOutcome(AboutIncident):
+    """Record how the authority's enquiry ended."""
+
     api = Api(
         "intake", "POST", f"{_SAFEGUARDING}/enquiry-outcome", version_of=_SAFEGUARDING, find=_REFERRAL,
         found_as="referral_id",
     )  # fmt: skip
-    about = "Record how the authority's enquiry ended."
 
     do: Literal["safeguarding_outcome"]
     authority: Text = Field(exclude=True, description="The authority whose referral it is.")
@@ -576,8 +607,9 @@ class SafeguardingOutcome(AboutIncident):
 
 
 class ChangeAccess(AboutIncident):
+    """Restrict an incident, or change who is named and who is kept away. Both lists are whole."""
+
     api = Api("intake", "PUT", f"{_INCIDENT}/access", version_of=f"{_INCIDENT}/access")
-    about = "Restrict an incident, or change who is named and who is kept away. Both lists are whole."
 
     do: Literal["change_access"]
     people: list[Person] = Field(default_factory=list)
@@ -586,16 +618,18 @@ class ChangeAccess(AboutIncident):
 
 
 class BreakGlass(AboutIncident):
+    """Open a restricted incident without being named, to read, with a reason that is kept and told."""
+
     api = Api("intake", "POST", f"{_INCIDENT}/break-glass", answer="break_glass_id")
-    about = "Open a restricted incident without being named, to read, with a reason that is kept and told."
 
     do: Literal["break_glass"]
     reason: Text
 
 
 class SpeakUp(Step):
+    """Raise a concern outside the line, with `as: nobody`. The id stands for the receipt code."""
+
     api = Api("intake", "POST", "/speak-up", answer="code", body="speak_up")
-    about = "Raise a concern outside the line, with `as: nobody`. The id stands for the receipt code."
 
     do: Literal["speak_up"]
     place: Place | None = Field(default=None, serialization_alias="location_id")
@@ -606,16 +640,18 @@ class SpeakUp(Step):
 
 
 class SpeakUpRead(Step):
+    """Read the conversation with the receipt code, with `as: nobody`; look at it with `look: answer`."""
+
     api = Api("intake", "POST", "/speak-up/conversation")
-    about = "Read the conversation with the receipt code, with `as: nobody`; look at it with `look: answer`."
 
     do: Literal["speak_up_read"]
     code: Result = Field(description="The id of a `speak_up` step.")
 
 
 class SpeakUpWrite(Step):
+    """Write again with the receipt code, with `as: nobody`."""
+
     api = Api("intake", "POST", "/speak-up/messages")
-    about = "Write again with the receipt code, with `as: nobody`."
 
     do: Literal["speak_up_write"]
     code: Result = Field(description="The id of a `speak_up` step.")
@@ -623,19 +659,21 @@ class SpeakUpWrite(Step):
 
 
 class AnswerConcern(Step):
+    """Answer whoever raised the concern. Finds the one this person reviews."""
+
     api = Api("intake", "POST", "/concerns/{found}/messages", find=Find("/concerns", "concern_id"))
-    about = "Answer whoever raised the concern. Finds the one this person reviews."
 
     do: Literal["answer_concern"]
     text: Text
 
 
 class ReviewConcern(Step):
+    """Record who reviews a concern, which protection applies, and who is kept away."""
+
     api = Api(
         "intake", "POST", "/concerns/{found}/review", version_of="/concerns/{found}",
         find=Find("/concerns", "concern_id"),
     )  # fmt: skip
-    about = "Record who reviews a concern, which protection applies, and who is kept away."
 
     do: Literal["review_concern"]
     reviewer: Person = Field(serialization_alias="reviewer_id")
@@ -645,7 +683,7 @@ class ReviewConcern(Step):
 
 
 class Call(Step):
-    about = "Anything else: one HTTP request. ${...} in path and body is filled in."
+    """Anything else: one HTTP request. ${...} in path and body is filled in."""
 
     do: Literal["call"]
     service: Literal["directory", "intake", "review", "actions", "reporting"]

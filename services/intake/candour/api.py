@@ -43,7 +43,7 @@ def _change(
         return once(session, "intake", actor, key, fingerprint(f"{route}:{incident_id}:{version}", body), reply)
 
 
-@router.get("/incidents/{incident_id}/candour", summary="Duty of candour")
+@router.get("/incidents/{incident_id}/candour", summary="Read the duty of candour")
 def read(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.CandourView:
     """The questions, the decision, each part with who and when, the letters. The ETag is "0" while nobody has asked."""
     require_role(actor, *RECORDERS, Role.DIRECTOR)
@@ -53,7 +53,11 @@ def read(incident_id: UUID, actor: Caller, database: Database, response: Respons
         return made
 
 
-@router.post("/incidents/{incident_id}/candour/decision", response_model=queries.CandourView, summary="Decide")
+@router.post(
+    "/incidents/{incident_id}/candour/decision",
+    response_model=queries.CandourView,
+    summary="Decide on the duty of candour",
+)
 def decide(
     incident_id: UUID,
     body: commands.DecideCandour,
@@ -72,7 +76,9 @@ def decide(
 
 
 @router.post(
-    "/incidents/{incident_id}/candour/steps", response_model=queries.CandourView, summary="Record what was done"
+    "/incidents/{incident_id}/candour/steps",
+    response_model=queries.CandourView,
+    summary="Record a part of candour as done",
 )
 def record_steps(
     incident_id: UUID,
@@ -92,7 +98,9 @@ def record_steps(
 
 
 @router.post(
-    "/incidents/{incident_id}/candour/attempts", response_model=queries.CandourView, summary="Record an attempt"
+    "/incidents/{incident_id}/candour/attempts",
+    response_model=queries.CandourView,
+    summary="Record an attempt to reach the person",
 )
 def record_attempt(
     incident_id: UUID,

@@ -16,7 +16,7 @@ from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fin
 router = APIRouter(tags=["details"])
 
 
-@router.get("/incidents/{incident_id}/questions", summary="What is asked about an incident")
+@router.get("/incidents/{incident_id}/questions", summary="Read what is asked about an incident")
 def read_questions(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.QuestionsView:
     """The questions of its type with the answers so far. The ETag is the incident's version."""
     with transaction(database, actor.provider_id) as session:
@@ -25,7 +25,11 @@ def read_questions(incident_id: UUID, actor: Caller, database: Database, respons
         return queries.questions(session, incident)
 
 
-@router.put("/incidents/{incident_id}/answers", response_model=queries.QuestionsView, summary="Answer")
+@router.put(
+    "/incidents/{incident_id}/answers",
+    response_model=queries.QuestionsView,
+    summary="Answer what is asked about an incident",
+)
 def give_answers(
     incident_id: UUID,
     body: commands.GiveAnswers,
@@ -45,7 +49,7 @@ def give_answers(
         return once(session, "intake", actor, key, fingerprint(f"answers:{incident_id}:{version}", body), run)
 
 
-@router.get("/incidents/{incident_id}/earlier", summary="What happened before")
+@router.get("/incidents/{incident_id}/earlier", summary="Read what happened before")
 def read_earlier(incident_id: UUID, actor: Caller, database: Database) -> queries.Earlier:
     """Earlier incidents of the same people, and of the same type at the same place: read before triage."""
     require_role(actor, *MANAGERS)

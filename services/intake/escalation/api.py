@@ -14,7 +14,7 @@ from services.runtime.idempotency import CommandKey, Reply, fingerprint, once
 router = APIRouter(tags=["escalation"])
 
 
-@router.get("/inbox", summary="What waits for you")
+@router.get("/inbox", summary="Read what waits for you")
 def inbox(actor: Caller, database: Database, clock: Time) -> queries.Inbox:
     """Escalations that need the caller's answer now, and apart from them what is the caller's move."""
     with transaction(database, actor.provider_id) as session:

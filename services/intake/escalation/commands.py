@@ -427,7 +427,7 @@ def answerable(session: Session, actor: Actor, incident_id: UUID) -> Incident:
         called = select(Escalation.escalation_id).where(
             Escalation.incident_id == incident_id, Escalation.to_person == actor.id
         )
-        if session.scalars(called).first() is None:
+        if session.scalars(called).first() is None or access.excludes(session, actor, incident_id):
             raise
         return _locked(session, incident_id)
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,7 @@ from services.contracts.taxonomy import EscalationReason, Role, Stage
 from services.intake.escalation.domain import Outcome
 from services.intake.escalation.store import Escalation, LadderRun
 from services.intake.store import Incident
+from services.runtime import restriction
 from services.runtime.actor import Actor
 
 ENDED = [stage for stage in Stage if stage.ended]
@@ -87,6 +88,10 @@ def escalations(session: Session, incident_id: UUID) -> list[EscalationView]:
     return [escalation_view(row) for row in rows]
 
 
+def _seen(actor: Actor, in_scope: ColumnElement[bool]) -> ColumnElement[bool]:
+    return restriction.visible("intake", actor, Incident.incident_id, in_scope=in_scope)
+
+
 def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     """What waits for the caller by name, or by role within their scope. Each ladder shows once, by its latest call."""
     by_role = and_(Escalation.to_role.in_(actor.roles), actor.scope(Incident.location_id, Incident.region_id))
@@ -96,7 +101,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
         .join(Incident, Incident.incident_id == Escalation.incident_id)
         .where(Escalation.provider_id == actor.provider_id, Escalation.acknowledged_at.is_(None))
         .where(LadderRun.acknowledged_at.is_(None), Incident.stage.not_in(ENDED))
-        .where(or_(Escalation.to_person == actor.id, by_role))
+        .where(_seen(actor, or_(Escalation.to_person == actor.id, by_role)))
         .ext(distinct_on(Escalation.run_id))
         .order_by(Escalation.run_id, Escalation.step.desc())
     )
@@ -105,7 +110,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
         Incident.next_move.in_(actor.roles),
         Incident.next_due_at.is_not(None),
         Incident.stage.not_in(ENDED),
-        actor.scope(Incident.location_id, Incident.region_id),
+        _seen(actor, actor.scope(Incident.location_id, Incident.region_id)),
     )
     routine = session.scalars(select(Incident).where(mine).order_by(Incident.next_due_at).limit(MOST))
     total, overdue = session.execute(

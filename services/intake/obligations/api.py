@@ -35,7 +35,7 @@ def _facts(version: int, answers: object) -> FactsView:
     )
 
 
-@router.get("/incidents/{incident_id}/facts", summary="Answers that decide obligations")
+@router.get("/incidents/{incident_id}/facts", summary="Read the facts that decide obligations")
 def read_facts(incident_id: UUID, actor: Caller, database: Database, response: Response) -> FactsView:
     """The ETag is the version to send back with a change; it is "0" while nobody has answered."""
     with transaction(database, actor.provider_id) as session:
@@ -45,7 +45,7 @@ def read_facts(incident_id: UUID, actor: Caller, database: Database, response: R
         return _facts(version, answers)
 
 
-@router.put("/incidents/{incident_id}/facts", response_model=FactsView, summary="Answer")
+@router.put("/incidents/{incident_id}/facts", response_model=FactsView, summary="Record facts that decide obligations")
 def record_facts(
     incident_id: UUID,
     body: Facts,
@@ -67,7 +67,7 @@ def record_facts(
         return once(session, "intake", actor, key, fingerprint(f"facts:{incident_id}:{version}", said), run)
 
 
-@router.get("/incidents/{incident_id}/obligations", summary="Obligations")
+@router.get("/incidents/{incident_id}/obligations", summary="Read the obligations of an incident")
 def list_obligations(incident_id: UUID, actor: Caller, database: Database) -> queries.ObligationsView:
     """Who must be told, may have to be, and why; and why the other rules ask for nothing."""
     with transaction(database, actor.provider_id) as session:
@@ -111,7 +111,9 @@ def read_obligation(
         return queries.view(session, row)
 
 
-@router.post("/obligations/{obligation_id}/decision", response_model=queries.ObligationView, summary="Decide")
+@router.post(
+    "/obligations/{obligation_id}/decision", response_model=queries.ObligationView, summary="Decide on an obligation"
+)
 def decide(
     obligation_id: UUID,
     body: commands.DecideObligation,
@@ -133,7 +135,7 @@ def decide(
         return once(session, "intake", actor, key, fingerprint(f"decide:{obligation_id}:{version}", body), run)
 
 
-@router.get("/obligations/{obligation_id}/draft", response_model=drafts.Draft, summary="Draft of the notice")
+@router.get("/obligations/{obligation_id}/draft", response_model=drafts.Draft, summary="Read the draft of a notice")
 def read_draft(
     obligation_id: UUID, actor: Caller, database: Database, clock: Time, form: Literal["json", "text"] = "json"
 ) -> Response:
@@ -148,7 +150,9 @@ def read_draft(
     return PlainTextResponse(made.text, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-@router.post("/obligations/{obligation_id}/submission", response_model=queries.ObligationView, summary="Record as sent")
+@router.post(
+    "/obligations/{obligation_id}/submission", response_model=queries.ObligationView, summary="Record a notice as sent"
+)
 def submit(
     obligation_id: UUID,
     body: commands.SubmitObligation,
@@ -171,7 +175,9 @@ def submit(
 
 
 @router.post(
-    "/obligations/{obligation_id}/acknowledgement", response_model=queries.ObligationView, summary="Record as confirmed"
+    "/obligations/{obligation_id}/acknowledgement",
+    response_model=queries.ObligationView,
+    summary="Record a notice as confirmed",
 )
 def acknowledge(
     obligation_id: UUID,
