@@ -393,6 +393,7 @@ def _triage(cast: Cast, incident: Incident, scores: dict[str, Any]) -> None:
 def _review(cast: Cast, incident: Incident, *, actions: bool) -> None:
     manager = incident.place.manager
     review = _review_of(manager, incident, ("open",))
+    _answer(incident)
     draft: dict[str, Any] = {
         "what_happened": "A dose of the lunchtime round was missed and not noticed until the next round.",
         "why": "Two chart formats with different rules are in use, and the lunchtime round is interrupted.",
@@ -416,6 +417,14 @@ def _review(cast: Cast, incident: Incident, *, actions: bool) -> None:
     manager.put("review", f"{record}/draft", draft, version=manager.version("review", record))
     manager.change("review", record, "submission")
     _step(cast, incident, f"review written ({review['method'].replace('_', ' ')})")
+
+
+def _answer(incident: Incident) -> None:
+    """The manager says "I have it" to every call of the ladder, which would go on up and round until somebody does."""
+    manager, path = incident.place.manager, f"/incidents/{incident.id}/escalations"
+    for call in manager.get("intake", path):
+        if call["to_person"] == manager.id and call["acknowledged_at"] is None:
+            manager.post("intake", f"{path}/{call['escalation_id']}/acknowledgement")
 
 
 def _approve(cast: Cast, incident: Incident) -> None:
@@ -471,9 +480,13 @@ def _acknowledge(cast: Cast, incident: Incident) -> None:
 
 def _judge(cast: Cast, incident: Incident) -> None:
     quality = cast.quality
+
+    def measured(page: Any) -> Any:
+        _answer(incident)
+        return next((c for c in page["items"] if c["status"] == "measured"), None)
+
     checkpoint = quality.until(
-        "actions", "/checkpoints",
-        lambda page: next((c for c in page["items"] if c["status"] == "measured"), None),
+        "actions", "/checkpoints", measured,
         f"the checkpoint of {incident.id}", incident_id=incident.id,
     )  # fmt: skip
     body: dict[str, Any] = {"verdict": checkpoint["proposed"]}

@@ -152,6 +152,13 @@ class Journey:
         """End it."""
         self.care.manager.change("intake", self.record, "withdrawal", {"reason": self.care.says("Made in error.")})
 
+    def answer(self) -> None:
+        """The deputy says "I have it" to every call of the ladder, which would go on up and round until somebody does."""
+        deputy, path = self.care.deputy, f"{self.record}/escalations"
+        for call in deputy.get("intake", path):
+            if call["to_person"] == deputy.id and call["acknowledged_at"] is None:
+                deputy.post("intake", f"{path}/{call['escalation_id']}/acknowledgement")
+
     def write_review(self, *, actions: bool = False, by: Person | None = None) -> None:
         """The review of the present cycle is written and submitted; with `actions` come a briefing and actions."""
         says, person = self.care.says, by or self.care.manager
@@ -169,6 +176,7 @@ class Journey:
         else:
             draft |= {"no_actions_reason": says("Mended."), "no_briefing_reason": says("Only here.")}
         review = self._review("open")
+        self.answer()
         record = f"/reviews/{review['review_id']}"
         person.put("review", f"{record}/draft", draft, version=person.version("review", record))
         person.change("review", record, "submission")
@@ -239,9 +247,13 @@ class Journey:
     def judge(self, verdict: str) -> None:
         """When the checkpoint has been measured, a person decides."""
         quality = self.care.quality
+
+        def measured(page: Any) -> Any:
+            self.answer()
+            return next((c for c in page["items"] if c["status"] == "measured"), None)
+
         checkpoint = quality.until(
-            "actions", "/checkpoints",
-            lambda page: next((c for c in page["items"] if c["status"] == "measured"), None),
+            "actions", "/checkpoints", measured,
             f"a checkpoint of {self.id} to be measured", incident_id=self.id,
         )  # fmt: skip
         body = {"verdict": verdict, "reason": self.care.says("Seen by the team.")}

@@ -573,7 +573,7 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     tables = desk.rows("select tablename from pg_tables where schemaname = 'review'")
     names = {row["tablename"] for row in tables} - {"migration"}
     filled = {name for name in names if desk.rows(f"select 1 from review.{name}")}
-    assert names - filled == {"inbox", "parked_event"}
+    assert names - filled == {"inbox", "parked_event", "restriction"}
     with db.transaction(desk.engine, uuid.uuid4()) as session:
         for name in names:
             assert session.execute(text(f"select 1 from review.{name}")).all() == []

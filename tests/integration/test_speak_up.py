@@ -69,7 +69,7 @@ def everything(engine: Engine, provider: uuid.UUID) -> str:
         tables = session.scalars(
             text(
                 "select tablename from pg_tables where schemaname = 'intake'"
-                " and has_table_privilege(format('intake.%I', tablename), 'select')"
+                " and has_table_privilege(quote_ident(schemaname) || '.' || quote_ident(tablename), 'select')"
             )
         ).all()
         assert {"concern", "concern_message", "concern_receipt", "idempotency_key"} <= set(tables)
@@ -223,7 +223,7 @@ def test_an_incident_made_of_it_tells_the_sender_at_each_stage(
         assert intake.get(f"/incidents/{incident_id}", other).status_code == 404
     clock.advance(timedelta(hours=1))
     enter = contract.EnterStage(
-        command_id="r", provider_id=provider_id, incident_id=uuid.UUID(incident_id), cycle=1, stage=Stage.REVIEWING,
+        command_id=f"{incident_id}:r", provider_id=provider_id, incident_id=uuid.UUID(incident_id), cycle=1, stage=Stage.REVIEWING,
         next_move=Role.SAFEGUARDING_LEAD, due_at=clock.now(),
     )  # fmt: skip
     with transaction(service_engine("intake"), provider_id) as session:
