@@ -95,8 +95,8 @@ async def test_returned_verification_goes_back_to_the_owner(skipping: WorkflowEn
         await case.until(lambda: case.services.stages().count("1:verifying") == 2, "verifying again")
         checkpoint = await case.verified(attempt=2)
         await case.entered("1:checking_impact")
-        await case.judged(checkpoint, Verdict.SUSTAINED)
         await skipping.sleep(timedelta(days=31))
+        await case.judged(checkpoint, Verdict.SUSTAINED)
         await case.until(lambda: ended(case), "closed")
 
 
