@@ -21,13 +21,11 @@ router = APIRouter(tags=["incidents"])
 
 
 @router.post("/incidents", status_code=201, response_model=commands.Receipt, summary="Report an incident")
-def report(
-    body: commands.ReportIncident, actor: Caller, key: CommandKey, database: Database, clock: Time
-) -> JSONResponse:
+def report(body: commands.ReportIncident, actor: Caller, key: CommandKey, database: Database, clock: Time) -> Response:
     """Accepted at once and kept, whatever else is away. Anybody with a role at the location may report."""
     return once_new(
         database, "intake", actor, key, fingerprint("report", body),
-        lambda session: Reply(201, commands.report_incident(session, actor, body, clock.now()), version=1),
+        lambda session, remember: commands.report_incident(session, actor, body, clock.now(), remember=remember),
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.db import insert_new, insert_rows, run
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid, not_found
-from services.runtime.idempotency import check_version
+from services.runtime.idempotency import Remember, check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
@@ -186,11 +186,18 @@ _ACTIVE_LOCATION = "select region_id from intake.location where location_id = %s
 
 
 def report_incident(
-    session: Session, actor: Actor, command: ReportIncident, now: datetime, *, restricted: bool = False
+    session: Session,
+    actor: Actor,
+    command: ReportIncident,
+    now: datetime,
+    *,
+    restricted: bool = False,
+    remember: Remember | None = None,
 ) -> Receipt:
     """Accept a report. Raises 422 for an unknown location or an impossible time, 403 outside the reporter's scope.
 
     An allegation against staff is restricted in the same transaction, and what came in confidence by `restricted`.
+    `remember` makes one more row of the receipt.
 
     Does no more than must be durable before the reply: the row, its audit entry, its event, the first feedback.
     """
@@ -266,11 +273,19 @@ def report_incident(
         {"incident_id": incident_id, "person_ref": ref, "provider_id": actor.provider_id}
         for ref in sorted(set(command.person_refs))
     )
+    receipt = Receipt(
+        incident_id=incident_id,
+        stage=Stage.REPORTED,
+        triage_due_at=triage_due_at,
+        what_happens_next=FEEDBACK[Stage.REPORTED],
+    )
     rows = [
         ("intake.incident", incident),
         ("intake.audit_entry", entry),
         *(("intake.affected_person", person) for person in people),
     ]
+    if remember is not None:
+        rows.append(remember(receipt))
     if restricted:
         # Said before the report: nobody may hear of it who may not know of it.
         insert_rows(session, *rows)
@@ -281,12 +296,7 @@ def report_incident(
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
     ladder.at_report(session, actor, incident_id, danger, command.category, now)
     obligations.at_report(session, actor, incident_id, command.category, command.kind, now)
-    return Receipt(
-        incident_id=incident_id,
-        stage=Stage.REPORTED,
-        triage_due_at=triage_due_at,
-        what_happens_next=FEEDBACK[Stage.REPORTED],
-    )
+    return receipt
 
 
 def triage_incident(

@@ -94,8 +94,12 @@ def run(session: Session, statement: str, parameters: Sequence[Any]) -> psycopg.
     return cursor
 
 
-def insert_rows(session: Session, *rows: tuple[str, Mapping[str, Any]]) -> None:
-    """Insert rows into different tables, each given with its table's name, in one statement and in no certain order."""
+Row = tuple[str, Mapping[str, Any]]
+"""A row to insert: its table's name, and its columns."""
+
+
+def insert_rows(session: Session, *rows: Row) -> None:
+    """Insert rows into different tables in one statement, in no certain order."""
     statement = _insert_statement(tuple((table, tuple(row)) for table, row in rows))
     values = [Jsonb(value) if isinstance(value, dict) else value for _, row in rows for value in row.values()]
     run(session, statement, values)

@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.runtime.actor import Actor
+from services.runtime.db import Row, transaction
 from services.runtime.db import run as run_statement
-from services.runtime.db import transaction
 from services.runtime.errors import ServiceError, invalid
 
 
@@ -105,13 +106,11 @@ def check_version(actual: int, expected: int | None) -> None:
 @functools.cache
 def _statements(service: str) -> dict[str, str]:
     table, known = f"{service}.idempotency_key", "provider_id = %s and actor_id = %s and key = %s"
-    columns = "provider_id, actor_id, key, fingerprint"
     return {
-        "claim": f"insert into {table} ({columns}) values (%s, %s, %s, %s) on conflict do nothing",
+        "claim": f"insert into {table} (provider_id, actor_id, key, fingerprint) values (%s, %s, %s, %s)"
+        " on conflict do nothing",
         "find": f"select fingerprint, status, body, etag from {table} where {known}",
         "keep": f"update {table} set status = %s, body = %s, etag = %s where {known}",
-        "add": f"insert into {table} ({columns}, status, body, etag) values (%s, %s, %s, %s, %s, %s, %s)"
-        " on conflict do nothing",
     }
 
 
@@ -134,36 +133,45 @@ def once(
         known = _known(session, sql["find"], identity, request)
         assert known is not None
         return known
-    status, body, etag = _content(run())
-    run_statement(session, sql["keep"], (status, Jsonb(body), etag, *identity))
-    return _respond(status, body, etag)
+    reply = run()
+    body = reply.body.model_dump(mode="json") if isinstance(reply.body, BaseModel) else reply.body
+    etag = None if reply.version is None else f'"{reply.version}"'
+    run_statement(session, sql["keep"], (reply.status, Jsonb(body), etag, *identity))
+    return _respond(reply.status, body, etag)
+
+
+Remember = Callable[[BaseModel], Row]
+"""Makes the row that keeps a reply."""
 
 
 def once_new(
-    engine: Engine, service: str, actor: Actor, key: str, request: bytes, run: Callable[[Session], Reply]
-) -> JSONResponse:
-    """The same, in a transaction of its own, for a command that only adds: it looks for the key when it cannot.
+    engine: Engine, service: str, actor: Actor, key: str, request: bytes, make: Callable[[Session, Remember], Any]
+) -> Response:
+    """The same for a command that makes a record: in a transaction of its own, answering 201 with version 1.
 
-    Nearly every key is new, and then this is one statement less. A try that proves to be a repetition is rolled back.
+    `make` inserts, with what else it inserts, the row that `remember` makes of its reply. Nearly every key is new, and
+    then the key costs no statement of its own; a repetition fails on the row, is rolled back, and answered as then.
     """
-    sql, identity = _statements(service), (actor.provider_id, actor.id, key)
+    identity = {"provider_id": actor.provider_id, "actor_id": actor.id, "key": key}
+    content = ""
+
+    def remember(reply: BaseModel) -> Row:
+        nonlocal content
+        content = reply.model_dump_json()
+        said = {"fingerprint": request, "status": 201, "body": content, "etag": '"1"'}
+        return f"{service}.idempotency_key", identity | said
+
     try:
         with transaction(engine, actor.provider_id) as session:
-            status, body, etag = _content(run(session))
-            added = run_statement(session, sql["add"], (*identity, request, status, Jsonb(body), etag))
-            if added.rowcount == 0:
-                raise _Repeated
-    except (_Repeated, ServiceError):
+            make(session, remember)
+    except (IntegrityError, ServiceError):
         with transaction(engine, actor.provider_id) as session:
-            known = _known(session, sql["find"], identity, request)
+            known = _known(session, _statements(service)["find"], tuple(identity.values()), request)
         if known is None:
             raise
         return known
-    return _respond(status, body, etag)
-
-
-class _Repeated(Exception):
-    pass
+    assert content, "the reply was not remembered"
+    return Response(content, 201, {"ETag": '"1"'}, "application/json")
 
 
 def _known(session: Session, find: str, identity: Sequence[Any], request: bytes) -> JSONResponse | None:
@@ -180,11 +188,6 @@ def _known(session: Session, find: str, identity: Sequence[Any], request: bytes)
             "Nothing was saved. Send a new Idempotency-Key with a new change; repeat a key only with the same body.",
         )
     return _respond(status, body, etag)
-
-
-def _content(reply: Reply) -> tuple[int, Any, str | None]:
-    body = reply.body.model_dump(mode="json") if isinstance(reply.body, BaseModel) else reply.body
-    return reply.status, body, None if reply.version is None else f'"{reply.version}"'
 
 
 def _respond(status: int, body: Any, etag: str | None) -> JSONResponse:

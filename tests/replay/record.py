@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
@@ -19,8 +19,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from services.contracts import activities as contract
-from services.contracts.intake import IncidentReopened, IncidentWithdrawn
-from services.contracts.taxonomy import Stage, Verdict
+from services.contracts.intake import (
+    EscalationAcknowledged,
+    IncidentEscalationRequested,
+    IncidentReopened,
+    IncidentWithdrawn,
+)
+from services.contracts.taxonomy import Band, EscalationReason, Role, Stage, Verdict
 from tests.workflow.conftest import Case, Running, server_binary
 from workflows import search_attributes
 
@@ -43,6 +48,32 @@ async def default_triage_and_escalation(case: Case) -> None:
     await case.entered("1:reviewing")
     await case.env.sleep(timedelta(days=11))
     await case.until(lambda: len(case.services.all(contract.REMIND)) >= 3, "reminders")
+    await case.approved(actions=False, briefing=False)
+    await _ended(case)
+
+
+async def ladder(case: Case) -> None:
+    """Somebody is in danger: the first rung does not answer in time, the second does."""
+    services, run_id, clock_id = case.services, uuid4(), uuid4()
+    began = await case.env.get_current_time()
+    services.escalated = lambda call: contract.Escalated(
+        notify=uuid4(),
+        clock=contract.RunningClock(clock_id=clock_id, revision=call.step, due_at=began + timedelta(hours=call.step)),
+    )
+    services.climbs, services.rings = [contract.Climb(run_id=run_id, step=2, role=Role.REGIONAL_MANAGER)], 1
+    await case.reported(danger=True)
+    await case.tell(
+        IncidentEscalationRequested(
+            incident_id=case.id, run_id=run_id, step=1, level=0, role=Role.SHIFT_LEAD,
+            reason=EscalationReason.IMMEDIATE_DANGER, rule="danger-now", policy_version="t",
+        )
+    )  # fmt: skip
+    await case.until(lambda: len(services.all(contract.DELIVER_NOTICE)) == 1, "the first rung told")
+    await case.env.sleep(timedelta(minutes=61))
+    await case.until(lambda: len(services.all(contract.DELIVER_NOTICE)) == 2, "the second rung told")
+    await case.tell(EscalationAcknowledged(incident_id=case.id, escalation_id=uuid4(), level=4, run_id=run_id))
+    await case.triaged(Band.HIGH)
+    await case.entered("1:reviewing")
     await case.approved(actions=False, briefing=False)
     await _ended(case)
 
@@ -102,6 +133,7 @@ async def reopened(case: Case) -> None:
 PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     low_harm,
     default_triage_and_escalation,
+    ladder,
     returned_verification,
     second_cycle,
     withdrawn,
@@ -135,8 +167,8 @@ async def histories(case: Case) -> list[WorkflowHistory]:
     return found[::-1]
 
 
-async def record(folder: Path) -> None:
-    """Walk all paths and replace the files."""
+async def record(path: Callable[[Case], Awaitable[None]], folder: Path) -> None:
+    """Walk one path on a server of its own and replace its files."""
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server_binary("temporal-test-server"),
         data_converter=pydantic_data_converter,
@@ -151,18 +183,18 @@ async def record(folder: Path) -> None:
                 },
             )
         )
-        for path in PATHS:
-            async with Running(env) as case:
-                await path(case)
-                runs = await histories(case)
-            for old in folder.glob(f"{path.__name__}-*.json"):
-                old.unlink()
-            for number, run in enumerate(runs, 1):
-                text = json.dumps(json.loads(run.to_json()), indent=1, sort_keys=True)
-                (folder / f"{path.__name__}-{number}.json").write_text(f"{text}\n")
-            print(f"{path.__name__}: {', '.join(str(len(run.events)) for run in runs)} events")
+        async with Running(env) as case:
+            await path(case)
+            runs = await histories(case)
+    for old in folder.glob(f"{path.__name__}-*.json"):
+        old.unlink()
+    for number, run in enumerate(runs, 1):
+        text = json.dumps(json.loads(run.to_json()), indent=1, sort_keys=True)
+        (folder / f"{path.__name__}-{number}.json").write_text(f"{text}\n")
+    print(f"{path.__name__}: {', '.join(str(len(run.events)) for run in runs)} events")
 
 
 if __name__ == "__main__":
     HISTORIES.mkdir(exist_ok=True)
-    asyncio.run(record(HISTORIES))
+    for each in PATHS:
+        asyncio.run(record(each, HISTORIES))

@@ -77,5 +77,6 @@ def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:
     assert asked >= {
         contract.ENTER_STAGE, contract.DEFAULT_TRIAGE, contract.REMIND, contract.OPEN_REVIEW, contract.OPEN_ACTIONS,
         contract.SEND_BRIEFING, contract.MEASURE_CHECKPOINT, contract.END_REVIEW, contract.END_ACTIONS,
-        *(f"{queue}.{contract.REPUBLISH}" for queue in ("intake", "review", "actions")),
+        contract.REQUEST_ESCALATION, contract.RESOLVE_ON_CALL, contract.ESCALATE, contract.DELIVER_NOTICE,
+        contract.RING_CLOCK, *(f"{queue}.{contract.REPUBLISH}" for queue in ("intake", "review", "actions")),
     }  # fmt: skip
