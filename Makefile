@@ -37,7 +37,7 @@ status: setup ## show each part of the stack
 
 test: setup ## run the tests; those of whole stacks, brokers and faults are `make test-stack`
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/unit tests/contract tests/architecture tests/integration tests/workflow \
-		--ignore tests/integration/test_local_stack.py --deselect tests/integration/test_speak_up.py --deselect tests/integration/test_actions.py::test_another_provider_sees_no_row_of_any_table
+		--ignore tests/integration/test_local_stack.py
 
 test-stack: setup ## run the tests that start brokers and whole stacks and kill them
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/broker tests/integration/test_local_stack.py tests/replay tests/e2e

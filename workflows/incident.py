@@ -97,6 +97,8 @@ class IncidentWorkflow:
             if following is Stage.CLOSED:
                 await self.enter(None, None)
             elif following in LONG_STAGES or workflow.info().is_continue_as_new_suggested():
+                # Asked for once here rather than again in the next run.
+                await workflow.wait_condition(lambda: not self._case.failed or self._case.ended is not None)
                 self._continue_as_new()
         for task in beside:
             task.cancel()
@@ -138,8 +140,11 @@ class IncidentWorkflow:
             if run_id is not None:
                 await self._call_rung(run_id)
             else:
-                action_id, times = self._case.failed.popitem()
+                action_id, times = next(iter(self._case.failed.items()))
                 await self._escalate(EscalationReason.VERIFICATION_FAILED, f"{action_id}:{times}", times)
+                # Only now: had the process continued as new meanwhile, nobody would have been told.
+                if self._case.failed.get(action_id) == times:
+                    del self._case.failed[action_id]
 
     def _wanted(self) -> str | None:
         return next((i for i, one in self._case.ladders.items() if one.step > one.called and not one.answered), None)

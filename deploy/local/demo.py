@@ -414,7 +414,7 @@ def _review(cast: Cast, incident: Incident, *, actions: bool) -> None:
             "correct": 1,
         }
     record = f"/reviews/{review['review_id']}"
-    manager.put("review", f"{record}/draft", draft, version=manager.version("review", record))
+    manager.change("review", record, "draft", draft, replace=True)
     manager.change("review", record, "submission")
     _step(cast, incident, f"review written ({review['method'].replace('_', ' ')})")
 

@@ -57,12 +57,12 @@ class Person:
         """Replace."""
         return self._call("PUT", service, path, json=body, headers=self._headers(version, key)).json()
 
-    def change(self, service: str, record: str, step: str, body: Any = None) -> Any:
-        """Post to a step of a record at its newest version; read again when somebody else was quicker."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+    def change(self, service: str, record: str, step: str, body: Any = None, *, replace: bool = False) -> Any:
+        """Post to a step of a record at its newest version, or replace it; read again when somebody else was quicker."""
+        deadline, write = time.monotonic() + PATIENCE_SECONDS, self.put if replace else self.post
         while True:
             try:
-                return self.post(service, f"{record}/{step}", body, version=self.version(service, record))
+                return write(service, f"{record}/{step}", body, version=self.version(service, record))
             except Refused as refused:
                 if refused.status not in (404, 412) or time.monotonic() > deadline:
                     raise

@@ -55,7 +55,7 @@ from services.intake.store import (
 )
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
-from services.runtime.db import insert_new, insert_rows, run
+from services.runtime.db import Row, insert_new, insert_rows, run
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid, not_found
 from services.runtime.idempotency import Remember, check_version
 from services.runtime.outbox import new_id
@@ -279,7 +279,7 @@ def report_incident(
         triage_due_at=triage_due_at,
         what_happens_next=FEEDBACK[Stage.REPORTED],
     )
-    rows = [
+    rows: list[Row] = [
         ("intake.incident", incident),
         ("intake.audit_entry", entry),
         *(("intake.affected_person", person) for person in people),

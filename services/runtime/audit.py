@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from services.runtime.actor import Actor
 
 GENESIS = "0" * 64
+_CONTENT = ("chain", "seq", "provider_id", "at", "actor", "actor_role", "action", "subject", "data")
 
 
 @functools.cache
@@ -66,11 +67,15 @@ def _canonical(value: Any) -> Any:
 
 
 def entry_hash(previous_hash: str, entry: Mapping[str, Any]) -> str:
-    """The hash of an entry that follows `previous_hash`. Only the ten content fields count."""
-    content = {
-        name: _canonical(entry[name])
-        for name in ("chain", "seq", "provider_id", "at", "actor", "actor_role", "action", "subject", "data")
-    }
+    """The hash of an entry that follows `previous_hash`. Only the nine content fields count."""
+    return _hash(previous_hash, _content(entry))
+
+
+def _content(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _canonical(entry[name]) for name in _CONTENT}
+
+
+def _hash(previous_hash: str, content: Mapping[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(previous_hash.encode() + text.encode()).hexdigest()
 
@@ -96,11 +101,15 @@ def build_entry(
         "actor_role": actor.role,
         "action": action,
         "subject": str(subject),
-        "data": _canonical(data),
-        "previous_hash": previous_hash,
+        "data": data,
     }
-    entry["hash"] = entry_hash(previous_hash, entry)
-    return entry
+    content = _content(entry)
+    return {
+        **entry,
+        "data": content["data"],
+        "previous_hash": previous_hash,
+        "hash": _hash(previous_hash, content),
+    }
 
 
 def first_entry(

@@ -119,9 +119,10 @@ class Care:
             except Refused as refused:
                 if refused.status != 409:
                     raise
-                journey.withdraw()
             else:
-                return journey
+                if not any(triage["by_default"] for triage in journey.read()["triage"]):
+                    return journey
+            journey.withdraw()
         raise AssertionError(f"{IN_TIME} reports, and nobody triaged one within a day of the stack's clock")
 
 
@@ -178,7 +179,7 @@ class Journey:
         review = self._review("open")
         self.answer()
         record = f"/reviews/{review['review_id']}"
-        person.put("review", f"{record}/draft", draft, version=person.version("review", record))
+        person.change("review", record, "draft", draft, replace=True)
         person.change("review", record, "submission")
 
     def approve_review(self) -> None:

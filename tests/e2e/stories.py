@@ -39,10 +39,10 @@ def no_change(care: Care) -> Journey:
 
 def high_risk(care: Care) -> Journey:
     """Somebody must know now: the deputy is on call and answers. The rest of the chain is that of the others."""
-    journey = care.triaged(consequence=4, likelihood=3, category="choking")
+    journey = care.triaged(consequence=4, likelihood=3, category="pressure_damage")
     told = care.deputy.until(
         "intake", f"{journey.record}/escalations",
-        lambda page: next((e for e in page if e["reason"] == "high_risk" and e["to_person"]), None), "the escalation",
+        lambda page: next((e for e in page if e["to_person"] == care.deputy.id), None), "the escalation",
     )  # fmt: skip
     care.deputy.post("intake", f"{journey.record}/escalations/{told['escalation_id']}/acknowledgement")
     journey.reaches("reviewing")

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.load import intake, latency, lifecycle, projection
+from tests.load import intake, latency, lifecycle, projection, yardsticks
 from tests.load.outcome import Outcome
 from tests.load.rig import Rig, rig
 
@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "lifecycle": lifecycle.measure,
     "history": lifecycle.measure_history,
     "projection": projection.measure,
+    "yardsticks": yardsticks.measure,
 }
 
 

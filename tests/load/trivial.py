@@ -41,3 +41,12 @@ class Trivial:
                 due = workflow.now() + timedelta(seconds=sleep) if taken == _PLANNED else due
             else:
                 await workflow.sleep(max(due - workflow.now(), timedelta(milliseconds=1)))
+
+
+@workflow.defn(name="Empty")
+class Empty:
+    """Ends at once."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Nothing."""
