@@ -14,7 +14,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-stack lint format types check bench schemas clean distclean
+.PHONY: help setup run up stop status test lint format types check bench schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,12 +35,8 @@ stop: setup ## stop the stack; its data stays
 status: setup ## show each part of the stack
 	@$(VENV)/plumbline status
 
-test: setup ## run the tests; those of whole stacks, brokers and faults are `make test-stack`
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/unit tests/contract tests/architecture tests/integration tests/workflow \
-		--ignore tests/integration/test_local_stack.py
-
-test-stack: setup ## run the tests that start brokers and whole stacks and kill them
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/broker tests/integration/test_local_stack.py tests/replay tests/e2e
+test: setup ## run all tests
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup
 
 lint: setup ## check style and the rules of the house
 	$(VENV)/ruff check .

@@ -160,7 +160,7 @@ class Incident:
         if version <= self.stage_version:
             return
         self.stage, self.stage_version, self.stage_entered_at = stage, version, at
-        self.next_move, self.next_due_at = next_move, due_at
+        self.next_move, self.next_due_at = (None, None) if stage.ended else (next_move, due_at)
         self.ended_at = at if stage.ended else None
 
     def graded(

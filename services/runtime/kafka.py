@@ -58,6 +58,17 @@ def connect(kind: Callable[..., Any], bootstrap_servers: str, **options: Any) ->
         raise BrokerUnavailable(type(error).__name__) from error
 
 
+def abandon(producer: Any) -> None:
+    """Close a producer and drop what it has not sent, within a second or two.
+
+    Works around a fault of kafka-python 3.0.12: `close` raises when it cannot send the rest in time, and leaves the
+    producer's I/O thread running.
+    """
+    producer._sender.force_close()
+    with suppress(KafkaError):
+        producer.close(timeout=1)
+
+
 class Broker:
     """Which topics there are and how far they reach. After a failure the next call starts with a fresh connection."""
 

@@ -37,6 +37,9 @@ def configure(level: str, *, service: str) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("kafka.net").setLevel(logging.ERROR)  # warns of every pause of a busy machine
+    for server in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # it may have set up its own before
+        logger = logging.getLogger(server)
+        logger.handlers, logger.propagate = [], True
     for noisy in ("kafka", "httpx", "httpcore", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger(__name__).info("process starts", extra={"service": service})

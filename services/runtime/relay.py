@@ -28,7 +28,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection, Engine, Row, text
 
 from services.runtime.consumer import transient
-from services.runtime.kafka import Broker, BrokerUnavailable, connect
+from services.runtime.kafka import Broker, BrokerUnavailable, abandon, connect
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +239,7 @@ class _Leader:
         except _Refused as refused:
             self._publish_singly(refused.messages)
         finally:
-            producer.close(timeout=0)
+            abandon(producer)
 
     def _publish(self, producer: Any, messages: Sequence[_Message]) -> None:
         """Send, wait, and mark what was acknowledged: of each key in a topic, nothing behind the first failure."""
@@ -295,7 +295,7 @@ class _Leader:
                 except _Refused as refused:
                     self._park(message, refused.error)
                 finally:
-                    producer.close(timeout=0)
+                    abandon(producer)
 
     def _message(self, row: Row[Any]) -> _Message:
         headers = {

@@ -9,7 +9,8 @@ from tests.e2e import stories
 from tests.e2e.journey import Care, in_order
 from tests.e2e.running import RunningStack
 
-HISTORY_EVENTS = 120
+HISTORY_EVENTS = 150
+"""A low-harm incident's 120 or fewer (`make bench` counts them), and what a busy machine adds to timers at a day a second."""
 # What is not in a low-harm incident: a clock that ran out because this machine was busy, a rung of the ladder that was
 # called, rung and answered, an action that was returned. Each costs activities and timers, and the tasks around them.
 EVENTS_OF = {
