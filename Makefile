@@ -19,7 +19,9 @@ export UV_PYTHON_DOWNLOADS := never
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Compiled here, because the sandbox loads workflow code anew for every run, and processes start by the dozen.
 setup: .venv/.synced ## install everything into .venv, exactly as locked
+	@$(VENV)/python -m compileall -q deploy services tests workflows
 
 run: setup ## start the whole stack at a day a second, play the demonstration, leave it running
 	$(VENV)/plumbline up --detach --clock-speed $(SPEED)

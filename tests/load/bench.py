@@ -24,8 +24,8 @@ from tests.load.outcome import Outcome
 from tests.load.rig import Rig, rig
 
 MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
-    "intake": intake.measure,
     "latency": latency.measure,
+    "intake": intake.measure,
     "lifecycle": lifecycle.measure,
     "history": lifecycle.measure_history,
     "projection": projection.measure,

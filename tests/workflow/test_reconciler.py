@@ -1,5 +1,6 @@
 """On a real server: the reconciler, histories that grow long, and urgent work behind a backlog."""
 
+import contextlib
 import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -115,7 +117,8 @@ async def records(dev: WorkflowEnvironment) -> AsyncIterator[tuple[Records, Call
         yield kept, case
         for one in made:
             if await status(one) is WorkflowExecutionStatus.RUNNING:
-                await one.handle.terminate()
+                with contextlib.suppress(RPCError):  # it has just ended
+                    await one.handle.terminate()
 
 
 async def status(case: Case) -> WorkflowExecutionStatus | None:
