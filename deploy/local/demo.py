@@ -379,9 +379,7 @@ def _near_miss_later(cast: Cast, home: Home, number: int, incidents: list[Incide
 
 def _triage(cast: Cast, incident: Incident, scores: dict[str, Any]) -> None:
     try:
-        incident.place.manager.change(
-            "intake", f"/incidents/{incident.id}", "triage", {"actual_harm": "none", **scores}
-        )
+        incident.place.manager.triage(incident.id, {"actual_harm": "none", **scores})
     except Refused as refused:
         if refused.status != 409:
             raise

@@ -68,6 +68,18 @@ class Person:
                     raise
                 time.sleep(_AGAIN_SECONDS)
 
+    def triage(self, incident_id: str, scores: dict[str, Any]) -> Any:
+        """Score an incident, having looked at what came before; look again when another came in between."""
+        record = f"/incidents/{incident_id}"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            seen = self.get("intake", f"{record}/earlier")["total"]
+            try:
+                return self.change("intake", record, "triage", {**scores, "earlier_seen": seen})
+            except Refused as refused:
+                if "earlier_seen" not in str(refused) or time.monotonic() > deadline:
+                    raise
+
     def until(self, service: str, path: str, wanted: Callable[[Any], Any], what: str, **query: Any) -> Any:
         """Look again and again until `wanted` finds something in the answer; answers what it found."""
         deadline = time.monotonic() + PATIENCE_SECONDS

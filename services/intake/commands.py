@@ -39,6 +39,7 @@ from services.contracts.taxonomy import (
 )
 from services.intake import access, policy
 from services.intake.clocks import blocked_by, stop_all
+from services.intake.details.queries import count_earlier
 from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, may_enter
 from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
@@ -114,6 +115,9 @@ class TriageIncident(Strict):
     likelihood: Likelihood = Field(description="How likely that is if it happened again, 1 to 5.")
     reason: ShortText | None = Field(
         default=None, description="Needed when the score is lower than suggested, and to triage again."
+    )
+    earlier_seen: int = Field(
+        default=0, ge=0, description="The `total` of GET /incidents/{incident_id}/earlier: those incidents were seen."
     )
 
 
@@ -304,7 +308,8 @@ def triage_incident(
 ) -> Incident:
     """Record a manager's triage, or a later one because facts changed: what follows from it follows anew.
 
-    A score lower than the rule suggests, and every later triage, needs a reason (422). Not once it has ended (409).
+    A score lower than the rule suggests, and every later triage, needs a reason; what came before must have been seen
+    (422). Not once it has ended (409).
     """
     incident = _open_incident(session, actor, incident_id, version)
     if command.reason is None and latest_triage(session, incident_id) is not None:
@@ -323,6 +328,13 @@ def triage_incident(
             "consequence",
             "contradicts the actual harm: a death is the worst credible consequence",
             "Set consequence to 5, or correct actual_harm.",
+        )
+    shown = count_earlier(session, actor, incident)
+    if command.earlier_seen != shown:
+        raise invalid(
+            "earlier_seen",
+            f"is {command.earlier_seen}, and {shown} incidents of the same people, or of this type here, came before",
+            "Read GET /incidents/{incident_id}/earlier, and send its total as earlier_seen.",
         )
     _triage(session, actor, incident, command, suggestion_of=suggestion, by_default=False, now=now)
     return incident
@@ -380,6 +392,7 @@ def _triage(
             decided_at=now,
             revision=revision,
             psychological_harm=command.psychological_harm,
+            earlier_seen=command.earlier_seen,
         )
     )
     incident.band = band
@@ -414,6 +427,7 @@ def _triage(
         by_default=by_default,
         rule=suggestion_of.rule,
         policy_version=rules.version,
+        earlier_seen=command.earlier_seen,
         reason_sha256=None if command.reason is None else audit.digest(command.reason),
     )
     ladder.at_triage(session, actor, incident, before, now)

@@ -50,6 +50,7 @@ class TriageView(BaseModel):
     policy_version: str
     by_default: bool
     reason: str | None
+    earlier_seen: int
     decided_by: UUID
     decided_at: datetime
 

@@ -91,6 +91,7 @@ class Triage(Table):
     decided_at: Mapped[datetime]
     revision: Mapped[int]
     psychological_harm: Mapped[str]
+    earlier_seen: Mapped[int]
 
 
 class StageEntry(Table):

@@ -113,9 +113,7 @@ class Care:
         for _ in range(IN_TIME):
             journey = self.report(**details)
             try:
-                (by or self.manager).change(
-                    "intake", journey.record, "triage", {**scores, "reason": self.says("Seen at once.")}
-                )
+                (by or self.manager).triage(journey.id, {**scores, "reason": self.says("Seen at once.")})
             except Refused as refused:
                 if refused.status != 409:
                     raise

@@ -110,6 +110,26 @@ def test_what_came_before(
     }
     assert found == {same_person: (True, False), same_place: (False, True)}
     assert intake.get(f"{path}/earlier", carer).status_code == 403
+    scores = {"actual_harm": "none", "consequence": 2, "likelihood": 4}
+    unseen = intake.post(f"{path}/triage", manager, {**scores, "earlier_seen": 1}, version=1)
+    assert unseen.status_code == 422
+    assert [error["field"] for error in unseen.json()["errors"]] == ["earlier_seen"]
+    seen = intake.post(f"{path}/triage", manager, {**scores, "earlier_seen": 2}, version=1)
+    assert seen.status_code == 200
+    assert intake.get(path, manager).json()["triage"][0]["earlier_seen"] == 2
+
+
+def test_what_only_some_may_know_of_is_not_shown_as_earlier(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    carer, manager, lead = actor("carer"), actor("registered_manager"), actor("safeguarding_lead")
+    person = str(uuid.uuid4())
+    about = {"category": "abuse_allegation", "person_refs": [person], "about_staff": [str(uuid.uuid4())]}
+    restricted = report(intake, carer, home, now - timedelta(days=2), **about)
+    path = report(intake, carer, home, now - timedelta(hours=1), person_refs=[person])
+    assert intake.get(f"{path}/earlier", manager).json() == {"total": 0, "incidents": []}
+    seen = intake.get(f"{path}/earlier", lead).json()
+    assert [f"/incidents/{e['incident_id']}" for e in seen["incidents"]] == [restricted]
 
 
 def png() -> bytes:

@@ -48,7 +48,9 @@ class Rig:
         return made
 
     def triage(self, actor: Actor, incident: str, consequence: int = 2, likelihood: int = 3, **changes: Any) -> None:
-        body = {"actual_harm": "low", "consequence": consequence, "likelihood": likelihood, **changes}
+        seen = self.intake.get(f"/incidents/{incident}/earlier", actor).json()["total"]
+        scores = {"consequence": consequence, "likelihood": likelihood}
+        body = {"actual_harm": "low", "earlier_seen": seen, **scores, **changes}
         version = int(self.intake.get(f"/incidents/{incident}", actor).headers["ETag"].strip('"'))
         answer = self.intake.post(f"/incidents/{incident}/triage", actor, body, version=version)
         assert answer.status_code == 200, answer.text

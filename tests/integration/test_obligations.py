@@ -45,7 +45,8 @@ class Case:
         version = self.intake.get(f"/incidents/{self.id}", self.manager).json()["version"]
         body = {
             "actual_harm": harm, "psychological_harm": psychological, "consequence": 5 if harm == "fatal" else 4,
-            "likelihood": 4, "reason": "By what is known now.", **changes,
+            "likelihood": 4, "reason": "By what is known now.",
+            "earlier_seen": self.intake.get(f"/incidents/{self.id}/earlier", self.manager).json()["total"], **changes,
         }  # fmt: skip
         answer = self.intake.post(f"/incidents/{self.id}/triage", self.manager, body, version=version)
         assert answer.status_code == 200, answer.text
@@ -179,6 +180,9 @@ def test_a_fall_is_told_from_the_moment_the_fracture_is_known(case: Case, clock:
     assert at(known["aware_at"]) == clock.now()
     assert at(known["provider_target_at"]) == clock.now() + timedelta(hours=24)
     case.answers(work_related=True, injured_party="non_worker", taken_directly_to_hospital=False)
+    both_ways = case.row("riddor-non-worker")
+    assert (both_ways["outcome"], both_ways["must_decide"]) == ("suggested", True)
+    case.answers(work_related=False)
     assert case.row("riddor-non-worker")["outcome"] == "not_triggered"
 
 

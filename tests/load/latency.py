@@ -89,7 +89,14 @@ class _Desk:
     async def triage(self, token: str, incident_id: str) -> float:
         """When the reply came."""
         await self._pause()
-        body = {"actual_harm": "none", "consequence": 1, "likelihood": 2, "reason": "Nobody was near."}
+        before = await self._http.get(
+            f"http://127.0.0.1:{self._rig.ports['intake']}/incidents/{incident_id}/earlier",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        body = {
+            "actual_harm": "none", "consequence": 1, "likelihood": 2, "reason": "Nobody was near.",
+            "earlier_seen": before.json()["total"],
+        }  # fmt: skip
         await self.post("intake", f"/incidents/{incident_id}/triage", body, token, version=1)
         return time.time()
 

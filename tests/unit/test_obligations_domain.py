@@ -82,6 +82,16 @@ CASES: list[tuple[str, dict[str, Any], ObligationOutcome]] = [
     ("riddor-non-worker", {"work_related": True, "injured_party": "non_worker", "taken_directly_to_hospital": True}, T),
     ("riddor-non-worker", {"work_related": True, "injured_party": "non_worker", "taken_directly_to_hospital": False}, N),
     ("riddor-non-worker", {"work_related": False, "injured_party": "non_worker", "taken_directly_to_hospital": True}, N),
+    (
+        "riddor-non-worker",
+        {
+            "work_related": True,
+            "injured_party": "non_worker",
+            "taken_directly_to_hospital": False,
+            "actual_harm": "severe",
+        },
+        S,
+    ),
     ("riddor-non-worker", {"taken_directly_to_hospital": True}, S),
     ("riddor-over-7-days", {**WORKER, "worker_incapacitated_days": 7}, N),
     ("riddor-over-7-days", {**WORKER, "worker_incapacitated_days": 8}, T),

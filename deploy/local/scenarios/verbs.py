@@ -144,8 +144,8 @@ class Triage(AboutIncident):
     consequence: int = Field(description="Worst credible consequence, 1 negligible to 5 catastrophic.")
     likelihood: int = Field(description="How likely that is, 1 rare to 5 almost certain.")
     reason: Text | None = None
-    earlier_seen: int | Literal["all"] | None = Field(
-        default=None, description="How many earlier incidents were shown and seen; `all` reads and confirms them first."
+    earlier_seen: int | Literal["all"] = Field(
+        default="all", description="How many earlier incidents were seen; `all` reads and confirms them first."
     )
 
 

@@ -54,4 +54,4 @@ def read_earlier(incident_id: UUID, actor: Caller, database: Database) -> querie
     """Earlier incidents of the same people, and of the same type at the same place: read before triage."""
     require_role(actor, *MANAGERS)
     with transaction(database, actor.provider_id) as session:
-        return queries.earlier(session, visible_incident(session, actor, incident_id))
+        return queries.earlier(session, actor, visible_incident(session, actor, incident_id))

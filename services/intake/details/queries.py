@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from services.contracts.taxonomy import Band, Category, Kind, Stage
@@ -13,6 +13,8 @@ from services.intake.details import policy
 from services.intake.details.policy import AnswerType
 from services.intake.details.store import AffectedPerson, Answer
 from services.intake.store import Incident
+from services.runtime import restriction
+from services.runtime.actor import Actor
 
 SAME_PERSON = timedelta(days=365)
 SAME_PLACE = timedelta(days=28)
@@ -81,7 +83,7 @@ def questions(session: Session, incident: Incident) -> QuestionsView:
     return QuestionsView(policy_version=asked.version, questions=views, missing=missing)
 
 
-def _before(incident: Incident) -> tuple[Any, Any, Any]:
+def _before(actor: Actor, incident: Incident) -> tuple[Any, Any, Any]:
     mine, theirs = aliased(AffectedPerson), aliased(AffectedPerson)
     same_person = and_(
         Incident.occurred_at >= incident.occurred_at - SAME_PERSON,
@@ -102,19 +104,24 @@ def _before(incident: Incident) -> tuple[Any, Any, Any]:
         Incident.occurred_at <= incident.occurred_at,
         Incident.stage.not_in([Stage.WITHDRAWN, Stage.DUPLICATE]),
         or_(same_person, same_place),
+        # Also at other locations, but never one that only some may know of.
+        restriction.visible("intake", actor, Incident.incident_id, in_scope=true()),
     )
     return condition, same_person, same_place
 
 
-def count_earlier(session: Session, incident: Incident) -> int:
-    """How many incidents of the same people (a year) or of the same place and type (28 days) came before."""
-    condition, _, _ = _before(incident)
+def count_earlier(session: Session, actor: Actor, incident: Incident) -> int:
+    """How many incidents of the same people (a year) or of the same place and type (28 days) came before.
+
+    Restricted ones count only for those who may see them.
+    """
+    condition, _, _ = _before(actor, incident)
     return session.scalar(select(func.count()).select_from(Incident).where(condition)) or 0
 
 
-def earlier(session: Session, incident: Incident) -> Earlier:
+def earlier(session: Session, actor: Actor, incident: Incident) -> Earlier:
     """Those incidents, the newest first, at most 50 of them."""
-    condition, same_person, same_place = _before(incident)
+    condition, same_person, same_place = _before(actor, incident)
     rows = session.execute(
         select(Incident, same_person, same_place).where(condition).order_by(Incident.occurred_at.desc()).limit(SHOWN)
     )
@@ -131,4 +138,4 @@ def earlier(session: Session, incident: Incident) -> Earlier:
         )
         for row, person, place in rows
     ]
-    return Earlier(total=count_earlier(session, incident), incidents=found)
+    return Earlier(total=count_earlier(session, actor, incident), incidents=found)

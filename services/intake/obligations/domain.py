@@ -109,6 +109,7 @@ class Rule:
     when: Condition
     ask_when: Condition | None
     must_decide_when: Condition | None
+    consider_when: Condition | None
     decide_target: Limit | None
     proof: str
     notes: Sequence[str]
@@ -152,19 +153,24 @@ class Assessment:
 
 
 def assess(rule: Rule, facts: Mapping[str, Any]) -> Assessment:
-    """Triggered, suggested (facts are missing and something points to it: ask) or not triggered, explained."""
+    """Triggered, suggested (facts are missing or point both ways: ask) or not triggered, explained.
+
+    Where a test is not met but `consider_when` holds, the facts point both ways, and a person decides with a reason.
+    """
     tests = tests_of(rule.when)
     held = rule.when.holds(facts)
     findings = _findings(tests, facts)
     missing = open_facts(rule.when, facts)
     asked = held is None and rule.ask_when is not None and rule.ask_when.holds(facts) is True
-    outcome = Outcome.TRIGGERED if held else Outcome.SUGGESTED if asked else Outcome.NOT_TRIGGERED
-    must = outcome is Outcome.TRIGGERED or (
-        outcome is Outcome.SUGGESTED
-        and rule.must_decide_when is not None
-        and rule.must_decide_when.holds(facts) is True
+    considered = held is False and rule.consider_when is not None and rule.consider_when.holds(facts) is True
+    outcome = Outcome.TRIGGERED if held else Outcome.SUGGESTED if asked or considered else Outcome.NOT_TRIGGERED
+    must = (
+        outcome is Outcome.TRIGGERED
+        or considered
+        or (asked and rule.must_decide_when is not None and rule.must_decide_when.holds(facts) is True)
     )
-    pointers = _findings(tests_of(rule.ask_when), facts) if held is None and rule.ask_when is not None else []
+    pointing = rule.consider_when if considered else rule.ask_when if held is None else None
+    pointers = _findings(tests_of(pointing), facts) if pointing is not None else []
     return Assessment(rule, outcome, must, findings, missing, [p for p in pointers if p.holds])
 
 

@@ -88,6 +88,7 @@ class _Rule(_Strict):
     when: _Condition
     ask_when: _Condition | None = None
     must_decide_when: _Condition | None = None
+    consider_when: _Condition | None = None
     provider_target_to_decide: _Limit | None = None
     proof: str
     notes: list[str] = Field(default_factory=list)
@@ -104,6 +105,8 @@ class _Rule(_Strict):
             raise ValueError(f"draft: there is no fact {', '.join(unknown)}")
         if self.must_decide_when is not None and (self.ask_when is None or self.provider_target_to_decide is None):
             raise ValueError("must_decide_when needs ask_when and provider_target_to_decide")
+        if self.consider_when is not None and self.provider_target_to_decide is None:
+            raise ValueError("consider_when needs provider_target_to_decide")
         return self
 
 
@@ -147,6 +150,7 @@ def _built(rule: _Rule, recipients: dict[str, str]) -> Rule:
         target=None if rule.provider_target is None else rule.provider_target.built(),
         when=rule.when.built(),
         ask_when=None if rule.ask_when is None else rule.ask_when.built(),
+        consider_when=None if rule.consider_when is None else rule.consider_when.built(),
         must_decide_when=None if rule.must_decide_when is None else rule.must_decide_when.built(),
         decide_target=None if rule.provider_target_to_decide is None else rule.provider_target_to_decide.built(),
         proof=rule.proof,
