@@ -17,10 +17,11 @@ from tests.e2e.running import PATIENCE, RunningStack
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker takes all of this folder, so that the stack is started once. First: xdist must see the mark."""
+    """One worker takes all that shares a stack, so that it is started once. First: xdist must see the mark."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+            own = "scenarios" if item.path.stem == "test_scenarios" else "e2e"
+            item.add_marker(pytest.mark.xdist_group(own))
 
 
 @pytest.fixture(scope="session")
