@@ -23,8 +23,8 @@ from services.runtime.errors import frames
 from services.runtime.settings import KafkaSettings, ProcessSettings, TemporalSettings
 from services.runtime.temporal import connect
 from workflows import process_clock
-from workflows.reconciler_activities import ensure_schedule
 from workflows.router import INCIDENT_QUEUE, run_router
+from workflows.schedules import ensure_schedules
 from workflows.worker import serve
 
 logger = logging.getLogger(__name__)
@@ -96,8 +96,8 @@ class Roles:
         if client is None:
             return
         serving = asyncio.create_task(serve(client, task_queue=INCIDENT_QUEUE, stop=self._stop))
-        await ensure_schedule(
-            client, every=timedelta(seconds=self._settings.reconcile_seconds), task_queue=INCIDENT_QUEUE
+        await ensure_schedules(
+            client, reconcile_every=timedelta(seconds=self._settings.reconcile_seconds), task_queue=INCIDENT_QUEUE
         )
         await serving
 

@@ -1,37 +1,24 @@
-"""What the reconciler asks of Temporal itself, and its schedule."""
+"""What the reconciler asks of Temporal itself."""
 
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 from temporalio import activity
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-    WorkflowExecutionStatus,
-)
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.activities import OpenIncident
 from workflows.incident import WORKFLOW, workflow_id
-from workflows.reconciler import GRACE_SECONDS, Found, Look, Outcome, ReconcileWorkflow
+from workflows.reconciler import GRACE_SECONDS, Found, Look, Outcome
 from workflows.search_attributes import PROVIDER
 
 ORPHANS = Gauge("plumbline_orphan_incidents", "Open incidents without a running process at the last look.")
 REPAIRED = Counter("plumbline_orphan_incidents_repaired_total", "Orphans whose process was started again.")
 STRAYS = Counter("plumbline_stray_processes_total", "Processes found running for an incident that had ended.")
 LAST = Gauge("plumbline_reconciler_last_run_timestamp_seconds", "When the reconciler last finished.")
-
-SCHEDULE_ID = "reconcile"
 
 
 class ReconcilerActivities:
@@ -95,20 +82,3 @@ class ReconcilerActivities:
 def _made_at(item: OpenIncident) -> float:
     """Seconds since the epoch at which a version 7 UUID was made; other versions count as old."""
     return (item.incident_id.int >> 80) / 1000 if item.incident_id.version == 7 else 0.0
-
-
-async def ensure_schedule(client: Client, *, every: timedelta, task_queue: str) -> None:
-    """Create the schedule unless it is there. Runs never overlap."""
-    try:
-        await client.create_schedule(
-            SCHEDULE_ID,
-            Schedule(
-                action=ScheduleActionStartWorkflow(
-                    ReconcileWorkflow.run, GRACE_SECONDS, id=SCHEDULE_ID, task_queue=task_queue
-                ),
-                spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-                policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
-            ),
-        )
-    except ScheduleAlreadyRunningError:
-        return

@@ -4,7 +4,7 @@ Each service serves its activities on the task queue of its own name. Inputs car
 activity is idempotent: its effect is keyed by `command_id`, which the workflow derives from incident, cycle and step.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -184,6 +184,41 @@ class Delivered(BaseModel):
     """Over how many channels it went. None is no failure: the inbox has it, and the delivery shows why."""
 
     sent: int
+
+
+LIST_WAITING = "intake.list_waiting"
+
+
+class Waiting(BaseModel):
+    """Something at a location waits for whoever holds a role there."""
+
+    provider_id: UUID
+    role: Role
+    location_id: UUID
+
+
+class ListWaiting(BaseModel):
+    """One page of where something waits for whom, of all providers, after `after`. Restricted incidents are left out."""
+
+    after: Waiting | None = None
+    limit: int = 1000
+
+
+class WaitingPage(BaseModel):
+    """A page; fewer than `limit` items means the last."""
+
+    waiting: list[Waiting]
+
+
+SEND_DIGEST = "directory.send_digest"
+
+
+class SendDigest(BaseModel):
+    """Send the routine word of a day to whoever has something waiting: one for each person, however much it is."""
+
+    provider_id: UUID
+    day: date
+    waiting: list[Waiting]
 
 
 OPEN_REVIEW = "review.open_review"

@@ -8,7 +8,7 @@ from temporalio import activity
 from services.contracts import activities as contract
 from services.directory import commands
 from services.directory.notices.channels import channels
-from services.directory.notices.commands import deliver
+from services.directory.notices.commands import deliver, send_digest
 from services.directory.notices.settings import NoticeSettings
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -32,4 +32,9 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def deliver_notice(command: contract.DeliverNotice) -> contract.Delivered:
         return deliver(context.engine, context.clock, made, settings.notice_link, command)
 
-    return [resolve_on_call, deliver_notice]
+    @activity.defn(name=contract.SEND_DIGEST)
+    @activity_errors("directory", contract.SEND_DIGEST)
+    def digest(command: contract.SendDigest) -> contract.Delivered:
+        return send_digest(context.engine, context.clock, made, settings.notice_link, command)
+
+    return [resolve_on_call, deliver_notice, digest]

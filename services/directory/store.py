@@ -1,5 +1,6 @@
 """The tables of directory and the few queries its use-cases need."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -166,6 +167,32 @@ def require_place(
         allowed = actor.all_locations
     if not allowed:
         raise forbidden("This reaches beyond your scope. Ask somebody with a wider scope to do it.")
+
+
+def holders(session: Session, wanted: Collection[tuple[str, UUID]]) -> set[UUID]:
+    """Active people who hold one of the roles at its location, for its region, or for the whole provider."""
+    regions = dict(
+        session.execute(
+            select(Location.location_id, Location.region_id).where(
+                Location.location_id.in_({place for _, place in wanted})
+            )
+        ).all()
+    )
+    found = session.scalars(
+        select(Assignment)
+        .join(Person, Person.person_id == Assignment.person_id)
+        .where(Assignment.role.in_({role for role, _ in wanted}), Person.active)
+    )
+    at_places = {(role, place) for role, place in wanted}
+    in_regions = {(role, regions.get(place)) for role, place in wanted}
+    anywhere = {role for role, _ in wanted}
+    return {
+        one.person_id
+        for one in found
+        if (one.location_id is not None and (one.role, one.location_id) in at_places)
+        or (one.region_id is not None and (one.role, one.region_id) in in_regions)
+        or (one.location_id is None and one.region_id is None and one.role in anywhere)
+    }
 
 
 def duties(session: Session, role: str, location_id: UUID, now: datetime) -> list[Duty]:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
+from services.contracts.taxonomy import Role
 from services.intake import clocks, commands
 from services.intake.escalation import commands as ladder
 from services.runtime import outbox
@@ -19,6 +21,18 @@ _OPEN = text(
     "select provider_id, incident_id from intake.incident"
     " where stage not in ('closed', 'withdrawn', 'duplicate') and incident_id > :after"
     " order by incident_id limit :limit"
+)
+
+# Who has the next move, and who must decide whether somebody outside is told. What is restricted has its own ways.
+_WAITING = text(
+    "with open as (select provider_id, incident_id, location_id, next_move from intake.incident"
+    " where stage not in ('closed', 'withdrawn', 'duplicate')"
+    " and incident_id not in (select record_id from intake.restriction)),"
+    " waiting as (select provider_id, next_move as role, location_id from open where next_move is not null"
+    " union select provider_id, 'registered_manager', location_id from open where incident_id in"
+    " (select incident_id from intake.obligation where must_decide and decision is null))"
+    " select provider_id, role, location_id from waiting"
+    " where (provider_id, role, location_id) > (:provider_id, :role, :location_id) order by 1, 2, 3 limit :limit"
 )
 
 
@@ -70,6 +84,14 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
             rows = connection.execute(_OPEN, {"after": after, "limit": query.limit}).mappings()
             return contract.OpenIncidents(incidents=[contract.OpenIncident(**row) for row in rows])
 
+    @activity.defn(name=contract.LIST_WAITING)
+    @activity_errors("intake", contract.LIST_WAITING)
+    def list_waiting(query: contract.ListWaiting) -> contract.WaitingPage:
+        after = query.after or contract.Waiting(provider_id=UUID(int=0), role=min(Role), location_id=UUID(int=0))
+        with context.system_engine.connect() as connection:
+            rows = connection.execute(_WAITING, {**after.model_dump(mode="json"), "limit": query.limit}).mappings()
+            return contract.WaitingPage(waiting=[contract.Waiting(**row) for row in rows])
+
     @activity.defn(name=f"intake.{contract.REPUBLISH}")
     @activity_errors("intake", contract.REPUBLISH)
     def republish(command: contract.Republish) -> int:
@@ -84,5 +106,6 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         escalate,
         ring_clock,
         list_open_incidents,
+        list_waiting,
         republish,
     ]

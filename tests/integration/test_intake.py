@@ -286,6 +286,26 @@ def test_activities_happen_once(
     assert sent == len(chain)
 
 
+def test_what_waits_for_whom_and_nothing_restricted(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock, place: Callable[..., uuid.UUID],
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    manager: Actor = actor("registered_manager")
+    far, allegation = place("intake"), place("intake")
+    for at in (home, home, far):
+        intake.post("/incidents", manager, a_report(at, now))
+    body = a_report(allegation, now, category="abuse_allegation", about_staff=[str(uuid.uuid4())])
+    assert intake.post("/incidents", manager, body).status_code == 201
+    engines = service_engine("intake"), service_engine("intake_system")
+    run = {f.__name__: f for f in build(Context(*engines, clock))}
+    found, after = [], None
+    while page := run["list_waiting"](contract.ListWaiting(after=after, limit=1)).waiting:
+        found, after = [*found, *page], page[-1]
+    ours = [(one.role, one.location_id) for one in found if one.provider_id == manager.provider_id]
+    assert ours == sorted((Role.REGISTERED_MANAGER, at) for at in (home, far))
+    assert found == run["list_waiting"](contract.ListWaiting(limit=10_000)).waiting
+
+
 def test_import_is_resumable_and_says_what_it_refused(
     intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -253,6 +254,51 @@ def test_routine_interrupts_nobody(deliver: Any, sam: uuid.UUID, mailbox: Mailbo
     assert sink.got == []
 
 
+def test_one_digest_a_day_for_each_person_however_much_waits(
+    service_engine: Callable[[str], Engine], clock: MovableClock, settings: NoticeSettings, sam: uuid.UUID,
+    mailbox: Mailbox, sink: HttpSink, directory: ServiceClient, admin: Actor,
+) -> None:  # fmt: skip
+    north, south = uuid.uuid4(), uuid.uuid4()
+    for region in (north, south):
+        directory.post("/regions", admin, {"region_id": str(region), "name": "North" if region == north else "South"})
+    places = [uuid.uuid4() for _ in range(3)]
+    for place, region in zip(places, (north, north, south), strict=True):
+        body = {
+            "location_id": str(place), "cqc_location_id": f"1-{place.int % 10**9}", "name": "Home", "beds": 9,
+            "region_id": str(region),
+        }  # fmt: skip
+        assert directory.post("/locations", admin, body).status_code == 201
+    held = {
+        "near": [{"role": "registered_manager", "location_id": str(places[0])}],
+        "regional": [{"role": "quality_lead", "region_id": str(north)}],
+        "elsewhere": [{"role": "registered_manager", "location_id": str(places[2])}],
+        "other_role": [{"role": "carer", "location_id": str(places[0])}],
+    }
+    people = {}
+    for name, roles in held.items():
+        made = directory.post("/people", admin, {"display_name": name, "roles": roles})
+        assert made.status_code == 201, made.text
+        people[name] = made.json()["person_id"]
+        directory.put(f"/people/{people[name]}/contact", admin, {"email": f"{name}@care.example", "mobile": MOBILE})
+
+    def send(day: int, *waiting: tuple[str, uuid.UUID]) -> int:
+        rows = [contract.Waiting(provider_id=admin.provider_id, role=role, location_id=at) for role, at in waiting]
+        command = contract.SendDigest(provider_id=admin.provider_id, day=date(2026, 6, day), waiting=rows)
+        engine, made = service_engine("directory"), channels(settings)
+        return commands.send_digest(engine, clock, made, settings.notice_link, command).sent
+
+    manager, lead = "registered_manager", "quality_lead"
+    assert send(8, (manager, places[0]), (manager, places[1]), (lead, places[1])) == 3
+    told = sorted(line for mail in mailbox.mails for line in mail.splitlines() if line.startswith("To: "))
+    assert told == sorted([f"To: {EMAIL}", "To: near@care.example", "To: regional@care.example"])
+    assert all("https://plumbline.example/work" in mail.replace("=\r\n", "") for mail in mailbox.mails)
+    assert sink.got == [], "the routine interrupts nobody"
+    send(8, (manager, places[0]))  # the next page, or tried again
+    assert len(mailbox.mails) == 3
+    send(9, (manager, places[0]))
+    assert len(mailbox.mails) == 5
+
+
 def test_nobody_to_reach_is_seen_and_is_no_failure(
     deliver: Any, directory: ServiceClient, admin: Actor, sam: uuid.UUID
 ) -> None:
@@ -268,7 +314,7 @@ def test_channels_are_off_until_they_are_set(
 ) -> None:
     assert channels(NoticeSettings()) == []
     context = Context(service_engine("directory"), service_engine("directory_system"), clock)
-    assert [one.__name__ for one in build(context)] == ["resolve_on_call", "deliver_notice"]
+    assert [one.__name__ for one in build(context)] == ["resolve_on_call", "deliver_notice", "digest"]
     for wrong in ({"smtp_url": "mail.example"}, {"webhook_url": "http://x"}):
         with pytest.raises(ValidationError):
             NoticeSettings.model_validate(wrong)

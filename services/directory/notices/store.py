@@ -28,7 +28,7 @@ class Delivery(Table):
     notice_id: Mapped[UUID] = mapped_column(primary_key=True)
     channel: Mapped[str] = mapped_column(primary_key=True)
     provider_id: Mapped[UUID]
-    incident_id: Mapped[UUID]
+    incident_id: Mapped[UUID | None]
     person_id: Mapped[UUID]
     urgent: Mapped[bool]
     status: Mapped[str]

@@ -1,0 +1,56 @@
+"""What runs by itself, in real time: the reconciler every few minutes, the digest every morning."""
+
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleCalendarSpec,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleRange,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
+
+from workflows.digest import DigestWorkflow
+from workflows.reconciler import GRACE_SECONDS, ReconcileWorkflow
+
+RECONCILE, DIGEST = "reconcile", "digest"
+DIGEST_HOUR = 7
+"""In the time of England."""
+
+
+async def ensure_schedules(client: Client, *, reconcile_every: timedelta, task_queue: str) -> None:
+    """Make the schedules, or bring those that are there up to date. Runs of one never overlap."""
+    await _ensure(
+        client,
+        RECONCILE,
+        ScheduleActionStartWorkflow(ReconcileWorkflow.run, GRACE_SECONDS, id=RECONCILE, task_queue=task_queue),
+        ScheduleSpec(intervals=[ScheduleIntervalSpec(every=reconcile_every)]),
+        catchup_window=timedelta(minutes=1),
+    )
+    await _ensure(
+        client,
+        DIGEST,
+        ScheduleActionStartWorkflow(DigestWorkflow.run, id=DIGEST, task_queue=task_queue),
+        ScheduleSpec(
+            calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(DIGEST_HOUR)])], time_zone_name="Europe/London"
+        ),
+        catchup_window=timedelta(hours=6),
+    )
+
+
+async def _ensure(
+    client: Client, name: str, action: ScheduleActionStartWorkflow, spec: ScheduleSpec, *, catchup_window: timedelta
+) -> None:
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=catchup_window)
+    schedule = Schedule(action=action, spec=spec, policy=policy)
+    try:
+        await client.create_schedule(name, schedule)
+    except ScheduleAlreadyRunningError:
+        # Its interval may have changed since, and its input is encrypted with the key of that time.
+        await client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(schedule))
