@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 ROUTED = Counter("plumbline_router_events_total", "Events seen by the router.", ["lane", "outcome"])
 
 INCIDENT_QUEUE = "incident"
-_GATE = 64
+_SIDE_BY_SIDE = {"urgent": 32, "normal": 4}
+"""Incidents handed on at once. Few of the ordinary: what Temporal's store is busy with delays what is urgent."""
 
 
 class Stopped(Exception):
@@ -117,7 +118,7 @@ async def hand_on_all(
     for received in batch:
         by_key[received.key].append(received)
 
-    gate = asyncio.Semaphore(_GATE)
+    gate = asyncio.Semaphore(_SIDE_BY_SIDE[lane])
 
     async def in_order(events: list[Received]) -> None:
         async with gate:

@@ -16,6 +16,9 @@ from workflows.reconciler_activities import ReconcilerActivities
 
 PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
 
+WORKFLOW_TASKS = 8
+"""Tasks at once. One process cannot compute more, and behind fewer writes an urgent one waits less."""
+
 
 def runner() -> SandboxedWorkflowRunner:
     """The sandbox; modules without workflow code are shared, which saves memory and start time for each workflow."""
@@ -32,6 +35,7 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,
+        max_concurrent_workflow_tasks=WORKFLOW_TASKS,
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
     )

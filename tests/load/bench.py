@@ -25,6 +25,7 @@ from tests.load.rig import Rig, rig
 
 MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "latency": latency.measure,
+    "latency-behind": latency.measure_behind,
     "intake": intake.measure,
     "lifecycle": lifecycle.measure,
     "history": lifecycle.measure_history,
