@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -14,7 +13,7 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, Of
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 from kafka.net.compat import KafkaNetClient
-from kafka.structs import MemberState, OffsetAndMetadata
+from kafka.structs import MemberState
 from prometheus_client import Gauge
 
 logger = logging.getLogger(__name__)
@@ -232,39 +231,23 @@ class _Member:
     name: str
     check_interval: float
     _checked: float = field(init=False, default_factory=time.monotonic)
-    _over: threading.Event = field(init=False, default_factory=threading.Event)
 
     def batches(self) -> Iterator[list[Any]]:
-        """Batches, the next of which is fetched while one is worked on. Only the reader's thread asks the consumer."""
         self.consumer.subscribe(list(self.ids), listener=_FromTheBeginning(self.consumer, self.anew))
-        with ThreadPoolExecutor(1, "reader") as reader:
-            done: list[Any] = []
-            ahead = reader.submit(self._next, done)
-            try:
-                while (records := ahead.result()) is not None:
-                    ahead = reader.submit(self._next, done)
-                    done = []
-                    yield records
-                    done = records
-            finally:
-                self._over.set()
-                with suppress(KafkaError):
-                    ahead.result()
-                reader.submit(self._commit, done).result()
-
-    def _next(self, done: Sequence[Any]) -> list[Any] | None:
-        """Commit what was worked on; answer the next batch, or None when there will be no more."""
-        self._commit(done)
-        while not (self.stop.is_set() or self._over.is_set()):
+        while not self.stop.is_set():
             records = [record for part in self.consumer.poll(timeout_ms=500).values() for record in part]
             LAST_POLL.labels(self.service, self.name).set_to_current_time()
             due = time.monotonic() - self._checked > self.check_interval
+            if not records and not due:
+                continue
+            if not self._same_topics():
+                return
+            yield records
+            if records:
+                self._commit()
             if due:
                 self._measure_lag()
                 self._checked = time.monotonic()
-            if records or due:
-                return records if self._same_topics() else None
-        return None
 
     def _same_topics(self) -> bool:
         while not self.stop.is_set():
@@ -278,13 +261,9 @@ class _Member:
             return found == self.ids
         return False
 
-    def _commit(self, records: Sequence[Any]) -> None:
-        """Only up to where the work is done: the position is further on."""
-        following = {TopicPartition(r.topic, r.partition): OffsetAndMetadata(r.offset + 1, "", -1) for r in records}
-        if not following:
-            return
+    def _commit(self) -> None:
         try:
-            self.consumer.commit(following, timeout_ms=5000)
+            self.consumer.commit(timeout_ms=5000)
         except KafkaError as error:
             logger.warning(
                 "offsets not committed; events may come again",

@@ -247,3 +247,29 @@ def test_a_store_that_cannot_be_is_named() -> None:
     for url in ("", "ftp://x", "s3://host", "relative"):
         with pytest.raises(ValueError, match="PLUMBLINE_ATTACHMENTS_URL"):
             storage(AttachmentSettings(attachments_url=url))
+
+
+def test_whoever_reports_an_allegation_may_add_to_it_and_reads_only_what_is_their_own(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, folder: Path
+) -> None:
+    carer, accused, lead = actor("carer"), actor("carer"), actor("safeguarding_lead")
+    path = report(intake, carer, home, now, category="abuse_allegation", about_staff=[str(accused.id)])
+    answers = {"body_site": "Inside of the left arm, 1 cm, purple.", "own_words": "It hurts."}
+    assert intake.put(f"{path}/answers", carer, {"answers": answers}, version=1).status_code == 200
+    later = intake.put(f"{path}/answers", lead, {"answers": {"made_safe": "Moved to another shift."}}, version=2)
+    assert later.status_code == 200, later.text
+
+    def known(who: Any) -> dict[str, Any]:
+        shown = intake.get(f"{path}/questions", who).json()["questions"]
+        return {one["id"]: one["answer"] for one in shown if one["answer"] is not None}
+
+    assert known(carer) == answers
+    assert set(known(lead)) == {*answers, "made_safe"}
+    attached = attach(intake, path, carer, "mark.png", png(), "image/png")
+    assert attached.status_code == 201, attached.text
+    kept = f"{path}/attachments/{attached.json()['attachment_id']}"
+    assert intake.get(kept, lead).status_code == 200
+    assert intake.get(kept, carer).status_code == 404
+    for other in (accused, actor("carer")):
+        assert intake.get(f"{path}/questions", other).status_code == 404
+        assert attach(intake, path, other, "x.png", png(), "image/png").status_code == 404

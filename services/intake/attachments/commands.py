@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.intake.attachments.storage import Storage
 from services.intake.attachments.store import Attachment
-from services.intake.store import visible_incident
+from services.intake.store import reported_incident, visible_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.db import insert_new
@@ -56,7 +56,7 @@ def add_attachment(
     now: datetime,
 ) -> Attachment:
     """Keep a file of an incident. The same content twice is one attachment. Content first, then the row that knows it."""
-    incident = visible_incident(session, actor, incident_id, lock=True)
+    incident = reported_incident(session, actor, incident_id, lock=True)
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
     check_content(name, media_type, content)

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 from services.intake.commands import MANAGERS
 from services.intake.details import commands, queries
-from services.intake.store import visible_incident
+from services.intake.store import reported_incident, visible_incident
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
@@ -20,9 +20,9 @@ router = APIRouter(tags=["details"])
 def read_questions(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.QuestionsView:
     """The questions of its type with the answers so far. The ETag is the incident's version."""
     with transaction(database, actor.provider_id) as session:
-        incident = visible_incident(session, actor, incident_id)
+        incident = reported_incident(session, actor, incident_id)
         response.headers["ETag"] = f'"{incident.version}"'
-        return queries.questions(session, incident)
+        return queries.questions(session, actor, incident)
 
 
 @router.put(
@@ -44,7 +44,7 @@ def give_answers(
 
         def run() -> Reply:
             incident = commands.give_answers(session, actor, incident_id, body, version, clock.now())
-            return Reply(200, queries.questions(session, incident), incident.version)
+            return Reply(200, queries.questions(session, actor, incident), incident.version)
 
         return once(session, "intake", actor, key, fingerprint(f"answers:{incident_id}:{version}", body), run)
 

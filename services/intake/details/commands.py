@@ -12,7 +12,7 @@ from services.contracts.taxonomy import Category, Role
 from services.intake.details import policy
 from services.intake.details.policy import AnswerType, Question
 from services.intake.details.store import Answer
-from services.intake.store import Incident, visible_incident
+from services.intake.store import Incident, reported_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden
@@ -32,7 +32,7 @@ def give_answers(
     session: Session, actor: Actor, incident_id: UUID, command: GiveAnswers, version: int, now: datetime
 ) -> Incident:
     """Keep answers of the reporter or of whoever manages the incident. Every wrong one is named; then none is kept."""
-    incident = visible_incident(session, actor, incident_id, lock=True)
+    incident = reported_incident(session, actor, incident_id, lock=True)
     check_version(incident.version, version)
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")

@@ -9,6 +9,7 @@ from sqlalchemy import and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from services.contracts.taxonomy import Band, Category, Kind, Stage
+from services.intake import access
 from services.intake.details import policy
 from services.intake.details.policy import AnswerType
 from services.intake.details.store import AffectedPerson, Answer
@@ -62,11 +63,16 @@ class Earlier(BaseModel):
     incidents: list[EarlierIncident]
 
 
-def questions(session: Session, incident: Incident) -> QuestionsView:
-    """What is asked about an incident, what was answered, and which required answers are missing."""
+def questions(session: Session, actor: Actor, incident: Incident) -> QuestionsView:
+    """What is asked about an incident, what was answered, and which required answers are missing.
+
+    Whoever reported a restricted incident and is not among those who need to know sees their own answers only.
+    """
     answers = {
         row.question: row for row in session.scalars(select(Answer).where(Answer.incident_id == incident.incident_id))
     }
+    if not access.may_see(session, actor, incident.incident_id, in_scope=True):
+        answers = {name: row for name, row in answers.items() if row.answered_by == actor.id}
     asked = policy.shipped()
     views = []
     for question in asked.of(Category(incident.category)):
