@@ -11,6 +11,7 @@ from services.intake.escalation import api as escalation
 from services.intake.obligations import api as obligations
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
+from services.intake.speak_up import pages as speak_up_pages
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -27,6 +28,7 @@ SERVICE = Service(
         candour.router,
         safeguarding.router,
         speak_up.router,
+        speak_up_pages.router,
     ],
     topics=Topics(normal=topic("intake"), urgent=urgent_topic("intake")),
     consumes=[topic("directory")],

@@ -25,7 +25,8 @@ from tests.conftest import MovableClock, ServiceClient
 
 @pytest.fixture(autouse=True)
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "LIMIT", Limit(10_000))
+    for name in ("RAISING", "OPENING"):
+        monkeypatch.setattr(api, name, Limit(10_000))
 
 
 @pytest.fixture
@@ -157,6 +158,7 @@ def test_codes_cannot_be_guessed_and_wrong_ones_look_alike(
         ({"contact": "07700 900123"}, "contact"),
         ({"mode": "confidential"}, "contact"),
         ({"keep_from": ["safeguarding_lead", "nominated_individual", "speak_up_guardian"]}, "keep_from"),
+        ({"keep_from": ["Safeguarding lead"]}, "keep_from"),
         ({"name": "A"}, "name"),
     ],
 )
@@ -236,8 +238,27 @@ def test_an_incident_made_of_it_tells_the_sender_at_each_stage(
 def test_too_many_at_once_are_asked_to_wait(
     intake: ServiceClient, provider_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "LIMIT", Limit(2))
+    monkeypatch.setattr(api, "OPENING", Limit(2))
     answers = [public(intake, "/speak-up/conversation", {"code": "x"}) for _ in range(4)]
     assert [a.status_code for a in answers] == [404, 404, 429, 429]
     assert answers[-1].headers["Retry-After"] == "60"
     assert answers[-1].json()["type"] == "/problems/too-many"
+    # Whoever tries codes keeps nobody from raising a concern.
+    assert public(intake, "/speak-up", a_concern(provider_id)).json().get("type") != "/problems/too-many"
+
+
+def test_whoever_is_kept_from_a_concern_is_kept_from_the_incident_made_of_it(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, provider_id: uuid.UUID
+) -> None:
+    public(intake, "/speak-up", a_concern(provider_id, keep_from=["safeguarding_lead"]))
+    guardian, lead = actor("speak_up_guardian"), actor("safeguarding_lead")
+    (listed,) = intake.get("/concerns", guardian).json()["items"]
+    report = {
+        "location_id": str(home), "occurred_at": (now - timedelta(days=1)).isoformat(), "category": "abuse_allegation",
+        "immediate_danger": False, "narrative": "The lead laughs at us.",
+    }  # fmt: skip
+    made = intake.post(f"/concerns/{listed['concern_id']}/incident", guardian, report, version=1)
+    incident = f"/incidents/{made.json()['incident_id']}"
+    assert intake.get(incident, lead).status_code == 404
+    assert intake.get(incident, actor("nominated_individual")).status_code == 200
+    assert intake.get(incident, guardian).status_code == 200

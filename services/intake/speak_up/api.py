@@ -23,7 +23,8 @@ from services.runtime.text import LongText
 
 router = APIRouter(tags=["speaking up"])
 
-LIMIT = Limit(policy.shipped().per_minute)
+# Apart, so that nobody who guesses at codes keeps others from raising a concern.
+RAISING, OPENING = Limit(policy.shipped().per_minute), Limit(policy.shipped().per_minute)
 
 Code = Annotated[str, StringConstraints(max_length=200)]
 
@@ -45,7 +46,7 @@ class WriteMessage(OpenConversation):
 @router.post("/speak-up", status_code=201, summary="Raise a concern")
 def raise_concern(body: commands.RaiseConcern, database: Database, clock: Time, response: Response) -> commands.Raised:
     """Anonymously or in confidence, outside the line of management. Needs no token and keeps nothing of the sender."""
-    LIMIT.take()
+    RAISING.take()
     response.headers["Cache-Control"] = "no-store"
     with transaction(database, body.provider_id) as session:
         return commands.raise_concern(session, body, clock.now())
@@ -54,9 +55,9 @@ def raise_concern(body: commands.RaiseConcern, database: Database, clock: Time, 
 @router.post("/speak-up/conversation", summary="Read a conversation with its receipt code")
 def read_conversation(body: OpenConversation, database: Database, response: Response) -> queries.Conversation:
     """What was written and what happened since. A wrong code is answered like one that never was."""
-    LIMIT.take()
+    OPENING.take()
     response.headers["Cache-Control"] = "no-store"
-    provider_id, concern_id = _opened(database, body.code)
+    provider_id, concern_id = opened(database, body.code)
     with transaction(database, provider_id) as session:
         return queries.conversation(session, session.get_one(Concern, concern_id))
 
@@ -64,15 +65,15 @@ def read_conversation(body: OpenConversation, database: Database, response: Resp
 @router.post("/speak-up/messages", summary="Write again with the receipt code")
 def write_message(body: WriteMessage, database: Database, clock: Time, response: Response) -> queries.Conversation:
     """Adds to the conversation. The same text twice in a row is kept once."""
-    LIMIT.take()
+    OPENING.take()
     response.headers["Cache-Control"] = "no-store"
-    provider_id, concern_id = _opened(database, body.code)
+    provider_id, concern_id = opened(database, body.code)
     with transaction(database, provider_id) as session:
         commands.write_as_sender(session, concern_id, body.text, clock.now())
         return queries.conversation(session, session.get_one(Concern, concern_id))
 
 
-def _opened(database: Engine, code: str) -> tuple[UUID, UUID]:
+def opened(database: Engine, code: str) -> tuple[UUID, UUID]:
     selector, secret = receipt.parts(code)
     with transaction(database, NO_PROVIDER) as session:
         row = find_receipt(session, selector.encode(errors="replace").decode().replace("\0", ""))

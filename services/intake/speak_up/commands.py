@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from services.contracts.intake import ConcernRaised
 from services.intake import access
 from services.intake.commands import ReportIncident, report_incident
+from services.intake.safeguarding import policy as safeguarding
 from services.intake.speak_up import policy, receipt
 from services.intake.speak_up.store import Concern, ConcernMessage, ConcernReceipt, visible_concern
 from services.intake.store import Location
@@ -110,6 +111,9 @@ def raise_concern(session: Session, command: RaiseConcern, now: datetime) -> Rai
     location = None if command.location_id is None else session.get(Location, command.location_id)
     if command.location_id is not None and location is None:
         raise invalid("location_id", "is not a place of this provider", "Leave it out, or choose from the list.")
+    unknown = sorted(set(command.keep_from) - set(rules.roles))
+    if unknown:
+        raise invalid("keep_from", "names a role that reviews no concerns", f"Choose from {', '.join(rules.roles)}.")
     roles = [role for role in rules.roles if role not in command.keep_from]
     if not roles:
         raise invalid("keep_from", "leaves nobody who could review it", f"Leave one of {', '.join(rules.roles)} in.")
@@ -242,6 +246,7 @@ def make_incident(
             excluded=away,
             reason="It came from a concern raised outside the line.",
             revision=2,
+            roles=[role for role in safeguarding.shipped().restricted.roles if role in row.roles],
         )
     concern.incident_id = made.incident_id
     concern.version += 1
