@@ -20,11 +20,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
-from services.contracts.intake import IncidentReopened
+from services.contracts.intake import ConcernContinued, ConcernRaised, IncidentReopened
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import search_attributes
+from workflows import concern, search_attributes
 from workflows.facts import NEEDED
 from workflows.incident import ROUTINE, URGENT, WORKFLOW, workflow_id
 from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 ROUTED = Counter("plumbline_router_events_total", "Events seen by the router.", ["lane", "outcome"])
 
 INCIDENT_QUEUE = "incident"
+CONCERNS = frozenset({ConcernRaised.TYPE, ConcernContinued.TYPE})
 _SIDE_BY_SIDE = {"urgent": 32, "normal": 4}
 """Incidents handed on at once. Few of the ordinary: what Temporal's store is busy with delays what is urgent."""
 
@@ -49,7 +50,7 @@ def wanted(received: Received) -> bool:
     """Whether the process waits for this event. The opening of actions is news only when the process did not ask."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
-    return received.type in NEEDED
+    return received.type in NEEDED or received.type in CONCERNS
 
 
 async def hand_on(
@@ -60,33 +61,21 @@ async def hand_on(
         return
     try:
         EVENTS[received.type].model_validate(received.data)
-        incident_id = UUID(received.key)
+        start = _start(received)
     except (ValidationError, ValueError):
         # The relay never writes such an event; whatever did is not the record. The reconciler repairs what it hid.
         ROUTED.labels(lane, "malformed").inc()
         logger.error("event does not match its contract", extra={"event_id": str(received.event_id)})
         return
-    case = IncidentCase(incident_id=incident_id, provider_id=received.provider_id)
-    event = RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)
-    reopens = received.type == IncidentReopened.TYPE
     while not stop.is_set():
         try:
             await client.start_workflow(
-                WORKFLOW,
-                case,
-                id=workflow_id(incident_id),
+                **start,
                 task_queue=task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
-                if reopens
-                else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                start_signal=EVENT_SIGNAL,
-                start_signal_args=[event],
-                search_attributes=search_attributes.of(case),
                 priority=Priority(
                     priority_key=URGENT if lane == "urgent" else ROUTINE, fairness_key=str(received.provider_id)
                 ),
-                static_summary="incident",
             )
         except WorkflowAlreadyStartedError:
             ROUTED.labels(lane, "ended").inc()
@@ -103,6 +92,32 @@ async def hand_on(
         ROUTED.labels(lane, "signalled").inc()
         return
     raise Stopped
+
+
+def _start(received: Received) -> dict[str, Any]:
+    """What is started, if it does not run: for a concern its watch, else the incident with the event as its signal."""
+    if received.type in CONCERNS:
+        return {
+            "workflow": concern.WORKFLOW,
+            "arg": concern.ConcernCase(concern_id=UUID(received.key), provider_id=received.provider_id),
+            "id": concern.workflow_id(UUID(received.key)),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            "static_summary": "concern",
+        }
+    case = IncidentCase(incident_id=UUID(received.key), provider_id=received.provider_id)
+    again = received.type == IncidentReopened.TYPE
+    return {
+        "workflow": WORKFLOW,
+        "arg": case,
+        "id": workflow_id(case.incident_id),
+        "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE
+        if again
+        else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+        "start_signal": EVENT_SIGNAL,
+        "start_signal_args": [RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)],
+        "search_attributes": search_attributes.of(case),
+        "static_summary": "incident",
+    }
 
 
 async def hand_on_all(

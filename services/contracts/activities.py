@@ -106,12 +106,16 @@ ESCALATE = "intake.escalate"
 
 
 class Escalate(Command):
-    """Record the call of one rung. `to_role` is who was looked for; without `to_person` nobody was found."""
+    """Record the call of one rung: of `to_person`, or of the first of `others` where that person may not be called.
+
+    `to_role` is who was looked for; without `to_person` nobody was found.
+    """
 
     run_id: UUID
     step: int
     to_role: Role
     to_person: UUID | None
+    others: list["OnRung"] = Field(default_factory=list)
 
 
 class RunningClock(BaseModel):
@@ -123,9 +127,12 @@ class RunningClock(BaseModel):
 
 
 class Escalated(BaseModel):
-    """What came of a call: whom to send a notice, the clock that runs now, the rung to call at once if nobody was found."""
+    """What came of a call: the notice to send and to whom, the clock that runs now, the rung to call at once if nobody
+    was found.
+    """
 
     notify: UUID | None = None
+    to_person: UUID | None = None
     clock: RunningClock | None = None
     climb: Climb | None = None
 
@@ -161,11 +168,22 @@ class ResolveOnCall(Command):
     role: Role
 
 
+class OnRung(BaseModel):
+    """Somebody who may be called for a rung; `role` is that of whoever stands in."""
+
+    role: Role
+    person_id: UUID
+
+
 class OnCall(BaseModel):
-    """The answer; `role` is that of whoever stands in. `person_id` is None when there is nobody: the ladder climbs."""
+    """The answer: who is called first, and in order who else is there if that person may not be called.
+
+    `person_id` is None when there is nobody: the ladder climbs.
+    """
 
     role: Role
     person_id: UUID | None
+    others: list[OnRung] = Field(default_factory=list)
 
 
 DELIVER_NOTICE = "directory.deliver_notice"
@@ -219,6 +237,29 @@ class SendDigest(BaseModel):
     provider_id: UUID
     day: date
     waiting: list[Waiting]
+
+
+WATCH_CONCERN = "intake.watch_concern"
+
+
+class WatchConcern(BaseModel):
+    """Look whether a concern still waits for an answer. `looks` is how often that was asked before."""
+
+    provider_id: UUID
+    concern_id: UUID
+    looks: int
+
+
+class ConcernWatch(BaseModel):
+    """How a concern stands. While it waits: when to look again, and who reviews it; `away` must hear nothing of it."""
+
+    waits: bool
+    next_at: datetime
+    late: bool = False
+    roles: list[Role] = Field(default_factory=list)
+    people: list[UUID] = Field(default_factory=list)
+    away: list[UUID] = Field(default_factory=list)
+    location_id: UUID | None = None
 
 
 OPEN_REVIEW = "review.open_review"

@@ -307,6 +307,20 @@ class ConcernRaised(EventData):
         return str(self.concern_id)
 
 
+class ConcernContinued(EventData):
+    """Whoever raised a concern wrote again after it was answered: it waits for an answer again."""
+
+    TYPE: ClassVar[str] = "plumbline.concern.continued.v1"
+
+    concern_id: UUID
+    answer_due_at: datetime
+
+    @property
+    def key(self) -> str:
+        """The concern's id."""
+        return str(self.concern_id)
+
+
 Code = Annotated[str, Field(pattern="^[a-z0-9_-]{1,60}$")]
 """A code of a policy file: room for no sentence."""
 
@@ -457,6 +471,7 @@ EVENTS = (
     EnquiryConcluded,
     SafeguardingLate,
     ConcernRaised,
+    ConcernContinued,
     ObligationAssessed,
     ObligationDecided,
     ObligationSubmitted,

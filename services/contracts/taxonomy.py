@@ -171,6 +171,7 @@ class Role(StrEnum):
     REGIONAL_MANAGER = "regional_manager"
     QUALITY_LEAD = "quality_lead"
     SAFEGUARDING_LEAD = "safeguarding_lead"
+    SPEAK_UP_GUARDIAN = "speak_up_guardian"
     NOMINATED_INDIVIDUAL = "nominated_individual"
     DIRECTOR = "director"
     EXECUTIVE = "executive"

@@ -11,6 +11,7 @@ from services.contracts import activities as contract
 from services.contracts.taxonomy import Role
 from services.intake import clocks, commands
 from services.intake.escalation import commands as ladder
+from services.intake.speak_up import commands as concerns
 from services.runtime import outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
@@ -92,6 +93,12 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
             rows = connection.execute(_WAITING, {**after.model_dump(mode="json"), "limit": query.limit}).mappings()
             return contract.WaitingPage(waiting=[contract.Waiting(**row) for row in rows])
 
+    @activity.defn(name=contract.WATCH_CONCERN)
+    @activity_errors("intake", contract.WATCH_CONCERN)
+    def watch_concern(query: contract.WatchConcern) -> contract.ConcernWatch:
+        with transaction(context.engine, query.provider_id) as session:
+            return concerns.watch(session, query.concern_id, context.clock.now())
+
     @activity.defn(name=f"intake.{contract.REPUBLISH}")
     @activity_errors("intake", contract.REPUBLISH)
     def republish(command: contract.Republish) -> int:
@@ -107,5 +114,6 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         ring_clock,
         list_open_incidents,
         list_waiting,
+        watch_concern,
         republish,
     ]

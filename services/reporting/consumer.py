@@ -392,6 +392,7 @@ IGNORED = frozenset(
         intake.BlockerLifted.TYPE,
         # Outside the line: only those who review concerns know that there is one.
         intake.ConcernRaised.TYPE,
+        intake.ConcernContinued.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

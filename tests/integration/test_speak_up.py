@@ -115,7 +115,7 @@ def test_a_conversation_without_identity(
     with transaction(service_engine("intake"), provider_id) as session:
         spread = session.execute(text("select type, data, actor from intake.outbox")).all()
         chain = audit.read(session, "intake", uuid.UUID(listed["concern_id"]))
-    assert [row.type for row in spread] == ["plumbline.concern.raised.v1"]
+    assert [row.type for row in spread] == ["plumbline.concern.raised.v1", "plumbline.concern.continued.v1"]
     assert "rota" not in str(spread) + str(chain) + said
     assert audit.verify(chain) is None
 

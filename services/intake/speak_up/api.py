@@ -74,6 +74,7 @@ def write_message(body: WriteMessage, database: Database, clock: Time, response:
 
 
 def opened(database: Engine, code: str) -> tuple[UUID, UUID]:
+    """The provider and the concern that a code opens; 404 alike for a wrong one and for one that never was."""
     selector, secret = receipt.parts(code)
     with transaction(database, NO_PROVIDER) as session:
         row = find_receipt(session, selector.encode(errors="replace").decode().replace("\0", ""))

@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.intake import ConcernRaised
+from services.contracts.activities import ConcernWatch
+from services.contracts.intake import ConcernContinued, ConcernRaised
+from services.contracts.taxonomy import Role
 from services.intake import access
 from services.intake.commands import ReportIncident, report_incident
 from services.intake.safeguarding import policy as safeguarding
@@ -160,6 +162,12 @@ def write_as_sender(session: Session, concern_id: UUID, text: str, now: datetime
         return
     if concern.answered_at is not None:
         concern.answered_at, concern.answer_due_at = None, now + timedelta(hours=policy.shipped().answer_hours)
+        concern.version += 1
+        event = ConcernContinued(concern_id=concern_id, answer_due_at=concern.answer_due_at)
+        actor, version = _sender(concern.provider_id), concern.version
+        outbox.record(
+            session, "intake", outbox.event_row(event, actor=actor, subject=concern_id, version=version, at=now)
+        )
     _say(session, concern, Author.SENDER, None, text, now)
     _audit(session, _sender(concern.provider_id), concern, "concern_message", now, author=Author.SENDER)
 
@@ -172,6 +180,24 @@ def write_as_staff(session: Session, actor: Actor, concern_id: UUID, command: Se
     _say(session, concern, Author.STAFF, actor.id, command.text, now)
     _audit(session, actor, concern, "concern_message", now, author=Author.STAFF, text_sha256=audit.digest(command.text))
     return concern
+
+
+def watch(session: Session, concern_id: UUID, now: datetime) -> ConcernWatch:
+    """Whether a concern waits for an answer, until when, and who reviews it. Changes nothing."""
+    concern, row = session.get(Concern, concern_id), restriction.find(session, "intake", concern_id)
+    if concern is None or row is None or concern.answered_at is not None:
+        return ConcernWatch(waits=False, next_at=now)
+    late = now >= concern.answer_due_at
+    again = timedelta(hours=policy.shipped().late_again_hours)
+    return ConcernWatch(
+        waits=True,
+        next_at=now + again if late else concern.answer_due_at,
+        late=late,
+        roles=[] if row.people else [Role(role) for role in row.roles],
+        people=sorted(row.people),
+        away=sorted(row.excluded),
+        location_id=concern.location_id,
+    )
 
 
 def review_concern(

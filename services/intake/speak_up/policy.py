@@ -6,15 +6,18 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.contracts.taxonomy import Role
+
 
 class SpeakUpPolicy(BaseModel):
-    """A version of a provider's policy. Roles are those of tokens; a guardian need not be of the ladder."""
+    """A version of a provider's policy."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: str
-    roles: list[str] = Field(min_length=1)
+    roles: list[Role] = Field(min_length=1)
     answer_hours: float = Field(gt=0)
+    late_again_hours: float = Field(gt=0)
     per_minute: int = Field(ge=1)
     fair_blame: str = Field(min_length=1)
 

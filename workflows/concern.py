@@ -1,0 +1,114 @@
+"""A concern that somebody raised: those who review it are told, and told again for as long as nobody answers."""
+
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from services.contracts import activities
+    from workflows import process_clock
+
+WORKFLOW = "ConcernWorkflow"
+
+_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1), backoff_coefficient=3, maximum_interval=timedelta(minutes=10)
+)
+_TIMEOUT = timedelta(minutes=1)
+_PATIENCE = timedelta(hours=20)
+"""A mail server may be away for so long: then the next look comes, and tells again."""
+_EVERYWHERE = UUID(int=0)
+"""No location: whoever covers the whole provider."""
+
+
+class ConcernCase(BaseModel):
+    """What the process carries from run to run."""
+
+    concern_id: UUID
+    provider_id: UUID
+    looks: int = 0
+
+
+def workflow_id(concern_id: object) -> str:
+    """The one process of a concern."""
+    return f"concern-{concern_id}"
+
+
+@workflow.defn(name=WORKFLOW)
+class ConcernWorkflow:
+    """From a concern, or a further message, to its answer."""
+
+    @workflow.run
+    async def run(self, case: ConcernCase) -> None:
+        """Ends when somebody has answered."""
+        while True:
+            query = activities.WatchConcern(provider_id=case.provider_id, concern_id=case.concern_id, looks=case.looks)
+            watch: activities.ConcernWatch = await workflow.execute_activity(
+                activities.WATCH_CONCERN,
+                query,
+                task_queue=activities.INTAKE_QUEUE,
+                result_type=activities.ConcernWatch,
+                start_to_close_timeout=_TIMEOUT,
+                retry_policy=_RETRY,
+            )
+            if not watch.waits:
+                return
+            if case.looks == 0 or watch.late:
+                await self._tell(case, watch)
+            case.looks += 1
+            clock = process_clock.current()
+            while clock.at(workflow.now()) < watch.next_at:
+                await workflow.sleep(max(clock.real_delay(workflow.now(), watch.next_at), timedelta(milliseconds=1)))
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(case)
+
+    async def _tell(self, case: ConcernCase, watch: activities.ConcernWatch) -> None:
+        people = list(watch.people)
+        for role in watch.roles:
+            command = activities.ResolveOnCall(
+                command_id=f"{case.concern_id}:{case.looks}:{role}",
+                provider_id=case.provider_id,
+                incident_id=case.concern_id,
+                location_id=watch.location_id or _EVERYWHERE,
+                role=role,
+            )
+            on_call: activities.OnCall = await workflow.execute_activity(
+                activities.RESOLVE_ON_CALL,
+                command,
+                task_queue=activities.DIRECTORY_QUEUE,
+                result_type=activities.OnCall,
+                start_to_close_timeout=_TIMEOUT,
+                retry_policy=_RETRY,
+            )
+            if on_call.role in watch.roles and on_call.person_id is not None:
+                people.append(on_call.person_id)
+        for person_id in dict.fromkeys(one for one in people if one not in watch.away):
+            await self._notify(case, person_id, urgent=watch.late)
+
+    async def _notify(self, case: ConcernCase, person_id: UUID, *, urgent: bool) -> None:
+        notice_id = uuid5(case.concern_id, f"{case.looks}:{person_id}")
+        command = activities.DeliverNotice(
+            command_id=f"{case.concern_id}:{case.looks}:{person_id}",
+            provider_id=case.provider_id,
+            incident_id=case.concern_id,
+            notice_id=notice_id,
+            person_id=person_id,
+            path=f"/concerns/{case.concern_id}",
+            urgent=urgent,
+        )
+        try:
+            await workflow.execute_activity(
+                activities.DELIVER_NOTICE,
+                command,
+                task_queue=activities.DIRECTORY_QUEUE,
+                result_type=activities.Delivered,
+                start_to_close_timeout=_TIMEOUT,
+                schedule_to_close_timeout=_PATIENCE,
+                retry_policy=_RETRY,
+            )
+        except ActivityError:
+            workflow.logger.warning("a notice was given up", extra={"notice_id": str(notice_id)})
