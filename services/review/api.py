@@ -44,6 +44,14 @@ def read(review_id: UUID, actor: Caller, database: Database, response: Response)
         return queries.view(session, review)
 
 
+@router.get("/reviews/{review_id}/findings", summary="Read what the quality gate points at")
+def read_findings(review_id: UUID, actor: Caller, database: Database) -> list[queries.FindingView]:
+    """What a careful reader would ask about, in the reviewer's own words; for the reviewer and for the approver."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.findings(session, visible_review(session, actor, review_id))
+
+
 @router.put("/reviews/{review_id}/draft", response_model=queries.ReviewSummary, summary="Save the draft of a review")
 def save_draft(
     review_id: UUID,

@@ -27,7 +27,7 @@ from services.contracts.review import (
     ReviewSubmitted,
 )
 from services.contracts.taxonomy import ReviewMethod, Role, Seips
-from services.review import domain, policy, store
+from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
 from services.review.store import (
     Acknowledgement,
@@ -41,7 +41,7 @@ from services.review.store import (
     visible_briefing,
     visible_review,
 )
-from services.runtime import audit, outbox
+from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
@@ -172,17 +172,19 @@ def _step(
 def open_review(session: Session, command: activities.OpenReview, now: datetime, actor: Actor) -> activities.ReviewPlan:
     """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first.
 
+    The safeguarding lead leads the review of a restricted incident: the manager of the place does not see it.
     A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
     """
     rules = policy.shipped()
     response = rules.choose(command.kind, command.category, command.band, command.actual_harm)
+    restricted = restriction.find(session, SERVICE, command.incident_id) is not None
     depth = {
         "actual_harm": command.actual_harm,
         "band": command.band,
         "rule": response.rule,
         "policy_version": rules.version,
         "method": response.method,
-        "lead_role": response.lead_role,
+        "lead_role": Role.SAFEGUARDING_LEAD if restricted else response.lead_role,
         "approval_role": response.approval_role,
         "actions_need": response.actions_need,
         "briefing_need": response.briefing_need,
@@ -226,7 +228,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
                 review_id=review.review_id,
                 cycle=review.cycle,
                 method=response.method,
-                lead_role=response.lead_role,
+                lead_role=Role(review.lead_role),
                 due_at=review.due_at,
                 rule=response.rule,
                 policy_version=rules.version,
@@ -317,6 +319,7 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
         ReviewSubmitted(incident_id=review.incident_id, review_id=review_id, cycle=review.cycle),
         factors=[factor.element for factor in draft.factors],
         learning_count=len(draft.learning),
+        findings=sorted({one.weakness for one in findings_of(session, review)}),
         content_sha256=audit.digest(json.dumps(asdict(draft), sort_keys=True, ensure_ascii=False)),
     )
     return review
@@ -381,16 +384,25 @@ def _written_by(session: Session, actor: Actor, review_id: UUID, version: int) -
 def _decided_by(session: Session, actor: Actor, review_id: UUID, version: int) -> Review:
     """The review, held for a decision by somebody who may make it."""
     review = visible_review(session, actor, review_id, lock=True)
-    if review.approval_role not in actor.roles:
-        raise forbidden(f"The policy wants this review decided by a {review.approval_role}. Ask one of them.")
+    deciders = [review.approval_role]
+    if restriction.find(session, SERVICE, review.incident_id) is not None:
+        deciders.append(Role.NOMINATED_INDIVIDUAL)  # the policy's approver may not see it
+    by = " or a ".join(deciders)
+    if not actor.roles.intersection(deciders):
+        raise forbidden(f"The policy wants this review decided by a {by}. Ask one of them.")
     check_version(review.version, version)
     if review.status != ReviewStatus.SUBMITTED:
         raise conflict(
             "not-submitted", "This review does not wait for a decision", "Read it again to see how far it is."
         )
     if actor.id in store.authors(session, review_id):
-        raise forbidden(f"You wrote or submitted this review. Ask another {review.approval_role} to decide on it.")
+        raise forbidden(f"You wrote or submitted this review. Ask another {by} to decide on it.")
     return review
+
+
+def findings_of(session: Session, review: Review) -> list[gate.Finding]:
+    """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
+    return gate.findings(_draft(session, review), repeat=store.is_repeat(session, review))
 
 
 def _draft(session: Session, review: Review) -> domain.Draft:

@@ -1,5 +1,6 @@
 """What review answers, by query. Every query is limited to the caller's scope."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
 from services.review import domain, store
-from services.review.commands import WriteBriefing
+from services.review.commands import WriteBriefing, findings_of
 from services.review.domain import Audience, Need, ReviewStatus, Step
+from services.review.gate import Weakness
 from services.review.store import Acknowledgement, Briefing, BriefingLocation, Review
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -50,6 +52,16 @@ class LearningView(BaseModel):
     learning_id: UUID
     statement: str
     answers_factor: int | None
+
+
+class FindingView(BaseModel):
+    """Something to look at again before the review is handed on. `quote` is the reviewer's own words."""
+
+    weakness: Weakness
+    field: str
+    quote: str
+    message: str
+    remedy: str
 
 
 class StepView(BaseModel):
@@ -165,6 +177,11 @@ def view(session: Session, review: Review) -> ReviewView:
             "steps": [_columns(StepView, row) for row in store.steps(session, review.review_id)],
         }
     )
+
+
+def findings(session: Session, review: Review) -> list[FindingView]:
+    """What the quality gate points at."""
+    return [FindingView.model_validate(asdict(one)) for one in findings_of(session, review)]
 
 
 def reviews(

@@ -611,3 +611,31 @@ def _location(desk: Desk, location_id: UUID, region_id: UUID, *, revision: int, 
     )  # fmt: skip
     with db.transaction(desk.engine, desk.provider_id) as session:
         consumer.HANDLERS[received.type](session, received)
+
+
+def test_the_gate_points_out_and_refuses_nothing(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    assert desk.api.get(f"{desk.path}/findings", desk.manager).json() == []
+    desk.submitted()
+    weak = {
+        **DRAFT,
+        "why": "She should have known better.",
+        "learning": [{"statement": "All staff to be reminded of the two charts", "answers_factor": 0}],
+    }
+    desk.clock.advance(timedelta(days=30))
+    desk.open(home)
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, weak, version=1).status_code == 200
+    found = desk.api.get(f"{desk.path}/findings", desk.quality)
+    assert found.status_code == 200
+    assert {(one["weakness"], one["field"]) for one in found.json()} >= {
+        ("blame", "why"),
+        ("reminder_only", "learning"),
+    }
+    assert next(one["quote"] for one in found.json() if one["weakness"] == "blame") == "should have known"
+    assert desk.api.get(f"{desk.path}/findings", desk.make("carer")).status_code == 403
+    assert desk.api.post(f"{desk.path}/submission", desk.manager, version=2).status_code == 200
+    # Somewhere else it would be the first time.
+    desk.open(uuid.uuid4())
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, weak, version=1).status_code == 200
+    elsewhere = desk.api.get(f"{desk.path}/findings", desk.quality).json()
+    assert "reminder_only" not in {one["weakness"] for one in elsewhere}
