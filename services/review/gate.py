@@ -13,7 +13,7 @@ from enum import StrEnum
 from snowballstemmer import stemmer
 
 from services.contracts.taxonomy import Seips
-from services.review.domain import Draft
+from services.review.domain import Draft, Factor
 
 
 class Weakness(StrEnum):
@@ -78,7 +78,7 @@ def _sentences(text: str) -> list[str]:
 
 
 def _only_individual(draft: Draft) -> Iterator[Finding]:
-    only = bool(draft.factors) and all(factor.element is Seips.PERSON for factor in draft.factors)
+    only = bool(draft.factors) and all(_lies_in_a_person(factor) for factor in draft.factors)
     if only and draft.only_person_reason is None:
         yield Finding(
                 Weakness.ONLY_INDIVIDUAL, "factors", "",
@@ -86,6 +86,11 @@ def _only_individual(draft: Draft) -> Iterator[Finding]:
                 "Ask what made this the likely thing to do: the task, the equipment, the rota, the place. Add what you"
                 " find, or say why nothing there contributed.",
             )  # fmt: skip
+
+
+def _lies_in_a_person(factor: Factor) -> bool:
+    """By its element, or because it begins with who it was, whatever element it was filed under."""
+    return factor.element is Seips.PERSON or bool(re.match(r"[A-Z]{2}\b|S?[Hh]e\b", factor.description or ""))
 
 
 # Blame.
@@ -108,10 +113,11 @@ _BLAME = [
         r"\b(?:lack of|no) (?:common sense|care and attention|professionalism|pride)\b",
         r"\bcommon sense\b",
         r"\b(?:inexcusable|unacceptable behaviour|no excuse|unprofessional)\b",
+        r"\bone would (?:have )?(?:hoped?|expect(?:ed)?|thought)\b|\bnever bothers?\b|\bshould not need (?:a|to be)\b",
         r"\bnot paying attention\b|\bpaid no attention\b|\binattentive\b",
     )
 ]
-_FAILED = re.compile(rf"\b{_PERSON}\b[^.;]{{0,40}}\b(?:failed (?:to|in)|neglected (?:to|her|his|their)|ignored)\b")
+_FAILED = re.compile(rf"\b{_PERSON}\b[^.;']{{0,12}}\b(?:failed (?:to|in)|neglected (?:to|her|his|their)|ignored)\b")
 _FAIR = re.compile(
     r"\b(?:no(?:body|t| one)?|never|without|nor|neither|rather than|instead of)\b[^.;]{0,30}$", re.IGNORECASE
 )
@@ -146,7 +152,7 @@ THIN_SHARE = 0.4
 """Of the content words of the event."""
 THIN_WORDS = 12
 """So many content words say enough of a cause, whatever the event's length."""
-NEW_SHARE = 0.35
+NEW_SHARE = 0.45
 """Of the cause's own content words: a cause with fewer that are new retells the event."""
 
 
@@ -176,8 +182,7 @@ def _unconnected_learning(draft: Draft) -> Iterator[Finding]:
         known = learning.answers_factor
         answered = draft.factors if known is None or known >= len(draft.factors) else [draft.factors[known]]
         causes = set().union(*(_stems(factor.description) for factor in answered)) if answered else set()
-        if known is None or not causes:
-            causes |= _stems(draft.why)
+        causes |= _stems(draft.why)
         if not _stems(learning.statement) & causes:
             yield Finding(
                 Weakness.UNCONNECTED_LEARNING, f"learning.{place}.statement", learning.statement,
