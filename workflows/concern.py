@@ -1,6 +1,7 @@
 """A concern that somebody raised: those who review it are told, and told again for as long as nobody answers."""
 
 from datetime import timedelta
+from itertools import islice
 from uuid import UUID, uuid5
 
 from temporalio import workflow
@@ -84,8 +85,9 @@ class ConcernWorkflow:
                 start_to_close_timeout=_TIMEOUT,
                 retry_policy=_RETRY,
             )
-            if on_call.role in watch.roles and on_call.person_id is not None:
-                people.append(on_call.person_id)
+            on_rung = [(on_call.role, on_call.person_id), *((one.role, one.person_id) for one in on_call.others)]
+            fit = (one for by, one in on_rung if one is not None and by in watch.roles and one not in watch.away)
+            people.extend(islice(fit, 1))
         for person_id in dict.fromkeys(one for one in people if one not in watch.away):
             await self._notify(case, person_id, urgent=watch.late)
 

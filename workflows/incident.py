@@ -164,7 +164,12 @@ class IncidentWorkflow:
             urgent=True,
         )
         command = activities.Escalate(
-            run_id=UUID(run_id), step=step, to_role=on_call.role, to_person=on_call.person_id, **self._command(key)
+            run_id=UUID(run_id),
+            step=step,
+            to_role=on_call.role,
+            to_person=on_call.person_id,
+            others=on_call.others,
+            **self._command(key),
         )
         called: activities.Escalated = await self._activity(
             activities.ESCALATE, command, activities.INTAKE_QUEUE, activities.Escalated, urgent=True
@@ -173,8 +178,9 @@ class IncidentWorkflow:
         self._climb(called.climb)
         if called.clock is not None:
             self._run_clock(called.clock)
-        if called.notify is not None and on_call.person_id is not None and not ladder.answered:
-            self._case.notices[str(called.notify)] = NoticeFact(run_id=run_id, person_id=on_call.person_id)
+        person_id = called.to_person or on_call.person_id
+        if called.notify is not None and person_id is not None and not ladder.answered:
+            self._case.notices[str(called.notify)] = NoticeFact(run_id=run_id, person_id=person_id)
 
     def _climb(self, climb: activities.Climb | None) -> None:
         if climb is not None:

@@ -21,7 +21,10 @@ router = APIRouter(tags=["actions"])
 
 @router.post("/actions", status_code=201, response_model=queries.ActionSummary, summary="Agree an action")
 def agree(body: commands.AgreeAction, actor: Caller, key: CommandKey, database: Database, clock: Time) -> JSONResponse:
-    """What will change because of an incident, who answers for it, and what proves it. Managers, quality leads."""
+    """What will change because of an incident, who answers for it, and what proves it.
+
+    Managers, quality and safeguarding leads.
+    """
     require_role(actor, *commands.AGREERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -100,7 +103,10 @@ def verify(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Somebody other than the owner looked in practice. Managers, quality leads, directors."""
+    """Somebody other than the owner looked in practice.
+
+    Managers, quality and safeguarding leads, nominated individuals, directors.
+    """
     require_role(actor, *commands.VERIFIERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -121,7 +127,10 @@ def cancel(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Decide, with a reason, that it will not be done. Regional managers, quality leads, directors; not the owner."""
+    """Decide, with a reason, that it will not be done.
+
+    Regional managers, quality leads, nominated individuals, directors; not the owner.
+    """
     require_role(actor, *commands.CANCELLERS)
     with transaction(database, actor.provider_id) as session:
 
@@ -167,7 +176,10 @@ def judge(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Agree with the proposed verdict, or differ with a reason. Quality leads, directors."""
+    """Agree with the proposed verdict, or differ with a reason.
+
+    Quality and safeguarding leads, nominated individuals, directors.
+    """
     require_role(actor, *commands.JUDGES)
     with transaction(database, actor.provider_id) as session:
 

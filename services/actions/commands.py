@@ -61,10 +61,11 @@ from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
 SERVICE = "actions"
-AGREERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD)
-VERIFIERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.DIRECTOR)
-CANCELLERS = (Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.DIRECTOR)
-JUDGES = (Role.QUALITY_LEAD, Role.DIRECTOR)
+# Safeguarding lead and nominated individual: of a restricted incident nobody else sees the actions.
+AGREERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
+VERIFIERS = (*AGREERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+CANCELLERS = (Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+JUDGES = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 
 
 class Strict(BaseModel):

@@ -284,6 +284,15 @@ class EnquiryConcluded(IncidentData):
     outcome: EnquiryOutcome
 
 
+class SafeguardingWarned(IncidentData):
+    """Most of the time that the provider gives itself to refer an adult has passed."""
+
+    TYPE: ClassVar[str] = "plumbline.safeguarding.warned.v1"
+
+    adult_id: UUID
+    refer_due_at: datetime
+
+
 class SafeguardingLate(IncidentData):
     """A step of safeguarding is not recorded by the time the provider set itself. `subject_id` is adult or referral."""
 
@@ -428,6 +437,16 @@ class CandourStepRecorded(IncidentData):
     at: datetime
 
 
+class CandourWarned(IncidentData):
+    """Most of the time that the provider gives itself for a part of the duty of candour has passed."""
+
+    TYPE: ClassVar[str] = "plumbline.candour.warned.v1"
+
+    candour_id: UUID
+    waits_for: Code
+    target_at: datetime
+
+
 class CandourLate(IncidentData):
     """A part of the duty of candour is not recorded by the time the provider set itself."""
 
@@ -469,6 +488,7 @@ EVENTS = (
     SafeguardingReferred,
     AuthorityDecided,
     EnquiryConcluded,
+    SafeguardingWarned,
     SafeguardingLate,
     ConcernRaised,
     ConcernContinued,
@@ -481,6 +501,7 @@ EVENTS = (
     CandourAsked,
     CandourDecided,
     CandourStepRecorded,
+    CandourWarned,
     CandourLate,
     CandourCompleted,
 )

@@ -17,7 +17,7 @@ from services.contracts import activities
 from services.contracts.directory import ExposureRecorded, LocationRecorded
 from services.contracts.taxonomy import ExposureUnit, Role
 from services.directory import cqc, policy
-from services.directory.domain import first_called
+from services.directory.domain import in_order
 from services.directory.store import (
     Assignment,
     Exposure,
@@ -406,17 +406,19 @@ def record_exposure(
 
 
 def resolve_on_call(session: Session, command: activities.ResolveOnCall, now: datetime) -> activities.OnCall:
-    """Who stands on a rung of the ladder, at this moment. Changes nothing and never refuses.
+    """Who stands on a rung of the ladder, at this moment, in the order of call. Changes nothing and never refuses.
 
     Whoever is on the rota comes first, then whoever holds the role, then whoever stands in for it by policy;
     `person_id` is None when there is nobody.
     """
-    roles = policy.shipped().in_turn(command.role)
-    for role in roles:
-        person_id = first_called(duties(session, role, command.location_id, now))
-        if person_id is not None:
-            return activities.OnCall(role=role, person_id=person_id)
-    return activities.OnCall(role=roles[0], person_id=None)
+    rung: dict[UUID, Role] = {}
+    for role in policy.shipped().in_turn(command.role):
+        for person_id in in_order(duties(session, role, command.location_id, now)):
+            rung.setdefault(person_id, role)
+    if not rung:
+        return activities.OnCall(role=command.role, person_id=None)
+    first, *others = (activities.OnRung(role=role, person_id=person_id) for person_id, role in rung.items())
+    return activities.OnCall(role=first.role, person_id=first.person_id, others=others)
 
 
 def _require_provider(session: Session, actor: Actor) -> None:

@@ -35,8 +35,8 @@ class Duty:
     since: datetime | None = None
 
 
-def first_called(duties: Iterable[Duty]) -> UUID | None:
-    """Whom to call among those whose duty covers the place and the moment.
+def in_order(duties: Iterable[Duty]) -> list[UUID]:
+    """In which order to call those whose duty covers the place and the moment.
 
     A turn on the rota comes before a standing role, then the nearest duty, then the turn that began last. What is
     still equal is decided by id, so that the answer is the same each time.
@@ -50,7 +50,7 @@ def first_called(duties: Iterable[Duty]) -> UUID | None:
             duty.person_id,
         ),
     )
-    return ordered[0].person_id if ordered else None
+    return list(dict.fromkeys(duty.person_id for duty in ordered))
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,16 @@ def may_see(session: Session, actor: Actor, incident_id: UUID, *, in_scope: bool
     return session.execute(opened.limit(1)).first() is not None
 
 
+def may_read(session: Session, actor: Actor, incident_id: UUID, *, in_scope: bool, now: datetime) -> bool:
+    """Whether the actor may read an incident. That they read a restricted one leaves a trace."""
+    if not is_restricted(session, incident_id):
+        return in_scope
+    if not may_see(session, actor, incident_id, in_scope=in_scope, now=now):
+        return False
+    note_view(session, actor, incident_id, now)
+    return True
+
+
 def visible(
     actor: Actor,
     incident_id: InstrumentedAttribute[UUID],
@@ -108,6 +118,19 @@ def may_be_called(session: Session, actor: Actor, incident_id: UUID, role: Role,
         roles=[Role(name) for name in row.roles],
     )
     return True
+
+
+def roles_of(session: Session, incident_id: UUID) -> frozenset[Role]:
+    """Which roles see a restricted incident; none for one that is not restricted."""
+    row = restriction.find(session, "intake", incident_id)
+    return frozenset() if row is None else frozenset(Role(name) for name in row.roles)
+
+
+def may_hear(session: Session, incident_id: UUID) -> frozenset[Role] | None:
+    """The rungs of the ladder that may be called about a restricted incident; None for one that is not restricted."""
+    if not is_restricted(session, incident_id):
+        return None
+    return roles_of(session, incident_id).union(policy.shipped().restricted.may_be_called)
 
 
 def is_restricted(session: Session, incident_id: UUID) -> bool:
@@ -182,10 +205,24 @@ def restrict(
 
 def note_view(session: Session, actor: Actor, incident_id: UUID, now: datetime) -> None:
     """Leave a trace of who read a restricted incident."""
-    if is_restricted(session, incident_id):
-        audit.append(
-            session, "intake", chain=incident_id, actor=actor, action="viewed", subject=incident_id, at=now, data={}
-        )
+    audit.append(
+        session, "intake", chain=incident_id, actor=actor, action="viewed", subject=incident_id, at=now, data={}
+    )
+
+
+def broke_glass(session: Session, incident_id: UUID, person: UUID) -> bool:
+    """Whether a person ever opened the incident without being named."""
+    columns = BREAK_GLASS.c
+    opened = select(columns.break_glass_id).where(columns.incident_id == incident_id, columns.person_id == person)
+    return session.execute(opened.limit(1)).first() is not None
+
+
+def whose_move(session: Session, incident_id: UUID, role: str | None) -> Role | None:
+    """The role whose move it is: of a restricted incident, the first of its roles when `role` does not see it."""
+    row = None if role is None else restriction.find(session, "intake", incident_id)
+    if row is None or role in row.roles or not row.roles:
+        return None if role is None else Role(role)
+    return next((known for known in policy.shipped().restricted.roles if known in row.roles), Role(row.roles[0]))
 
 
 def open_by_break_glass(

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from services.contracts.taxonomy import Role, Stage
-from services.intake import access, commands, queries
+from services.intake import commands, queries
 from services.intake.store import reported_incident, visible_incident
 from services.runtime import audit
 from services.runtime.app import Database, Time
@@ -48,7 +48,6 @@ def read(incident_id: UUID, actor: Caller, database: Database, clock: Time, resp
     """The record with its triage history. The ETag is the version to send back with a change."""
     with transaction(database, actor.provider_id) as session:
         incident = visible_incident(session, actor, incident_id, now=clock.now())
-        access.note_view(session, actor, incident_id, clock.now())
         response.headers["ETag"] = f'"{incident.version}"'
         return queries.view(session, incident)
 
@@ -89,8 +88,12 @@ def withdraw(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """End an incident that was reported in error, with a reason. Managers, quality and safeguarding leads."""
-    require_role(actor, *commands.MANAGERS)
+    """End an incident that was reported in error, with a reason, once nothing is undecided.
+
+    Managers, quality and safeguarding leads, nominated individuals, directors; a death, an allegation and what is
+    restricted: a safeguarding lead, nominated individual or director.
+    """
+    require_role(actor, *commands.MANAGERS, *commands.SECOND_ROLES)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -114,7 +117,10 @@ def duplicate(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """End an incident that another one already covers. Managers, quality and safeguarding leads."""
+    """End an incident that another one of its category covers, once nothing is undecided.
+
+    Managers, quality and safeguarding leads.
+    """
     require_role(actor, *commands.MANAGERS)
     with transaction(database, actor.provider_id) as session:
 

@@ -28,6 +28,7 @@ from services.contracts.intake import (
     StageEntered,
 )
 from services.contracts.taxonomy import (
+    BlockerKind,
     Category,
     Consequence,
     Kind,
@@ -40,9 +41,10 @@ from services.contracts.taxonomy import (
 from services.intake import access, policy
 from services.intake.clocks import blocked_by, stop_all
 from services.intake.details.queries import count_earlier
-from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, may_enter
+from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, TRIAGED_BY_RULE, harm_contradiction, may_enter
 from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
+from services.intake.obligations.store import obligations_of
 from services.intake.safeguarding import commands as safeguarding
 from services.intake.store import (
     Feedback,
@@ -64,6 +66,8 @@ from services.runtime.text import LongText, ShortText
 
 SERVICE = "intake"
 MANAGERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
+SECOND_ROLES = (Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+"""Who may withdraw what a manager alone may not."""
 EARLIEST = timedelta(days=365 * 20)
 
 
@@ -89,6 +93,11 @@ class ReportIncident(Strict):
         default_factory=list,
         description="Staff an allegation is about: ids of their accounts. The incident is then restricted from the"
         " first second, and they never see it, whatever their role.",
+    )
+    not_about_staff: bool = Field(
+        default=False,
+        description="True if you know that the allegation is about nobody who works for the provider. Otherwise an"
+        " allegation of abuse is restricted from the first second, also while nobody is named.",
     )
     about_line: Annotated[list[UUID], Field(max_length=20)] = Field(
         default_factory=list, description="Their line managers, who do not see it either."
@@ -200,8 +209,8 @@ def report_incident(
 ) -> Receipt:
     """Accept a report. Raises 422 for an unknown location or an impossible time, 403 outside the reporter's scope.
 
-    An allegation against staff is restricted in the same transaction, and what came in confidence by `restricted`.
-    `remember` makes one more row of the receipt.
+    An allegation of abuse is restricted in the same transaction, unless the reporter says that it is not about staff,
+    and what came in confidence by `restricted`. `remember` makes one more row of the receipt.
 
     Does no more than must be durable before the reply: the row, its audit entry, its event, the first feedback.
     """
@@ -219,10 +228,17 @@ def report_incident(
         raise invalid("occurred_at", "is in the future", "Give the time the event happened, not later than now.")
     if command.occurred_at < now - EARLIEST:
         raise invalid("occurred_at", "is more than 20 years ago", "Check the year.")
+    away = {*command.about_staff, *command.about_line}
+    if away and command.not_about_staff:
+        raise invalid(
+            "not_about_staff",
+            "is true, and staff are named",
+            "Leave not_about_staff out, or about_staff and about_line.",
+        )
     rules = policy.shipped()
     incident_id, danger = new_id(), command.immediate_danger
-    away = {*command.about_staff, *command.about_line}
-    restricted = restricted or bool(away)
+    allegation = command.category is Category.ABUSE_ALLEGATION and not command.not_about_staff
+    restricted = restricted or allegation or bool(away)
     next_move = Role.SAFEGUARDING_LEAD if restricted else Role.REGISTERED_MANAGER
     triage_due_at = rules.triage_due(now, danger)
     incident = {
@@ -257,6 +273,7 @@ def report_incident(
             "category": command.category,
             "occurred_at": command.occurred_at,
             "immediate_danger": danger,
+            "not_about_staff": command.not_about_staff,
             "narrative_sha256": audit.digest(command.narrative),
         },
     )
@@ -298,7 +315,7 @@ def report_incident(
     insert_rows(session, *rows, ("intake.outbox", said))
     if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
-    ladder.at_report(session, actor, incident_id, danger, command.category, now)
+    ladder.at_report(session, actor, incident_id, danger, command.category, command.kind, now)
     obligations.at_report(session, actor, incident_id, command.category, command.kind, now)
     return receipt
 
@@ -323,12 +340,15 @@ def triage_incident(
             f"is needed: rule '{suggestion.rule}' suggests {suggestion.consequence} x {suggestion.likelihood}",
             "Say why this incident is less serious than the rule suggests, or use the suggested score.",
         )
-    if command.actual_harm is PhysicalHarm.FATAL and command.consequence < Consequence.CATASTROPHIC:
-        raise invalid(
-            "consequence",
-            "contradicts the actual harm: a death is the worst credible consequence",
-            "Set consequence to 5, or correct actual_harm.",
-        )
+    contradiction = harm_contradiction(
+        Kind(incident.kind),
+        Category(incident.category),
+        command.actual_harm,
+        command.psychological_harm,
+        command.consequence,
+    )
+    if contradiction is not None:
+        raise invalid(*contradiction)
     shown = count_earlier(session, actor, incident)
     if command.earlier_seen != shown:
         raise invalid(
@@ -397,7 +417,11 @@ def _triage(
     )
     incident.band = band
     if incident.stage == Stage.REPORTED:
-        _move(session, actor, incident, Stage.TRIAGED, now, due_at=None, next_move=Role.REGISTERED_MANAGER)
+        message = TRIAGED_BY_RULE if by_default else None
+        _move(
+            session, actor, incident, Stage.TRIAGED, now,
+            due_at=None, next_move=Role.REGISTERED_MANAGER, message=message,
+        )  # fmt: skip
     else:
         incident.version += 1
         session.flush()
@@ -437,8 +461,17 @@ def _triage(
 def withdraw_incident(
     session: Session, actor: Actor, incident_id: UUID, command: EndIncident, version: int, now: datetime
 ) -> Incident:
-    """End an incident that was reported in error, with a reason."""
+    """End an incident that was reported in error, with a reason, once nothing is undecided (409).
+
+    A death, an allegation and what is restricted never by a manager alone (403).
+    """
     incident = _open_incident(session, actor, incident_id, version)
+    if not actor.roles.intersection(SECOND_ROLES) and _grave(session, incident):
+        raise forbidden(
+            "A death or an allegation is withdrawn by a safeguarding lead, a nominated individual or a director. Ask one"
+            " of them."
+        )
+    _nothing_undecided(session, incident_id)
     incident.end_reason, incident.closed_at = command.reason, now
     stop_all(session, actor, incident, now)
     _move(session, actor, incident, Stage.WITHDRAWN, now, due_at=None, next_move=None)
@@ -451,7 +484,10 @@ def withdraw_incident(
 def mark_duplicate(
     session: Session, actor: Actor, incident_id: UUID, command: MarkDuplicate, version: int, now: datetime
 ) -> Incident:
-    """End an incident that another one already covers. The other must exist, be visible and not be a duplicate itself."""
+    """End an incident that another one already covers, once nothing is undecided (409).
+
+    The other must exist, be visible, be of the same category and not be a duplicate itself (422).
+    """
     if command.duplicate_of == incident_id:
         raise invalid("duplicate_of", "is this incident itself", "Give the id of the other incident.")
     incident = _open_incident(session, actor, incident_id, version)
@@ -461,6 +497,13 @@ def mark_duplicate(
         raise invalid("duplicate_of", "is not an incident you may see", "Check the id of the other incident.") from None
     if original.stage in (Stage.DUPLICATE, Stage.WITHDRAWN):
         raise invalid("duplicate_of", "has itself ended without review", "Give the incident that is being reviewed.")
+    if original.category != incident.category:
+        raise invalid(
+            "duplicate_of",
+            "is of another category, and what must be told for one is not told for the other",
+            "Give an incident of the same category, or leave both in the chain.",
+        )
+    _nothing_undecided(session, incident_id)
     incident.duplicate_of, incident.closed_at = command.duplicate_of, now
     stop_all(session, actor, incident, now)
     _move(session, actor, incident, Stage.DUPLICATE, now, due_at=None, next_move=None)
@@ -470,6 +513,28 @@ def mark_duplicate(
         duplicate_of=command.duplicate_of,
     )
     return incident
+
+
+def _grave(session: Session, incident: Incident) -> bool:
+    triage = latest_triage(session, incident.incident_id)
+    return (
+        incident.category in (Category.DEATH, Category.ABUSE_ALLEGATION)
+        or (triage is not None and triage.actual_harm == PhysicalHarm.FATAL)
+        or access.is_restricted(session, incident.incident_id)
+    )
+
+
+def _nothing_undecided(session: Session, incident_id: UUID) -> None:
+    """What the law may ask for is not lifted by ending the incident: a person decides it first, with a reason."""
+    open_rules = {row.rule for row in obligations_of(session, incident_id) if not row.settled}
+    kinds = {str(kind) for kind in blocked_by(session, incident_id) if kind is not BlockerKind.OBLIGATION}
+    if open_rules or kinds:
+        raise conflict(
+            "still-undecided",
+            "Something must be decided first",
+            f"Undecided: {', '.join(sorted(open_rules | kinds))}. Decide each; if nothing is to be told, say so with the"
+            " reason. Then send this again.",
+        )
 
 
 def reopen_incident(
@@ -503,7 +568,7 @@ def enter_stage(session: Session, command: activities.EnterStage, now: datetime,
     """Record that the process entered a stage. Does nothing when it was recorded, left already, or the incident ended."""
     incident = _locked(session, command.incident_id)
     if not may_enter((incident.cycle, Stage(incident.stage)), (command.cycle, command.stage)):
-        _set_clock(incident, command)
+        _set_clock(session, incident, command)
         return
     if command.stage is Stage.CLOSED and (kinds := blocked_by(session, incident.incident_id)):
         raise conflict(
@@ -526,7 +591,7 @@ def enter_stage(session: Session, command: activities.EnterStage, now: datetime,
             cycle=command.cycle,
             stage=command.stage,
             due_at=command.due_at,
-            next_move=command.next_move,
+            next_move=None if incident.next_move is None else Role(incident.next_move),
         ),
         stage=command.stage,
         cycle=command.cycle,
@@ -536,11 +601,12 @@ def enter_stage(session: Session, command: activities.EnterStage, now: datetime,
         change.publish(IncidentClosed(incident_id=incident.incident_id, cycle=command.cycle, closed_at=now))
 
 
-def _set_clock(incident: Incident, command: activities.EnterStage) -> None:
+def _set_clock(session: Session, incident: Incident, command: activities.EnterStage) -> None:
     """A stage that a person's decision already recorded gets its clock from the process."""
     same = (incident.cycle, incident.stage) == (command.cycle, command.stage)
     if same and not incident.ended and incident.next_due_at is None and command.due_at is not None:
-        incident.next_due_at, incident.next_move = command.due_at, command.next_move
+        incident.next_due_at = command.due_at
+        incident.next_move = access.whose_move(session, incident.incident_id, command.next_move)
         incident.version += 1
 
 
@@ -548,6 +614,7 @@ def remind(session: Session, command: activities.Remind, now: datetime, actor: A
     """Remind whoever has the next move. The same command twice reminds once and gives the same answer."""
     incident = _locked(session, command.incident_id)
     next_at, up = policy.shipped().next_reminder(now, command.count)
+    role = access.whose_move(session, incident.incident_id, command.next_move) or command.next_move
     if not insert_new(
         session,
         Reminder,
@@ -557,7 +624,7 @@ def remind(session: Session, command: activities.Remind, now: datetime, actor: A
         cycle=command.cycle,
         stage=command.stage,
         count=command.count,
-        to_role=command.next_move,
+        to_role=role,
         sent_at=now,
         next_at=next_at,
     ):
@@ -570,7 +637,7 @@ def remind(session: Session, command: activities.Remind, now: datetime, actor: A
             cycle=command.cycle,
             stage=command.stage,
             count=command.count,
-            to_role=command.next_move,
+            to_role=role,
         ),
         stage=command.stage,
         count=command.count,
@@ -727,7 +794,9 @@ def _move(
     due_at: datetime | None,
     next_move: Role | None,
     command_id: str | None = None,
+    message: str | None = None,
 ) -> None:
+    next_move = access.whose_move(session, incident.incident_id, next_move)
     incident.stage, incident.stage_entered_at = stage, now
     incident.next_due_at, incident.next_move = due_at, next_move
     incident.version += 1
@@ -749,7 +818,7 @@ def _move(
             feedback_id=new_id(),
             provider_id=incident.provider_id,
             incident_id=incident.incident_id,
-            message=FEEDBACK[stage],
+            message=message or FEEDBACK[stage],
             sent_at=now,
         )
     )
@@ -762,7 +831,7 @@ def record_location(session: Session, values: dict[str, Any]) -> None:
     session.execute(
         statement.on_conflict_do_update(
             index_elements=[Location.location_id],
-            set_={"region_id": values["region_id"], "active": values["active"], "revision": values["revision"]},
-            where=Location.revision < values["revision"],
+            set_={name: values[name] for name in ("region_id", "active", "revision", "cqc_location_id", "name")},
+            where=Location.revision <= values["revision"],
         )
     )

@@ -18,6 +18,8 @@ def on_location(session: Session, received: Received) -> None:
             "region_id": event.region_id,
             "active": event.active,
             "revision": event.revision,
+            "cqc_location_id": event.cqc_location_id,
+            "name": event.name,
         },
     )
 

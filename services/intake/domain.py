@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm, Stage
+from services.contracts.taxonomy import (
+    Band,
+    Category,
+    Consequence,
+    Kind,
+    Likelihood,
+    PhysicalHarm,
+    PsychologicalHarm,
+    Stage,
+)
 
 # A clock of the reporter's device may be a little ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -33,6 +42,12 @@ FEEDBACK = {
     Stage.DUPLICATE: "The same event is already being looked at. Your report was added to it.",
 }
 """What the reporter is told when a stage is entered, in plain words."""
+
+TRIAGED_BY_RULE = (
+    "Nobody has looked at your report in the time we set ourselves. A rule has decided for now how serious it could have"
+    " been, so that it goes on, and a manager is reminded."
+)
+"""What the reporter is told instead when the clock triaged."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,41 @@ class TriagePolicy:
     def next_reminder(self, at: datetime, count: int) -> tuple[datetime, bool]:
         """When to remind next after reminder number `count`, and whether to tell the line above."""
         return at + self.reminder_every, count >= self.escalate_after
+
+
+def harm_contradiction(
+    kind: Kind, category: Category, physical: PhysicalHarm, psychological: PsychologicalHarm, consequence: Consequence
+) -> tuple[str, str, str] | None:
+    """What cannot be true together: the field, what is wrong with it, the remedy; None if all of it can."""
+    harmed = (("actual_harm", physical), ("psychological_harm", psychological))
+    if kind is not Kind.INCIDENT:
+        for field, harm in harmed:
+            if harm != "none":
+                return (
+                    field,
+                    "contradicts the report: a near miss or good care harmed nobody",
+                    "Set it to none. If somebody was harmed, withdraw this report and report an incident.",
+                )
+    elif category is Category.DEATH and physical is not PhysicalHarm.FATAL:
+        return (
+            "actual_harm",
+            "contradicts the report: it is of a death",
+            "Set actual_harm to fatal. If nobody died, withdraw this report and report what happened.",
+        )
+    if physical is PhysicalHarm.FATAL and consequence < Consequence.CATASTROPHIC:
+        return (
+            "consequence",
+            "contradicts the actual harm: a death is the worst credible consequence",
+            "Set consequence to 5, or correct actual_harm.",
+        )
+    for field, harm in harmed:
+        if harm == "severe" and consequence < Consequence.MAJOR:
+            return (
+                "consequence",
+                f"is below the harm that was done: {field} is severe",
+                f"Set consequence to 4 or 5, or correct {field}.",
+            )
+    return None
 
 
 def may_enter(current: tuple[int, Stage], wanted: tuple[int, Stage]) -> bool:

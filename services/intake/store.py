@@ -29,6 +29,8 @@ class Location(Table):
     region_id: Mapped[UUID | None]
     active: Mapped[bool]
     revision: Mapped[int]
+    cqc_location_id: Mapped[str | None]
+    name: Mapped[str | None]
 
 
 class Incident(Table):
@@ -143,16 +145,18 @@ def visible_incident(
 ) -> Incident:
     """The incident if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction.
 
-    A restricted one is there for those who need to know only; with `now` also for who reads it after break-glass.
+    A restricted one is there for those who need to know only. With `now` it is to be read: also for a while after
+    break-glass, and leaving a trace if it is restricted.
     """
     incident = session.get(Incident, incident_id, with_for_update=True if lock else None)
-    if incident is None or not access.may_see(
-        session,
-        actor,
-        incident_id,
-        in_scope=actor.sees(incident.location_id, incident.region_id) or incident.reporter_id == actor.id,
-        now=now,
-    ):
+    if incident is None:
+        raise not_found("incident")
+    in_scope = actor.sees(incident.location_id, incident.region_id) or incident.reporter_id == actor.id
+    if now is None:
+        seen = access.may_see(session, actor, incident_id, in_scope=in_scope)
+    else:
+        seen = access.may_read(session, actor, incident_id, in_scope=in_scope, now=now)
+    if not seen:
         raise not_found("incident")
     return incident
 

@@ -18,7 +18,7 @@ from services.contracts.topics import PUBLISHERS
 from services.reporting import store
 from services.reporting.domain import ActionStatus, Case, Entry, Exposure, Incident, Location, Progress, ReviewStatus
 from services.runtime import restriction
-from services.runtime.consumer import Received
+from services.runtime.consumer import Received, sending_ahead
 
 
 def project(session: Session, events: Sequence[Received]) -> None:
@@ -31,37 +31,51 @@ def project(session: Session, events: Sequence[Received]) -> None:
         return
     provider_id = known[0].provider_id
     store.take_turns(session, provider_id)
-    store.keep_locations(session, _newest_locations(known))
-    store.keep_exposure(session, _newest_exposure(known))
     _restrict(session, known)
-    of_cases = [event for event in known if event.type in _ON_CASE]
-    if of_cases:
-        _project_cases(session, provider_id, of_cases)
-    last_event_at = max(event.occurred_at for event in known)
-    store.keep_progress(session, Progress(provider_id, last_event_at, _lag_seconds(known[-1])))
+    with sending_ahead(session):
+        store.keep_locations(session, _newest_locations(known))
+        store.keep_exposure(session, _newest_exposure(known))
+        of_cases = [event for event in known if event.type in _ON_CASE]
+        if of_cases:
+            _project_cases(session, provider_id, of_cases)
+        last_event_at = max(event.occurred_at for event in known)
+        store.keep_progress(session, Progress(provider_id, last_event_at, _lag_seconds(known[-1])))
 
 
 def tell(case: Case, event: Received) -> None:
     """Let a case know of an event of its incident. `case.settle` is to follow the last one."""
-    model, apply = _ON_CASE[event.type]
-    apply(case, model.model_validate(event.data), event)
+    _tell(case, _data(event), event)
+
+
+def _data(event: Received) -> IncidentData:
+    return _ON_CASE[event.type][0].model_validate(event.data)
+
+
+def _tell(case: Case, data: IncidentData, event: Received) -> None:
+    _ON_CASE[event.type][1](case, data, event)
     case.incident.heard(event.occurred_at)
 
 
 def _project_cases(session: Session, provider_id: UUID, events: Sequence[Received]) -> None:
-    told = [(UUID(event.data["incident_id"]), event) for event in events]
-    cases = store.cases(session, provider_id, {incident_id for incident_id, _ in told})
-    for incident_id, event in told:
-        if incident_id not in cases:
-            cases[incident_id] = Case(Incident(provider_id, incident_id))
-        tell(cases[incident_id], event)
+    told = [(_data(event), event) for event in events]
+    answer = store.ask_cases(session, provider_id, {data.incident_id for data, _ in told})
+    entries = [_entry(data.incident_id, event) for data, event in told]
+    cases = store.asked_cases(answer)
+    # Before what must be thought about, to be written meanwhile.
+    store.append_entries(session, entries)
+    for data, event in told:
+        case = cases.get(data.incident_id)
+        if case is None:
+            case = cases[data.incident_id] = Case(Incident(provider_id, data.incident_id))
+        _tell(case, data, event)
     for case in cases.values():
         case.settle()
     store.keep_cases(session, cases.values())
-    store.append_entries(session, (_entry(incident_id, event) for incident_id, event in told))
 
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
+    summary = event.data.copy()
+    summary.pop("incident_id")
     return Entry(
         provider_id=event.provider_id,
         incident_id=incident_id,
@@ -71,7 +85,7 @@ def _entry(incident_id: UUID, event: Received) -> Entry:
         type=event.type,
         actor=event.actor,
         actor_role=event.actor_role,
-        summary={name: value for name, value in event.data.items() if name != "incident_id"},
+        summary=summary,
     )
 
 
@@ -349,6 +363,7 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (intake.CandourAsked, _told_only),
         (intake.CandourDecided, _told_only),
         (intake.CandourStepRecorded, _told_only),
+        (intake.CandourWarned, _told_only),
         (intake.CandourLate, _told_only),
         (intake.CandourCompleted, _told_only),
         (intake.IncidentRestricted, _told_only),
@@ -358,6 +373,7 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (intake.SafeguardingReferred, _told_only),
         (intake.AuthorityDecided, _told_only),
         (intake.EnquiryConcluded, _told_only),
+        (intake.SafeguardingWarned, _told_only),
         (intake.SafeguardingLate, _told_only),
         (review.ReviewOpened, _review_opened),
         (review.ReviewSubmitted, _review_submitted),

@@ -314,8 +314,11 @@ class Case:
     def action(self, action_id: UUID, cycle: int) -> Action:
         """The action that an event is about."""
         self.told.add(action_id)
-        incident = self.incident
-        return self.actions.setdefault(action_id, Action(incident.provider_id, incident.incident_id, action_id, cycle))
+        action = self.actions.get(action_id)
+        if action is None:
+            incident = self.incident
+            action = self.actions[action_id] = Action(incident.provider_id, incident.incident_id, action_id, cycle)
+        return action
 
     def escalation(self, escalation_id: UUID, level: int) -> Escalation:
         """The escalation that an event is about."""
@@ -394,7 +397,7 @@ def _newer(version: int, at: datetime, known_version: int, known_at: datetime | 
     return known_at is None or (version, at) > (known_version, known_at)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Entry:
     """One line of an incident's history: what was published, without the incident's id."""
 

@@ -4,7 +4,7 @@ The columns of a table are the fields of its dataclass in `domain`, so what the 
 """
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,13 +27,12 @@ from sqlalchemy import (
     Uuid,
     and_,
     select,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from services.reporting import domain
-from services.runtime import restriction
+from services.runtime import db, restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
 
@@ -68,33 +67,33 @@ LOCATION = _table("location", domain.Location, {"provider_id", "location_id"})
 PROGRESS = _table("progress", domain.Progress, {"provider_id"})
 EXPOSURE = _table("exposure", domain.Exposure, {"provider_id", "location_id", "month", "unit"})
 
-_CASE_OF = "where provider_id = :provider_id and incident_id = any(cast(:ids as uuid[]))"
+_CASE_OF = "where provider_id = %s and incident_id = any(%s::uuid[])"
 
 
 @functools.cache
-def _select(table: Table) -> Any:
-    return text(f"select {', '.join(table.columns.keys())} from {table.fullname} {_CASE_OF}")
+def _select(table: Table) -> str:
+    return f"select {', '.join(table.columns.keys())} from {table.fullname} {_CASE_OF}"
 
 
 @functools.cache
-def _upsert(table: Table, newest: str | None = None) -> Any:
+def _upsert(table: Table, newest: str | None = None) -> str:
     """All rows come as one JSON text, which PostgreSQL reads faster than any list of parameters."""
     names = table.columns.keys()
     key = [column.name for column in table.primary_key]
     changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
     guard = f" where {table.name}.{newest} < excluded.{newest}" if newest else ""
-    return text(f"{_insert_from_json(table)} on conflict ({', '.join(key)}) do update set {changed}{guard}")
+    return f"{_insert_from_json(table)} on conflict ({', '.join(key)}) do update set {changed}{guard}"
 
 
 def _insert_from_json(table: Table) -> str:
     names = ", ".join(table.columns.keys())
     return (
         f"insert into {table.fullname} ({names})"
-        f" select {names} from json_populate_recordset(null::{table.fullname}, cast(:rows as json))"
+        f" select {names} from json_populate_recordset(null::{table.fullname}, %s::json)"
     )
 
 
-_APPEND = text(f"{_insert_from_json(TIMELINE)} on conflict do nothing")
+_APPEND = f"{_insert_from_json(TIMELINE)} on conflict do nothing"
 
 
 @functools.cache
@@ -102,11 +101,11 @@ def _json(row: type) -> TypeAdapter[list[Any]]:
     return TypeAdapter(list[row])  # type: ignore[valid-type]
 
 
-def _write(session: Session, statement: Any, rows: Iterable[Any]) -> None:
+def _write(session: Session, statement: str, rows: Iterable[Any]) -> None:
     written = list(rows)
     if written:
         body = _json(written[0].__class__).dump_json(written, exclude_none=True, warnings=False)
-        session.execute(statement, {"rows": body.decode()})
+        db.run(session, statement, [body.decode()])
 
 
 def take_turns(session: Session, provider_id: UUID) -> None:
@@ -114,31 +113,31 @@ def take_turns(session: Session, provider_id: UUID) -> None:
 
     The urgent consumer and the ordinary ones meet at the same incidents, read them, and write them back.
     """
-    session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"reporting:{provider_id}"}
-    )
+    db.run(session, "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"reporting:{provider_id}"])
 
 
 def cases(session: Session, provider_id: UUID, ids: Collection[UUID]) -> dict[UUID, domain.Case]:
     """The cases that are known of these incidents, with their parts."""
-    arguments = {"provider_id": provider_id, "ids": _array(ids)}
-    found = {
-        row.incident_id: domain.Case(domain.Incident(*row))
-        for row in session.execute(_select(INCIDENT), arguments).all()
-    }
-    if found:
-        arguments["ids"] = _array(found)
-        for row in session.execute(_select(ACTION), arguments).all():
-            found[row.incident_id].actions[row.action_id] = domain.Action(*row)
-        for row in session.execute(_select(ESCALATION), arguments).all():
-            found[row.incident_id].escalations[row.escalation_id] = domain.Escalation(*row)
-        for row in session.execute(_select(CHECKPOINT), arguments).all():
-            found[row.incident_id].checkpoints[row.checkpoint_id] = domain.Checkpoint(*row)
+    return asked_cases(ask_cases(session, provider_id, ids))
+
+
+def ask_cases(session: Session, provider_id: UUID, ids: Collection[UUID]) -> Sequence[Iterable[Sequence[Any]]]:
+    """Ask for cases; `asked_cases` reads the answer."""
+    arguments = [provider_id, f"{{{','.join(map(str, ids))}}}"]
+    return [db.run(session, _select(table), arguments) for table in (INCIDENT, ACTION, ESCALATION, CHECKPOINT)]
+
+
+def asked_cases(answer: Sequence[Iterable[Sequence[Any]]]) -> dict[UUID, domain.Case]:
+    """The cases that are known, with their parts."""
+    incidents, actions, escalations, checkpoints = answer
+    found = {case.incident.incident_id: case for case in (domain.Case(domain.Incident(*row)) for row in incidents)}
+    for action in (domain.Action(*row) for row in actions):
+        found[action.incident_id].actions[action.action_id] = action
+    for rung in (domain.Escalation(*row) for row in escalations):
+        found[rung.incident_id].escalations[rung.escalation_id] = rung
+    for checkpoint in (domain.Checkpoint(*row) for row in checkpoints):
+        found[checkpoint.incident_id].checkpoints[checkpoint.checkpoint_id] = checkpoint
     return found
-
-
-def _array(ids: Iterable[UUID]) -> str:
-    return f"{{{','.join(map(str, ids))}}}"
 
 
 def keep_cases(session: Session, changed: Collection[domain.Case]) -> None:
@@ -170,12 +169,12 @@ def keep_exposure(session: Session, rows: Iterable[domain.Exposure]) -> None:
 
 def keep_progress(session: Session, progress: domain.Progress) -> None:
     """Remember how far the projection of a provider is."""
-    session.execute(_PROGRESS, vars(progress))
+    db.run(session, _PROGRESS, [progress.provider_id, progress.last_event_at, progress.lag_seconds])
 
 
-_PROGRESS = text(
-    "insert into reporting.progress (provider_id, last_event_at, lag_seconds)"
-    " values (:provider_id, :last_event_at, :lag_seconds) on conflict (provider_id) do update set"
+_PROGRESS = (
+    "insert into reporting.progress (provider_id, last_event_at, lag_seconds) values (%s, %s, %s)"
+    " on conflict (provider_id) do update set"
     " last_event_at = greatest(progress.last_event_at, excluded.last_event_at), lag_seconds = excluded.lag_seconds"
 )
 

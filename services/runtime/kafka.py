@@ -262,12 +262,20 @@ class _Member:
         return False
 
     def _commit(self) -> None:
+        """Of the last batch before the end, waits until it is done; else reads on meanwhile."""
+        if not self.stop.is_set():
+            self.consumer.commit_async(callback=self._committed)
+            return
         try:
             self.consumer.commit(timeout_ms=5000)
         except KafkaError as error:
+            self._committed({}, error)
+
+    def _committed(self, _: Any, answer: Any) -> None:
+        if isinstance(answer, Exception):
             logger.warning(
                 "offsets not committed; events may come again",
-                extra={"service": self.service, "consumer": self.name, "error": type(error).__name__},
+                extra={"service": self.service, "consumer": self.name, "error": type(answer).__name__},
             )
 
     def _measure_lag(self) -> None:

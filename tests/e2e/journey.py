@@ -109,7 +109,8 @@ class Care:
         self, *, consequence: int = 3, likelihood: int = 1, by: Person | None = None, **details: Any
     ) -> "Journey":
         """An incident that a person triaged in time; the default is low risk. Those who came too late are withdrawn."""
-        scores = {"actual_harm": "low", "consequence": consequence, "likelihood": likelihood}
+        harm = "low" if details.get("kind", "incident") == "incident" else "none"
+        scores = {"actual_harm": harm, "consequence": consequence, "likelihood": likelihood}
         for _ in range(IN_TIME):
             journey = self.report(**details)
             try:

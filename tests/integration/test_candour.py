@@ -221,7 +221,10 @@ def test_the_clock_is_the_providers_own_and_tells_the_line(case: Case, clock: Mo
     clock.advance(timedelta(hours=18))
     assert case.ring(running).due_at == start + timedelta(hours=24)
     clock.advance(timedelta(hours=6))
-    assert case.ring(candour.clock()).due_at is None
+    assert [e["waits_for"] for e in case.events("candour.warned")] == ["decision"]
+    assert "candour_warned" in [entry["action"] for entry in case.chain()]
+    assert candour.read()["warned_at"] is not None
+    assert case.ring(candour.clock()).due_at == start + timedelta(hours=48)
     assert [e["waits_for"] for e in case.events("candour.late")] == ["decision"]
     assert candour.read()["late_at"] is not None
     with transaction(case.engine, case.manager.provider_id) as session:
@@ -230,7 +233,26 @@ def test_the_clock_is_the_providers_own_and_tells_the_line(case: Case, clock: Mo
             {"k": case.id},
         )
         assert list(asked)
+    clock.advance(timedelta(hours=24))
+    assert case.ring(candour.clock()).due_at == start + timedelta(hours=72)
+    late = [entry["data"] for entry in case.chain() if entry["action"] == "candour_late"]
+    assert [entry["count"] for entry in late] == [1, 2]
     clock.advance(timedelta(hours=1))
     decided = candour.does("decision", candour.decision())
     assert decided["late_at"] is None
     assert candour.clock()["due_at"] is not None
+
+
+def test_the_letter_is_drafted_from_the_record(case: Case, clock: MovableClock) -> None:
+    case.reported("fall").triaged("severe")
+    candour = Candour(case)
+    path = f"{candour.path}/letter-draft"
+    assert case.intake.get(path, case.manager).json()["type"] == "/problems/not-decided"
+    candour.does("decision", candour.decision())
+    candour.does("steps", {"steps": SPOKEN, "at": clock.now().isoformat()})
+    draft = case.intake.get(path, case.manager).json()
+    assert "We are sorry that this happened." in draft["text"]
+    assert "The person slid from the chair" in draft["text"]
+    assert "On 8 June 2026 we spoke with you" in draft["text"]
+    assert draft["missing"] == ["name_and_address", "what_was_done", "further_enquiries", "contact", "signed_by"]
+    assert case.intake.get(path, case.carer).status_code == 403

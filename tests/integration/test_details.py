@@ -205,6 +205,21 @@ def test_a_store_that_is_away_is_said_and_nothing_is_half_kept(
     assert intake.get(f"{path}/attachments", carer).json() == []
 
 
+def test_without_a_store_whoever_may_see_is_told_what_to_set(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PLUMBLINE_ATTACHMENTS_URL", raising=False)
+    carer, stranger = actor("carer"), actor("carer", locations=[uuid.uuid4()])
+    path = report(intake, carer, home, now)
+    assert attach(intake, path, stranger, "a.png", png(), "image/png", key="stranger").status_code == 404
+    assert intake.get(f"{path}/attachments/{uuid.uuid4()}", stranger).status_code == 404
+    assert attach(intake, path, carer, "a.png", b"no picture", "image/png", key="content").status_code == 422
+    refused = attach(intake, path, carer, "a.png", png(), "image/png", key="attach-once")
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/no-attachment-store")
+    assert "PLUMBLINE_ATTACHMENTS_URL" in refused.json()["detail"]
+    assert intake.get(f"{path}/attachments", carer).json() == []
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """An S3-compatible server in a process of its own (moto's: the protocol is real, the durability is not)."""

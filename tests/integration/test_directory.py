@@ -660,7 +660,9 @@ def test_the_ladder_finds_the_person_of_each_rung(
     deputy = a_person(directory, registered)
     turn = a_turn(now, deputy, "registered_manager", location_id=str(home))
     assert directory.put(f"/rota/{uuid.uuid4()}", registered, turn).status_code == 200
-    assert resolve(home, "registered_manager").person_id == deputy
+    on_call = resolve(home, "registered_manager")
+    assert on_call.person_id == deputy
+    assert on_call.others == [contract.OnRung(role="registered_manager", person_id=manager)]
     clock.advance(timedelta(hours=12))
     assert resolve(home, "registered_manager").person_id == manager
 

@@ -3,10 +3,12 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import Engine, text
 
 from services.contracts import activities as contract
@@ -59,12 +61,13 @@ class Rig:
         with transaction(self.engine, self.provider) as session:
             return ladder.pending(session, uuid.UUID(incident))
 
-    def call(self, incident: str, climb: contract.Climb | None = None) -> contract.Escalated:
-        """What the process does for one rung."""
+    def call(self, incident: str, climb: contract.Climb | None = None, *others: Actor) -> contract.Escalated:
+        """What the process does for one rung; `others` stand on it too."""
         climb = climb or self.wanted(incident)
         assert climb is not None
         escalate = contract.Escalate(
             run_id=climb.run_id, step=climb.step, to_role=climb.role, to_person=self.on_call.get(climb.role),
+            others=[contract.OnRung(role=climb.role, person_id=one.id) for one in others],
             **self.identity(incident, f"{incident}:ladder:{climb.run_id}:{climb.step}"),
         )  # fmt: skip
         answer: contract.Escalated = self._run["escalate"](escalate)
@@ -134,9 +137,12 @@ NIGHT = datetime(2026, 6, 8, 22, 0, tzinfo=UTC)
     [
         ({"immediate_danger": True}, False, "danger-now", "shift_lead"),
         ({"immediate_danger": True}, True, "danger-now-out-of-hours", "on_call_manager"),
-        ({"category": "abuse_allegation"}, False, "allegation", "registered_manager"),
+        ({"category": "abuse_allegation"}, False, "allegation", "safeguarding_lead"),
+        ({"category": "abuse_allegation", "not_about_staff": True}, False, "allegation", "registered_manager"),
+        ({"category": "abuse_allegation", "kind": "near_miss"}, False, None, None),
+        ({"category": "death", "kind": "good_care"}, False, None, None),
         ({"category": "death"}, False, "death", "registered_manager"),
-        ({"category": "abuse_allegation", "immediate_danger": True}, False, "allegation", "registered_manager"),
+        ({"category": "abuse_allegation", "immediate_danger": True}, False, "allegation", "safeguarding_lead"),
         ({"category": "missing_person"}, True, "airway-or-missing-out-of-hours", "on_call_manager"),
         ({"category": "missing_person"}, False, None, None),
         ({"category": "fall"}, True, None, None),
@@ -199,7 +205,7 @@ def test_a_third_of_the_same_type_at_one_place_in_four_weeks(
 
     def one(where: uuid.UUID, **changes: Any) -> list[str]:
         incident = rig.report(people.carer, where, **changes)
-        rig.triage(manager, incident)
+        rig.triage(manager, incident, actual_harm="none" if "kind" in changes else "low")
         return [asked["rule"] for asked in rig.requested(incident)]
 
     old = (rig.clock.now() - timedelta(days=29)).isoformat()
@@ -319,7 +325,7 @@ def test_an_empty_rota_climbs_at_once_and_says_so(rig: Rig, home: uuid.UUID, peo
 
 def test_an_answer_stops_the_ladder(rig: Rig, home: uuid.UUID, people: Any, actor: Any) -> None:
     rig.on_call = {role: getattr(people, role).id for role in LADDER}
-    incident = rig.report(people.carer, home, category="abuse_allegation")
+    incident = rig.report(people.carer, home, category="abuse_allegation", not_about_staff=True)
     first = rig.call(incident)
     assert first.clock is not None
     second = rig.call(incident, rig.ring(incident, first.clock).climb)
@@ -366,11 +372,12 @@ def test_somebody_called_from_elsewhere_may_answer(rig: Rig, home: uuid.UUID, pe
 
 def test_nobody_is_called_for_an_incident_that_ended(rig: Rig, home: uuid.UUID, people: Any) -> None:
     rig.on_call = {"registered_manager": people.registered_manager.id}
-    incident = rig.report(people.carer, home, category="death")
+    incident = rig.report(people.carer, home)
+    rig.triage(people.quality_lead, incident, 4, 4)
     running = rig.call(incident).clock
     assert running is not None
     withdrawn = rig.intake.post(
-        f"/incidents/{incident}/withdrawal", people.registered_manager, {"reason": "Test."}, version=1
+        f"/incidents/{incident}/withdrawal", people.registered_manager, {"reason": "Test."}, version=2
     )
     assert withdrawn.status_code == 200
     assert rig.ring(incident, running).climb is None
@@ -391,3 +398,92 @@ def test_the_inbox_keeps_the_routine_apart(rig: Rig, home: uuid.UUID, people: An
     assert [item["overdue"] for item in page["routine"]] == [True, True, True, False]
     assert rig.intake.get("/inbox", actor("registered_manager", locations=[uuid.uuid4()])).json()["routine_total"] == 0
     assert rig.intake.get("/inbox", people.carer).json()["routine_total"] == 0
+
+
+# --- what is restricted
+
+
+def test_the_first_on_a_rung_who_may_be_called_is(rig: Rig, home: uuid.UUID, people: Any, actor: Any) -> None:
+    accused, another = people.safeguarding_lead, actor("safeguarding_lead")
+    rig.on_call = {"safeguarding_lead": accused.id}
+    incident = rig.report(people.carer, home, category="abuse_allegation", about_staff=[str(accused.id)])
+    answer = rig.call(incident, None, another)
+    assert (answer.to_person, answer.climb) == (another.id, None)
+    assert answer.notify is not None
+    [call] = rig.calls(another, incident)
+    assert (call["to_person"], call["outcome"]) == (str(another.id), "waiting")
+    assert rig.acknowledge(another, incident, call).status_code == 200
+    # Where nobody else is, the ladder climbs.
+    incident = rig.report(people.carer, home, category="abuse_allegation", about_staff=[str(accused.id)])
+    answer = rig.call(incident)
+    assert (answer.to_person, answer.notify) == (None, None)
+    assert answer.climb is not None
+    assert answer.climb.role is Role.REGIONAL_MANAGER
+
+
+@pytest.mark.parametrize("high", [False, True])
+def test_broken_glass_calls_somebody_else_wherever_the_ladder_stands(
+    rig: Rig, home: uuid.UUID, people: Any, actor: Any, high: bool
+) -> None:
+    """Also where the ladder waits at or above the rung already, and never the person who broke it."""
+    rig.on_call = {role: getattr(people, role).id for role in LADDER}
+    breaker = people.director
+    rig.on_call["executive"] = breaker.id
+    incident = rig.report(people.carer, home, category="abuse_allegation")
+    waiting = rig.call(incident)
+    if high:
+        assert waiting.clock is not None
+        waiting = rig.call(incident, rig.ring(incident, waiting.clock).climb)
+    why = {"reason": "I want to know what it is."}
+    assert rig.intake.post(f"/incidents/{incident}/break-glass", breaker, why).status_code == 201
+    assert [(one["rule"], one["role"]) for one in rig.requested(incident)] == [
+        ("allegation", "safeguarding_lead"), ("break-glass", "safeguarding_lead"),
+    ]  # fmt: skip
+    answer, called = rig.call(incident), [people.safeguarding_lead.id]
+    assert answer.to_person == called[0]
+    for _ in LADDER[4:]:
+        assert answer.clock is not None
+        answer = rig.call(incident, rig.ring(incident, answer.clock).climb)
+        called.append(answer.to_person)
+    assert breaker.id not in called
+    assert called[-1] is None, "the top is who broke it"
+    # The other ladder is where it was, and goes on.
+    assert waiting.clock is not None
+    assert rig.ring(incident, waiting.clock).climb is not None
+    mine = [c for c in rig.calls(people.safeguarding_lead, incident) if c["reason"] == "break_glass"]
+    assert rig.acknowledge(people.nominated_individual, incident, mine[0]).status_code == 200
+    assert rig.acknowledge(breaker, incident, mine[-1]).status_code in (403, 404)
+
+
+@pytest.mark.parametrize("narrowed", [None, {"band": ["high"]}, {"kind": ["incident"]}, {"at_least": 2}])
+def test_a_policy_that_lets_glass_break_unheard_is_refused(tmp_path: Path, narrowed: dict[str, Any] | None) -> None:
+    document = yaml.safe_load((Path(policy.__file__).parents[1] / "policies" / "escalation.yaml").read_text())
+    [rule] = [rule for rule in document["rules"] if rule["reason"] == "break_glass"]
+    if narrowed is None:
+        document["rules"].remove(rule)
+    else:
+        rule.update(narrowed)
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(ValueError, match="whenever the glass is broken"):
+        policy.load(tmp_path / "policy.yaml")
+
+
+def test_broken_glass_of_a_closed_incident_waits_in_the_inbox(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    incident = rig.report(people.carer, home, category="abuse_allegation")
+    with transaction(rig.engine, rig.provider) as session:
+        session.execute(text("update intake.incident set stage = 'closed' where incident_id = :id"), {"id": incident})
+    path = f"/incidents/{incident}"
+    why = {"reason": "I want to know what it is."}
+    assert rig.intake.post(f"{path}/break-glass", people.director, why).status_code == 201
+    assert rig.intake.get("/inbox", people.director).json()["escalations"] == []
+    for who in (people.safeguarding_lead, people.nominated_individual):
+        [waiting] = rig.intake.get("/inbox", who).json()["escalations"]
+        assert (waiting["reason"], waiting["to_role"]) == ("break_glass", who.role)
+    assert rig.acknowledge(people.director, incident, waiting).status_code == 404
+    assert rig.acknowledge(people.nominated_individual, incident, waiting).json()["outcome"] == "acknowledged"
+    assert rig.intake.get("/inbox", people.safeguarding_lead).json()["escalations"] == []
+    chain = rig.intake.get(f"{path}/audit", people.safeguarding_lead).json()
+    assert audit.verify(chain) is None
+    assert [e["action"] for e in chain if e["action"] in ("break_glass", "escalated", "escalation_acknowledged")] == [
+        "break_glass", "escalated", "escalated", "escalation_acknowledged",
+    ]  # fmt: skip

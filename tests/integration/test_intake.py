@@ -180,6 +180,37 @@ def test_the_same_key_gives_the_same_reply_and_one_incident(
     assert [e["field"] for e in missing.json()["errors"]] == ["Idempotency-Key"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "category", "harm", "field"),
+    [
+        ("incident", "fall", {"actual_harm": "fatal", "consequence": 4}, "consequence"),
+        ("incident", "fall", {"actual_harm": "severe", "consequence": 3}, "consequence"),
+        ("incident", "fall", {"psychological_harm": "severe", "consequence": 1}, "consequence"),
+        ("near_miss", "fall", {"actual_harm": "severe", "consequence": 4}, "actual_harm"),
+        ("near_miss", "fall", {"psychological_harm": "low", "consequence": 4}, "psychological_harm"),
+        ("good_care", "fall", {"actual_harm": "fatal", "consequence": 5}, "actual_harm"),
+        ("good_care", "death", {"psychological_harm": "severe", "consequence": 4}, "psychological_harm"),
+        ("incident", "death", {"actual_harm": "none", "consequence": 5}, "actual_harm"),
+        ("incident", "death", {"actual_harm": "severe", "consequence": 5}, "actual_harm"),
+        ("incident", "fall", {"actual_harm": "severe", "psychological_harm": "severe", "consequence": 4}, None),
+        ("near_miss", "death", {"consequence": 5}, None),
+        ("incident", "death", {"actual_harm": "fatal", "consequence": 5}, None),
+    ],
+)
+def test_harm_that_contradicts_the_report_or_the_score_is_refused(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, kind: str, category: str, harm: dict[str, Any],
+    field: str | None,
+) -> None:  # fmt: skip
+    manager = actor("registered_manager")
+    made = intake.post("/incidents", manager, a_report(home, now, kind=kind, category=category))
+    body = {"actual_harm": "none", "likelihood": 1, "reason": "As seen.", **harm}
+    answer = intake.post(f"/incidents/{made.json()['incident_id']}/triage", manager, body, version=1)
+    assert answer.status_code == (422 if field else 200), answer.text
+    if field:
+        [error] = answer.json()["errors"]
+        assert (error["field"], bool(error["remedy"])) == (field, True)
+
+
 def test_triage_by_a_person(intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime) -> None:
     manager = actor("registered_manager")
     path = f"/incidents/{intake.post('/incidents', manager, a_report(home, now)).json()['incident_id']}"
@@ -219,6 +250,9 @@ def test_endings_and_reopening(
     for wrong in (second, first, str(uuid.uuid4())):
         answer = intake.post(f"/incidents/{second}/duplicate", manager, {"duplicate_of": wrong}, version=1)
         assert [e["field"] for e in answer.json()["errors"]] == ["duplicate_of"]
+    choking = intake.post("/incidents", manager, a_report(home, now, category="choking")).json()["incident_id"]
+    answer = intake.post(f"/incidents/{second}/duplicate", manager, {"duplicate_of": choking}, version=1)
+    assert [e["field"] for e in answer.json()["errors"]] == ["duplicate_of"], "of another category"
     assert (
         intake.post(f"/incidents/{second}/duplicate", manager, {"duplicate_of": third}, version=1).json()["stage"]
         == "duplicate"
@@ -250,6 +284,8 @@ def test_activities_happen_once(
         run["default_triage"](contract.DefaultTriage(command_id="t", cycle=1, **identity))
     read = intake.get(f"/incidents/{incident_id}", manager).json()
     assert [t["by_default"] for t in read["triage"]] == [True]
+    told = intake.get(f"/incidents/{incident_id}/feedback", manager).json()[-1]["message"]
+    assert told.startswith("Nobody has looked"), "a rule is not a manager who has looked"
     enter = contract.EnterStage(
         command_id="r",
         cycle=1,

@@ -10,9 +10,12 @@ from sqlalchemy import Engine, text
 
 from services.contracts import activities as contract
 from services.intake import clocks
+from services.intake import commands as intake_commands
+from services.intake.activities import build
 from services.runtime import audit
 from services.runtime.actor import Actor, system
 from services.runtime.db import transaction
+from services.runtime.process import Context
 from tests.conftest import MovableClock, ServiceClient
 
 
@@ -32,6 +35,7 @@ class Case:
             "location_id": str(self.home),
             "occurred_at": (self.clock.now() - timedelta(hours=1)).isoformat(),
             "category": category,
+            "not_about_staff": category == "abuse_allegation",  # else it is restricted, and not for the manager
             "immediate_danger": False,
             "narrative": "The person slid from the chair and says the hip hurts.",
             **changes,
@@ -177,8 +181,9 @@ def test_a_fall_is_told_from_the_moment_the_fracture_is_known(case: Case, clock:
     case.answers(serious_injury_test="yes", professional_role="orthopaedic registrar")
     known = case.row("cqc-serious-injury")
     assert known["outcome"] == "triggered"
-    assert at(known["aware_at"]) == clock.now()
-    assert at(known["provider_target_at"]) == clock.now() + timedelta(hours=24)
+    # It had to be decided since the fracture was known: the answer an hour later gives no more time.
+    assert at(known["aware_at"]) == clock.now() - timedelta(hours=1)
+    assert at(known["provider_target_at"]) == clock.now() + timedelta(hours=23)
     case.answers(work_related=True, injured_party="non_worker", taken_directly_to_hospital=False)
     both_ways = case.row("riddor-non-worker")
     assert (both_ways["outcome"], both_ways["must_decide"]) == ("suggested", True)
@@ -268,10 +273,12 @@ def test_the_clock_warns_at_three_quarters_then_goes_up_the_line(
     assert [e["rule"] for e in case.events("obligation.warned")] == ["cqc-abuse"]
     assert case.events("obligation.late") == []
     clock.advance(timedelta(hours=6))
-    assert case.ring(case.clock_of(row)).due_at is None
+    assert case.row("cqc-abuse")["warned_at"] is not None
+    late_clock = case.clock_of(row)
+    assert case.ring(late_clock).due_at == now + timedelta(hours=48)
     late = case.events("obligation.late")
     assert [(e["rule"], e["statutory"]) for e in late] == [("cqc-abuse", False)]
-    assert case.ring(running).due_at is None
+    assert case.ring(late_clock).due_at == now + timedelta(hours=48)
     assert len(case.events("obligation.late")) == 1
     assert case.row("cqc-abuse")["late_at"] is not None
     with transaction(case.engine, case.manager.provider_id) as session:
@@ -279,6 +286,215 @@ def test_the_clock_warns_at_three_quarters_then_goes_up_the_line(
             text("select type from intake.outbox where key = :k and type like '%escalation%'"), {"k": case.id}
         )
         assert list(asked)
+
+
+def test_what_is_late_rings_again_each_day_higher_until_it_is_sent(
+    case: Case, clock: MovableClock, now: datetime
+) -> None:
+    case.reported("abuse_allegation")
+    row = case.row("cqc-abuse")
+    for day in (1, 2, 3):
+        clock.advance(timedelta(hours=24))
+        assert case.ring(case.clock_of(row)).due_at == now + timedelta(days=day + 1)
+        with transaction(case.engine, case.manager.provider_id) as session:
+            session.execute(text("update intake.ladder_run set acknowledged_at = :now"), {"now": clock.now()})
+    late = [entry["detail"] for entry in case.row("cqc-abuse")["history"] if entry["what"] == "late"]
+    assert [entry["count"] for entry in late] == [1, 2, 3]
+    assert [e["rule"] for e in case.events("escalation_requested")][-2:] == ["obligation-still-undecided"] * 2
+    # Decided and still not sent: the clock goes on.
+    decided = case.does(case.row("cqc-abuse"), "decision", {"decision": "notify"})
+    assert case.clock_of(row)["due_at"] == now + timedelta(days=4)
+    case.does(decided, "submission", {"reference": "CQC-1", "submitted_at": clock.now().isoformat()})
+    assert case.clock_of(row)["due_at"] is None
+    assert case.events("obligation.submitted")[0]["in_time"] is False
+
+
+def test_to_answer_late_does_not_make_it_early(case: Case, clock: MovableClock, now: datetime) -> None:
+    case.reported("death")
+    clock.advance(timedelta(hours=24))
+    case.ring(case.clock_of(case.row("cqc-death")))
+    clock.advance(timedelta(hours=6))
+    case.answers(death_linked_to_services=True)
+    row = case.row("cqc-death")
+    assert (row["outcome"], at(row["aware_at"]), at(row["late_at"])) == ("triggered", now, now + timedelta(hours=24))
+    assert at(row["provider_target_at"]) == now + timedelta(hours=24)
+    assert case.clock_of(row)["due_at"] == now + timedelta(hours=48)
+    # The same where somebody decides to notify on what is only suggested.
+    leder = case.row("cqc-death")
+    case.answers(death_linked_to_services=None)
+    decided = case.does(case.row("cqc-death"), "decision", {"decision": "notify"})
+    assert (at(decided["aware_at"]), decided["late_at"]) == (now, leder["late_at"])
+
+
+def test_a_notice_that_facts_refute_is_decided_anew_with_a_reason(case: Case, clock: MovableClock) -> None:
+    case.reported("fall").triaged("severe")
+    case.answers(serious_injury_test="yes", professional_role="GP")
+    case.does(case.row("cqc-serious-injury"), "decision", {"decision": "notify"})
+    clock.advance(timedelta(hours=2))
+    case.answers(serious_injury_test="no")
+    row = case.row("cqc-serious-injury")
+    assert (row["state"], row["decision"], row["must_decide"], row["round"]) == ("to_decide", None, True, 2)
+    assert "obligation" in case.blocked()
+    case.answers(serious_injury_test="no", professional_opinion_at=clock.now().isoformat())
+    assert case.row("cqc-serious-injury")["must_decide"] is True
+    done = case.does(row, "decision", {"decision": "not_notify", "reason": "No injury after all."})
+    assert done["state"] == "not_notified"
+    assert [e["what"] for e in done["history"]][-2:] == ["asked_again", "decided"]
+
+
+def test_what_was_sent_is_a_fact_for_other_rules(case: Case) -> None:
+    case.reported("missing_person").triaged("none")
+    assert case.rows("cqc-police") == []
+    decided = case.does(case.row("police"), "decision", {"decision": "notify"})
+    case.does(decided, "submission", {"reference": "CAD 1", "submitted_at": case.clock.now().isoformat()})
+    assert case.row("cqc-police")["outcome"] == "triggered"
+    facts = case.intake.get(f"/incidents/{case.id}/facts", case.manager).json()
+    assert (facts["answers"]["reported_to_police"], facts["version"]) == (True, 1)
+
+
+def safeguards(case: Case, what: str, body: Any, status: int = 200) -> Any:
+    path = f"/incidents/{case.id}/safeguarding"
+    version = case.intake.get(path, case.manager).json().get("version")
+    send = case.intake.put if what == "" else case.intake.post
+    answer = send(path + what, case.manager, body, version=version)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def a_concern(*people: uuid.UUID) -> dict[str, Any]:
+    return {
+        "abuse_types": ["neglect_and_acts_of_omission"], "immediate_safety_secured": True,
+        "safety_measures": "Two carers at meals.",
+        "adults": [
+            {"person_ref": str(ref), "consent": "given", "wishes": [{"outcome": "To eat in peace."}]} for ref in people
+        ],
+    }  # fmt: skip
+
+
+def referral(case: Case, **changes: Any) -> dict[str, Any]:
+    return {"authority": "Leeds", "reference": "SG-1", "referred_at": case.clock.now().isoformat(), **changes}
+
+
+def test_one_referral_has_one_decision_and_cqc_is_told_of_it(case: Case) -> None:
+    case.reported("choking").triaged("low")
+    case.answers(neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True)
+    case.answers(abuse_or_allegation=False)
+    assert case.row("safeguarding-concern")["outcome"] == "triggered"
+    assert case.rows("cqc-abuse")[0]["outcome"] == "not_triggered"
+    person = uuid.uuid4()
+    safeguards(case, "", a_concern(person))
+    row = case.row("safeguarding-concern")
+    assert case.clock_of(row)["due_at"] is None
+    assert case.blocked() == ["safeguarding"]
+    there = case.does(row, "decision", {"decision": "not_notify", "reason": "Other."}, 409)
+    assert there["type"] == "/problems/kept-elsewhere"
+    safeguards(case, "/decision", {"person_ref": str(person), "decision": "refer"})
+    assert case.row("safeguarding-concern")["state"] == "to_submit"
+    safeguards(case, "/referral", referral(case, person_ref=str(person)))
+    row = case.row("safeguarding-concern")
+    assert (row["state"], row["reference"], row["decided_by"]) == ("submitted", "SG-1", str(case.manager.id))
+    assert case.events("obligation.submitted")[0]["rule"] == "safeguarding-concern"
+    cqc = case.row("cqc-abuse")
+    assert (cqc["outcome"], cqc["must_decide"]) == ("suggested", True)
+    assert case.blocked() == ["obligation"]
+    assert audit.verify(case.chain()) is None
+
+
+def test_a_referral_before_the_facts_counts_for_them(case: Case) -> None:
+    case.reported("choking").triaged("low")
+    person = uuid.uuid4()
+    safeguards(case, "", a_concern(person))
+    safeguards(case, "/referral", referral(case, person_ref=str(person)))
+    assert case.rows("safeguarding-concern") == []
+    case.answers(neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True)
+    row = case.row("safeguarding-concern")
+    assert (row["outcome"], row["state"], row["reference"]) == ("triggered", "submitted", "SG-1")
+
+
+def test_a_referral_of_one_says_nothing_of_another(case: Case, clock: MovableClock) -> None:
+    case.reported("choking").triaged("low")
+    first, second = uuid.uuid4(), uuid.uuid4()
+    case.answers(
+        neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True,
+        people=[{"code": str(first)}, {"code": "P2"}],
+    )  # fmt: skip
+    safeguards(case, "", a_concern(first))
+    safeguards(case, "/referral", referral(case, person_ref=str(first)))
+    states = {row["person"]: row["state"] for row in case.rows("safeguarding-concern")}
+    assert states == {str(first): "submitted", "P2": "to_decide"}
+    assert "obligation" in case.blocked()
+    safeguards(case, "", a_concern(first, second))
+    safeguards(case, "/decision", {"person_ref": str(second), "decision": "not_refer", "reason": "Was not there."})
+    row = next(row for row in case.rows("safeguarding-concern") if row["person"] == "P2")
+    assert (row["state"], row["reason"]) == ("not_notified", "Was not there.")
+    # Facts that came later ask here; to refer after all is for the safeguarding record.
+    clock.advance(timedelta(hours=1))
+    case.answers(cannot_protect_self=None)
+    case.answers(abuse_or_allegation=True)
+    row = next(row for row in case.rows("safeguarding-concern") if row["person"] == "P2")
+    assert (row["state"], row["must_decide"], row["round"]) == ("to_decide", True, 2)
+    assert case.clock_of(row)["due_at"] is not None
+    assert case.does(row, "decision", {"decision": "notify"}, 409)["type"] == "/problems/kept-elsewhere"
+    case.does(row, "decision", {"decision": "not_notify", "reason": "Still was not there."})
+
+
+def test_harm_that_points_at_an_injury_must_be_decided_within_four_hours(case: Case, clock: MovableClock) -> None:
+    case.reported("fall").triaged("moderate")
+    row = case.row("cqc-serious-injury")
+    assert (row["outcome"], row["must_decide"]) == ("suggested", True)
+    assert at(row["provider_target_at"]) == clock.now() + timedelta(hours=4)
+    # Nobody triaged, and the rule supposes harm.
+    case.reported("fall", immediate_danger=True)
+    command = contract.DefaultTriage(
+        command_id="t", provider_id=case.manager.provider_id, incident_id=uuid.UUID(case.id), cycle=1
+    )
+    with transaction(case.engine, case.manager.provider_id) as session:
+        intake_commands.default_triage(session, command, clock.now(), system(case.manager.provider_id))
+    row = case.row("cqc-serious-injury")
+    assert (row["outcome"], row["must_decide"]) == ("suggested", True)
+    assert next(q["fact"] for q in row["explanation"]["ask"]) == "serious_injury_test"
+
+
+def test_a_referral_draft_carries_the_safeguarding_record_and_what_was_done(case: Case) -> None:
+    case.reported("choking").triaged("low")
+    case.answers(neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True)
+    safeguards(case, "", a_concern(uuid.uuid4()))
+    answered = case.intake.put(
+        f"/incidents/{case.id}/answers", case.carer, {"answers": {"made_safe": "Sat upright."}}, version=2
+    )
+    assert answered.status_code == 200, answered.text
+
+    def draft(rule: str) -> dict[str, str]:
+        path = f"/obligations/{case.row(rule)['obligation_id']}/draft"
+        return {f["name"]: f["value"] for f in case.intake.get(path, case.manager).json()["fields"]}
+
+    told = draft("safeguarding-concern")
+    assert told["wishes"] == "To eat in peace."
+    assert told["consent"] == "given"
+    assert told["abuse_types"] == "neglect and acts of omission"
+    assert told["immediate_safety_secured"] == "yes"
+    assert told["made_safe"] == "Sat upright."
+    assert (told["cqc_location_id"], told["location"]) == ("1-123456789", "Test House")
+    cqc = draft("cqc-abuse")
+    assert cqc["cqc_location_id"] == "1-123456789"
+    assert "wishes" not in cqc
+
+
+def test_what_was_decided_and_not_sent_is_in_the_digest(case: Case, service_engine: Callable[[str], Engine]) -> None:
+    run = {f.__name__: f for f in build(Context(case.engine, service_engine("intake_system"), case.clock))}
+
+    def waits() -> bool:
+        found = run["list_waiting"](contract.ListWaiting(limit=10_000)).waiting
+        return any(one.location_id == case.home for one in found)
+
+    case.reported("infection").triaged("none")
+    case.answers(linked_infections=2)
+    with transaction(case.engine, case.manager.provider_id) as session:
+        session.execute(text("update intake.incident set next_move = null where incident_id = :id"), {"id": case.id})
+    decided = case.does(case.row("outbreak"), "decision", {"decision": "notify"})
+    assert waits()
+    case.does(decided, "submission", {"reference": "HPT-1", "submitted_at": case.clock.now().isoformat()})
+    assert not waits()
 
 
 def test_a_limit_of_the_law_rings_once_more(case: Case, clock: MovableClock, now: datetime) -> None:
@@ -399,18 +615,45 @@ def test_a_draft_is_complete_and_says_what_is_missing(case: Case) -> None:
     assert case.intake.get(f"/obligations/{row['obligation_id']}/draft", case.carer).status_code == 403
 
 
-def test_a_withdrawn_incident_owes_nothing_more(case: Case) -> None:
+def test_only_what_is_decided_can_be_withdrawn_and_owes_nothing_more(case: Case, actor: Any) -> None:
+    lead = actor("safeguarding_lead")
+
+    def withdraw(who: Actor) -> Any:
+        version = case.intake.get(f"/incidents/{case.id}", who).json()["version"]
+        return case.intake.post(f"/incidents/{case.id}/withdrawal", who, {"reason": "In error."}, version=version)
+
     case.reported("abuse_allegation")
+    assert withdraw(case.manager).status_code == 403, "never by a manager alone"
+    refused = withdraw(lead)
+    assert refused.status_code == 409
+    assert {"cqc-abuse", "safeguarding"} <= set(refused.json()["detail"].split(": ")[1].split(". ")[0].split(", "))
+    assert case.clock_of(case.row("cqc-abuse"))["due_at"] is not None
+    no = {"decision": "not_refer", "reason": "Nobody was hurt."}
+    assert case.intake.post(f"/incidents/{case.id}/safeguarding/decision", lead, no, version=1).status_code == 200
+    for row in case.all()["obligations"]:
+        if row["state"] == "to_decide":
+            case.does(row, "decision", {"decision": "not_notify", "reason": "Nobody was hurt."})
+    assert withdraw(lead).status_code == 200
     row = case.row("cqc-abuse")
-    version = case.intake.get(f"/incidents/{case.id}", case.manager).json()["version"]
-    answer = case.intake.post(
-        f"/incidents/{case.id}/withdrawal", case.manager, {"reason": "Reported twice."}, version=version
-    )
-    assert answer.status_code == 200
     assert case.clock_of(row)["due_at"] is None
     assert case.blocked() == []
     case.does(row, "decision", {"decision": "notify"}, 409)
     case.answers(409, abuse_or_allegation=True)
+
+
+def test_a_death_is_neither_withdrawn_nor_a_duplicate_before_it_is_decided(case: Case, actor: Any) -> None:
+    first = case.reported("death").id
+    case.reported("death").triaged("fatal")
+    version = case.intake.get(f"/incidents/{case.id}", case.manager).json()["version"]
+    path = f"/incidents/{case.id}"
+    assert case.intake.post(f"{path}/withdrawal", case.manager, {"reason": "x"}, version=version).status_code == 403
+    for what, who, body in (
+        ("withdrawal", actor("nominated_individual"), {"reason": "x"}),
+        ("duplicate", case.manager, {"duplicate_of": first}),
+    ):
+        refused = case.intake.post(f"{path}/{what}", who, body, version=version)
+        assert (refused.status_code, "cqc-death" in refused.json()["detail"]) == (409, True), refused.text
+    assert "obligation" in case.blocked()
 
 
 def test_the_same_key_decides_once(case: Case) -> None:

@@ -97,7 +97,7 @@ def test_the_named_person_is_kept_away_whatever_the_role(
 
 def test_access_is_changed_with_a_reason(intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime) -> None:
     lead, reviewer, manager = actor("safeguarding_lead"), actor("registered_manager", locations=[uuid.uuid4()]), actor("registered_manager")  # fmt: skip
-    plain = an_allegation(home, now)
+    plain = an_allegation(home, now, not_about_staff=True)
     incident_id = intake.post("/incidents", actor("carer"), plain).json()["incident_id"]
     path = f"/incidents/{incident_id}/access"
     assert seen(intake, incident_id, manager) == (200, True)
@@ -122,7 +122,8 @@ def test_access_is_changed_with_a_reason(intake: ServiceClient, home: uuid.UUID,
     chain = intake.get(f"/incidents/{incident_id}/audit", lead).json()
     assert audit.verify(chain) is None
     assert "named in it" not in str(chain)
-    assert [entry["actor"] for entry in chain if entry["action"] == "viewed"] == [str(reviewer.id)]
+    viewed = [entry["actor"] for entry in chain if entry["action"] == "viewed"]
+    assert viewed == [str(reviewer.id), str(lead.id)], "the lead by reading the chain"
 
 
 def test_break_glass_is_reasoned_limited_and_told(
@@ -155,7 +156,7 @@ def test_break_glass_is_reasoned_limited_and_told(
     chain = intake.get(f"/incidents/{incident_id}/audit", actor("safeguarding_lead")).json()
     assert [entry["action"] for entry in chain if entry["actor"] == str(director.id)] == [
         "break_glass",
-        "escalation_raised",
+        "escalation_requested",
         "viewed",
     ]
 
@@ -239,6 +240,7 @@ def test_review_and_actions_hold_to_it(
     }  # fmt: skip
     assert actions.post("/actions", actor("quality_lead"), agreed).status_code == 404
     assert actions.post("/actions", accused, agreed).status_code in (403, 404)
+    assert actions.post("/actions", lead, agreed).status_code == 201
     for reader, status in ((lead, 200), (director, 404), (accused, 404)):
         assert actions.get(f"/incidents/{incident_id}/audit", reader).status_code == status
     # A later word replaces an earlier one, and an earlier one that comes late changes nothing.
@@ -258,7 +260,7 @@ def test_the_ladder_calls_nobody_who_is_kept_away(
     from services.intake import access
     from services.runtime.actor import system
 
-    accused, manager, lead = actor("registered_manager"), actor("registered_manager"), actor("safeguarding_lead")
+    accused, regional, lead = actor("regional_manager"), actor("regional_manager"), actor("safeguarding_lead")
     body = an_allegation(home, now, about_staff=[str(accused.id)])
     incident_id = uuid.UUID(intake.post("/incidents", actor("carer"), body).json()["incident_id"])
     engine = system(accused.provider_id)
@@ -267,12 +269,118 @@ def test_the_ladder_calls_nobody_who_is_kept_away(
         with transaction(service_engine("intake"), accused.provider_id) as session:
             return access.may_be_called(session, engine, incident_id, role, person, now)
 
-    assert not called(Role.REGISTERED_MANAGER, accused.id)
-    assert not called(Role.SHIFT_LEAD, uuid.uuid4())
+    assert not called(Role.REGIONAL_MANAGER, accused.id)
+    for colleagues in (Role.SHIFT_LEAD, Role.ON_CALL_MANAGER, Role.REGISTERED_MANAGER):
+        assert not called(colleagues, uuid.uuid4()), "no manager of the place, whoever typed which ids"
     assert called(Role.SAFEGUARDING_LEAD, lead.id)
-    assert called(Role.REGISTERED_MANAGER, manager.id)
+    assert called(Role.REGIONAL_MANAGER, regional.id)
     # Whoever was called needs to know.
-    assert intake.get(f"/incidents/{incident_id}", manager).status_code == 200
+    assert intake.get(f"/incidents/{incident_id}", regional).status_code == 200
     assert intake.get(f"/incidents/{incident_id}", accused).status_code == 404
     changes = intake.get(f"/incidents/{incident_id}/access", lead).json()["changes"]
     assert [change["reason"] for change in changes][1:] == ["Called by the escalation ladder."]
+
+
+def test_an_allegation_that_names_nobody_is_restricted_unless_it_is_not_about_staff(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    lead, colleague = actor("safeguarding_lead"), actor("carer", locations=[home])
+    for kind in ("incident", "near_miss", "good_care"):
+        body = an_allegation(home, now, kind=kind)
+        incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]
+        assert seen(intake, incident_id, colleague) == (404, False)
+        assert seen(intake, incident_id, actor("registered_manager", locations=[home])) == (404, False)
+        assert intake.get(f"/incidents/{incident_id}", lead).json()["next_move"] == "safeguarding_lead"
+    both = an_allegation(home, now, about_staff=[str(colleague.id)], not_about_staff=True)
+    refused = intake.post("/incidents", actor("carer"), both)
+    assert [e["field"] for e in refused.json()["errors"]] == ["not_about_staff"]
+    elsewhere = an_allegation(home, now, not_about_staff=True)
+    incident_id = intake.post("/incidents", actor("carer"), elsewhere).json()["incident_id"]
+    assert seen(intake, incident_id, colleague) == (200, True)
+    # Until the facts say otherwise.
+    manager, path = actor("registered_manager", locations=[home]), f"/incidents/{incident_id}/facts"
+    assert intake.put(path, manager, {"abuse_or_allegation": True}, version=0).status_code == 200
+    assert seen(intake, incident_id, colleague) == (200, True)
+    assert intake.put(path, manager, {"allegation_against_staff": True}, version=1).status_code == 200
+    for other in (colleague, manager):
+        assert seen(intake, incident_id, other) == (404, False)
+    assert intake.get(f"/incidents/{incident_id}", lead).json()["next_move"] == "safeguarding_lead"
+    assert intake.put(path, lead, {"allegation_against_staff": True, "crime_suspected": True}, version=2).is_success
+    access = intake.get(f"/incidents/{incident_id}/access", lead).json()
+    assert [change["reason"] for change in access["changes"]] == ["The facts say: an allegation against staff."]
+
+
+def test_the_ladder_of_what_becomes_restricted_goes_up_to_who_may_hear(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    lead = actor("safeguarding_lead")
+    body = an_allegation(home, now, not_about_staff=True)
+    incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]
+    assert intake.put(
+        f"/incidents/{incident_id}/facts", lead, {"allegation_against_staff": True}, version=0
+    ).is_success  # fmt: skip
+    asked = [e["data"] for e in events(service_engine("intake"), lead.provider_id) if "escalation_req" in e["type"]]
+    assert [(one["role"], one["step"]) for one in asked] == [("registered_manager", 1), ("safeguarding_lead", 2)]
+
+
+def test_the_safeguarding_lead_has_every_next_move(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    from services.contracts import activities as contract
+    from services.contracts.taxonomy import Role, Stage
+    from services.intake import commands
+    from services.runtime.actor import system
+
+    lead, engine = actor("safeguarding_lead"), service_engine("intake")
+    incident_id = intake.post("/incidents", actor("carer"), an_allegation(home, now)).json()["incident_id"]
+    scored = {"actual_harm": "moderate", "consequence": 4, "likelihood": 4}
+    assert intake.post(f"/incidents/{incident_id}/triage", lead, scored, version=1).json()["next_move"] == lead.role
+    key = {"provider_id": lead.provider_id, "incident_id": uuid.UUID(incident_id), "cycle": 1}
+    for stage, role in ((Stage.REVIEWING, Role.REGIONAL_MANAGER), (Stage.VERIFYING, Role.QUALITY_LEAD)):
+        enter = contract.EnterStage(command_id=f"{stage}", stage=stage, next_move=role, due_at=now, **key)
+        remind = contract.Remind(command_id=f"{stage}:1", stage=stage, count=1, next_move=role, **key)
+        with transaction(engine, lead.provider_id) as session:
+            commands.enter_stage(session, enter, now, system(lead.provider_id))
+            commands.remind(session, remind, now, system(lead.provider_id))
+        assert intake.get(f"/incidents/{incident_id}", lead).json()["next_move"] == "safeguarding_lead"
+        assert intake.get("/inbox", lead).json()["routine_total"] == 1
+    said = [e["data"] for e in events(engine, lead.provider_id) if "stage_entered" in e["type"]]
+    assert {one["next_move"] for one in said} == {"safeguarding_lead"}
+    reminded = [e["data"] for e in events(engine, lead.provider_id) if "reminder" in e["type"]]
+    assert {one["to_role"] for one in reminded} == {"safeguarding_lead"}
+
+
+def test_every_read_of_a_restricted_incident_leaves_a_trace(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    reporter, lead, director = actor("carer"), actor("safeguarding_lead"), actor("director")
+    incident_id = intake.post("/incidents", reporter, an_allegation(home, now)).json()["incident_id"]
+    path = f"/incidents/{incident_id}"
+
+    def viewed(reader: Any) -> int:
+        chain = intake.get(f"{path}/audit", actor("safeguarding_lead")).json()
+        assert audit.verify(chain) is None
+        return sum(e["action"] == "viewed" and e["actor"] == str(reader.id) for e in chain)
+
+    [row, *_] = intake.get(f"{path}/obligations", lead).json()["obligations"]
+    obligation = f"/obligations/{row['obligation_id']}"
+    reads = [path, *(f"{path}/{what}" for what in (
+        "obligations", "facts", "questions", "attachments", "escalations", "candour", "earlier", "audit", "safeguarding",
+        "access",
+    )), obligation, f"{obligation}/draft"]  # fmt: skip
+    for read in reads:
+        before = viewed(lead)
+        assert intake.get(read, lead).status_code == 200, read
+        assert viewed(lead) == before + 1, read
+    # After break-glass too; and neither who is told 404 nor who hears of the own report.
+    for read in reads:
+        assert intake.get(read, director).status_code in (403, 404), read
+    assert intake.get(f"{path}/feedback", reporter).status_code == 200
+    assert (viewed(director), viewed(reporter)) == (0, 0)
+    assert intake.post(f"{path}/break-glass", director, {"reason": "The lead is away."}).status_code == 201
+    assert intake.get(f"{path}/facts", director).status_code == 200
+    assert viewed(director) == 1
+    # What is not restricted is read without one.
+    plain = intake.post("/incidents", reporter, an_allegation(home, now, category="fall")).json()["incident_id"]
+    assert intake.get(f"/incidents/{plain}", lead).status_code == 200
+    assert "viewed" not in str(intake.get(f"/incidents/{plain}/audit", lead).json())

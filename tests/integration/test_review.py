@@ -16,7 +16,7 @@ from services.contracts import activities as contract
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod
 from services.contracts.topics import EVENTS
 from services.review import activities, consumer
-from services.runtime import audit, db
+from services.runtime import audit, db, restriction
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
 from services.runtime.process import Context
@@ -580,6 +580,29 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     with desk.engine.connect() as connection:
         for name in names:
             assert connection.execute(text(f"select 1 from review.{name}")).all() == []
+
+
+def test_a_restricted_review_is_led_and_approved_by_those_who_see_it(desk: Desk, home: UUID) -> None:
+    lead, individual = desk.make("safeguarding_lead"), desk.make("nominated_individual")
+    incident_id = uuid.uuid4()
+    with db.transaction(desk.engine, desk.provider_id) as session:
+        restriction.keep(
+            session, "review", provider_id=desk.provider_id, record_id=incident_id, revision=1,
+            roles=["safeguarding_lead", "nominated_individual"],
+        )  # fmt: skip
+    desk.open(home, incident_id=incident_id)
+    assert desk.plan.lead_role == "safeguarding_lead"
+    assert [e["data"]["lead_role"] for e in desk.events(incident_id)] == ["safeguarding_lead"]
+    desk.manager = lead
+    desk.submitted()
+    for other, status in ((desk.quality, 404), (lead, 403)):
+        assert desk.api.post(f"{desk.path}/approval", other, version=3).status_code == status
+    approved = desk.api.post(f"{desk.path}/approval", individual, version=3)
+    assert (approved.status_code, approved.json()["status"]) == (200, "approved")
+    # Of others the policy's approver decides, and nobody else.
+    desk.open(home)
+    desk.submitted()
+    assert desk.api.post(f"{desk.path}/approval", individual, version=3).status_code == 403
 
 
 def test_history_tables_cannot_be_rewritten(desk: Desk, home: UUID) -> None:

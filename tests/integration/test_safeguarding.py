@@ -83,7 +83,8 @@ def test_from_allegation_to_outcome(
     assert (adult["person_ref"], adult["decision"]) == (str(person), None)
     # Known at 10:00 in England in summer: until midnight there, which is 23:00 UTC.
     assert datetime.fromisoformat(adult["refer_due_at"]) == datetime(2026, 6, 8, 23, tzinfo=UTC)
-    assert [row.due_at for row in clock_rows(engine, lead.provider_id)] == [datetime(2026, 6, 8, 23, tzinfo=UTC)]
+    # The clock first rings to warn, at three quarters of that.
+    assert [row.due_at for row in clock_rows(engine, lead.provider_id)] == [datetime(2026, 6, 8, 19, 30, tzinfo=UTC)]
     assert undecided(engine, lead.provider_id, incident_id)
     sent = {"person_ref": str(person), "authority": "Leeds", "reference": "SG-1", "referred_at": now.isoformat()}
     unasked = intake.post(f"{path}/referral", lead, sent, version=1)
@@ -156,6 +157,54 @@ def test_not_to_refer_is_decided_with_a_reason_for_each_adult(
     assert not undecided(engine, manager.provider_id, incident_id)
 
 
+def test_a_changed_decision_keeps_the_one_before_and_has_its_time_anew(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, person, engine = actor("safeguarding_lead"), uuid.uuid4(), service_engine("intake")
+    incident_id = report(intake, home, lead, now, person_refs=[str(person)])
+    path = f"/incidents/{incident_id}/safeguarding/decision"
+    none = {"person_ref": str(person), "decision": "not_refer", "reason": "First reason."}
+    assert intake.post(path, lead, none, version=1).status_code == 200
+    again = intake.post(path, lead, {**none, "reason": "Second reason."}, version=2)
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/already-decided")
+    assert not undecided(engine, lead.provider_id, incident_id)
+    clock.advance(timedelta(days=1))
+    changed = intake.post(path, lead, {"person_ref": str(person), "decision": "refer"}, version=2)
+    assert changed.status_code == 200, changed.text
+    (adult,) = changed.json()["adults"]
+    assert [(e["decision"], e["decision_reason"]) for e in adult["earlier_decisions"]] == [
+        ("not_refer", "First reason.")
+    ]
+    assert datetime.fromisoformat(adult["refer_due_at"]) == datetime(2026, 6, 9, 23, tzinfo=UTC)
+    assert undecided(engine, lead.provider_id, incident_id)
+    assert [row.due_at for row in clock_rows(engine, lead.provider_id)] == [datetime(2026, 6, 9, 19, 30, tzinfo=UTC)]
+    back = intake.post(path, lead, {**none, "reason": "Third reason."}, version=3).json()["adults"][0]
+    assert [e["decision"] for e in back["earlier_decisions"]] == ["not_refer", "refer"]
+    assert not undecided(engine, lead.provider_id, incident_id)
+
+
+def test_the_target_of_a_referral_warns_before_it_passes(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, engine = actor("safeguarding_lead"), service_engine("intake")
+    incident_id = report(intake, home, lead, now)
+    (row,) = clock_rows(engine, lead.provider_id)
+    clock.advance(row.due_at - now)
+    command = contract.RingClock(
+        command_id="ring", provider_id=lead.provider_id, incident_id=uuid.UUID(incident_id), clock_id=row.clock_id,
+        revision=row.revision,
+    )  # fmt: skip
+    with transaction(engine, lead.provider_id) as session:
+        rung = clocks.ring(session, command, clock.now(), system(lead.provider_id))
+        said = list(session.scalars(text("select type from intake.outbox where type like '%safeguarding%'")))
+    assert rung.due_at == datetime(2026, 6, 8, 23, tzinfo=UTC)
+    assert said == ["plumbline.safeguarding.opened.v1", "plumbline.safeguarding.warned.v1"]
+    assert intake.get(f"/incidents/{incident_id}/safeguarding", lead).json()["adults"][0]["warned_at"] is not None
+    assert "safeguarding_warned" in [e["action"] for e in intake.get(f"/incidents/{incident_id}/audit", lead).json()]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -201,13 +250,23 @@ def test_what_is_late_is_said_and_goes_up_the_line(
         said = session.execute(text("select type, data from intake.outbox order by seq")).all()
     late = [event.data for event in said if event.type == "plumbline.safeguarding.late.v1"]
     assert [event["waits_for"] for event in late] == ["referral"]
-    asked = [e.data["reason"] for e in said if e.type == "plumbline.incident.escalation_requested.v1"]
-    assert "safeguarding_late" in asked
-    # Withdrawn: nobody waits for it any more.
+    chain = intake.get(f"/incidents/{incident_id}/audit", lead).json()
+    joined = [entry["data"]["reason"] for entry in chain if entry["action"] == "escalation_joined"]
+    assert "safeguarding_late" in joined, "the safeguarding lead is being called already"
+    # Withdrawn: nobody waits for it any more. Not while it is undecided.
     body = {"reason": "Reported about the wrong place."}
+    refused = intake.post(f"/incidents/{incident_id}/withdrawal", lead, body, version=1)
+    assert (refused.status_code, "safeguarding" in refused.json()["detail"]) == (409, True)
+    decided = {"decision": "not_refer", "reason": "It was about another place."}
+    assert intake.post(f"/incidents/{incident_id}/safeguarding/decision", lead, decided, version=1).status_code == 200
+    for row in intake.get(f"/incidents/{incident_id}/obligations", lead).json()["obligations"]:
+        if row["state"] == "to_decide":
+            path = f"/obligations/{row['obligation_id']}/decision"
+            no = {"decision": "not_notify", "reason": "It was about another place."}
+            assert intake.post(path, lead, no, version=row["version"]).status_code == 200
     assert intake.post(f"/incidents/{incident_id}/withdrawal", lead, body, version=1).status_code == 200
     assert [row.due_at for row in clock_rows(engine, lead.provider_id)] == [None]
-    put = intake.put(f"/incidents/{incident_id}/safeguarding", lead, a_record(), version=1)
+    put = intake.put(f"/incidents/{incident_id}/safeguarding", lead, a_record(), version=2)
     assert put.status_code == 409
 
 

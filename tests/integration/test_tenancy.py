@@ -35,7 +35,9 @@ OPENINGS = {
 READ_BY_THE_SYSTEM = {
     "outbox": None,
     "parked_event": None,
-    "intake.incident": {"incident_id", "provider_id", "stage"},
+    "intake.incident": {"incident_id", "provider_id", "stage", "location_id", "next_move"},
+    "intake.restriction": {"record_id"},
+    "intake.blocker": {"incident_id", "lifted_at"},
     "reporting.incident": {
         "stage", "band", "reported_at", "ended_at", "actions_done", "escalations_unacknowledged", "clock_triage",
         "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",

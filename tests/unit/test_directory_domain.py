@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.contracts import identity
 from services.contracts.taxonomy import ExposureUnit, Role
 from services.directory import cqc, policy
-from services.directory.domain import Duty, Reach, first_called, reach
+from services.directory.domain import Duty, Reach, in_order, reach
 
 NOON = datetime(2026, 6, 8, 12, tzinfo=UTC)
 POLICY = policy.shipped()
@@ -29,17 +29,23 @@ def person(number: int) -> UUID:
 
 
 def test_a_turn_on_the_rota_comes_before_a_standing_role_however_near() -> None:
-    assert first_called([Duty(person(1), Reach.LOCATION), Duty(person(2), Reach.PROVIDER, NOON)]) == person(2)
+    assert in_order([Duty(person(1), Reach.LOCATION), Duty(person(2), Reach.PROVIDER, NOON)]) == [person(2), person(1)]
 
 
 def test_the_nearest_turn_counts_then_the_one_that_began_last() -> None:
     earlier = NOON - timedelta(hours=8)
-    assert first_called([Duty(person(1), Reach.REGION, NOON), Duty(person(2), Reach.LOCATION, earlier)]) == person(2)
-    assert first_called([Duty(person(1), Reach.REGION, earlier), Duty(person(2), Reach.REGION, NOON)]) == person(2)
+    assert in_order([Duty(person(1), Reach.REGION, NOON), Duty(person(2), Reach.LOCATION, earlier)]) == [
+        person(2),
+        person(1),
+    ]
+    assert in_order([Duty(person(1), Reach.REGION, earlier), Duty(person(2), Reach.REGION, NOON)]) == [
+        person(2),
+        person(1),
+    ]
 
 
 def test_nobody_is_called_where_nobody_is() -> None:
-    assert first_called([]) is None
+    assert in_order([]) == []
 
 
 @given(
@@ -57,11 +63,12 @@ def test_nobody_is_called_where_nobody_is() -> None:
 def test_the_answer_does_not_depend_on_the_order_and_is_one_of_the_best(duties: list[Duty], random: object) -> None:
     shuffled = list(duties)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    called = first_called(duties)
-    assert first_called(shuffled) == called
+    called = in_order(duties)
+    assert in_order(shuffled) == called
     turns = [duty for duty in duties if duty.since is not None] or duties
     nearest = min(duty.reach for duty in turns)
-    assert called in {duty.person_id for duty in turns if duty.reach is nearest}
+    assert called[0] in {duty.person_id for duty in turns if duty.reach is nearest}
+    assert sorted(called) == sorted({duty.person_id for duty in duties}), "each once"
 
 
 def test_what_names_no_place_reaches_the_whole_provider() -> None:

@@ -85,7 +85,10 @@ def test_danger_now_is_urgent_whatever_else_was_reported(report: tuple[Kind, Cat
         (Kind.INCIDENT, Category.CHOKING, False, "airway-or-missing", Band.HIGH),
         (Kind.NEAR_MISS, Category.FALL, False, "near-miss", Band.MODERATE),
         (Kind.GOOD_CARE, Category.FALL, False, "good-care", Band.LOW),
-        (Kind.NEAR_MISS, Category.ABUSE_ALLEGATION, False, "allegation", Band.HIGH),
+        (Kind.INCIDENT, Category.DEATH, True, "death", Band.EXTREME),
+        (Kind.NEAR_MISS, Category.ABUSE_ALLEGATION, False, "near-miss", Band.MODERATE),
+        (Kind.NEAR_MISS, Category.FALL, True, "danger-now-no-harm", Band.EXTREME),
+        (Kind.GOOD_CARE, Category.DEATH, False, "good-care", Band.LOW),
     ],
 )
 def test_the_shipped_rules(kind: Kind, category: Category, danger: bool, rule: str, band: Band) -> None:

@@ -35,6 +35,7 @@ CASES: list[tuple[str, dict[str, Any], ObligationOutcome]] = [
     ("cqc-serious-injury", {"actual_harm": "severe"}, S),
     ("cqc-serious-injury", {"psychological_harm": "moderate"}, S),
     ("cqc-serious-injury", {"actual_harm": "low"}, N),
+    ("cqc-serious-injury", {"supposed_harm": "moderate"}, S),
     ("cqc-serious-injury", {"category": "pressure_damage", "pressure_damage_category": 3, "pressure_damage_arose_in_service": True}, T),
     ("cqc-serious-injury", {"category": "pressure_damage", "pressure_damage_category": 2, "pressure_damage_arose_in_service": True}, N),
     ("cqc-serious-injury", {"category": "pressure_damage", "pressure_damage_category": 3}, S),
@@ -42,6 +43,8 @@ CASES: list[tuple[str, dict[str, Any], ObligationOutcome]] = [
     ("cqc-abuse", {"abuse_or_allegation": True, "cannot_protect_self": False}, T),
     ("cqc-abuse", {"abuse_or_allegation": False, "neglect_or_omission_possible": True}, N),
     ("cqc-abuse", {"neglect_or_omission_possible": True}, S),
+    ("cqc-abuse", {"referred_to_authority": True}, S),
+    ("cqc-abuse", {"abuse_or_allegation": False, "referred_to_authority": True}, S),
     ("cqc-police", {"reported_to_police": True}, T),
     ("cqc-police", {"reported_to_police": False, "investigated_by_police": True}, T),
     ("cqc-police", {"reported_to_police": False, "investigated_by_police": False, "crime_suspected": True}, N),
@@ -143,7 +146,8 @@ CASES: list[tuple[str, dict[str, Any], ObligationOutcome]] = [
 def test_trigger_and_boundary(rule: str, facts: dict[str, Any], outcome: ObligationOutcome) -> None:
     found = assess(RULES[rule], {**INCIDENT, **facts})
     assert found.outcome is outcome
-    assert (outcome is S) <= bool(found.missing)
+    # Suggested: either something is still to be asked, or the facts point both ways and a person decides.
+    assert outcome is not S or found.missing or found.must_decide
     assert found.must_decide or outcome is not T
 
 
@@ -200,6 +204,20 @@ def test_notices_to_cqc_use_codes_not_names() -> None:
             assert rule.codes_only, rule.id
 
 
+def test_the_same_day_ends_with_the_day_in_england() -> None:
+    target = RULES["outbreak"].target
+    assert target is not None
+    assert target.due(datetime(2026, 6, 8, 22, 30, tzinfo=UTC), {}) == datetime(2026, 6, 8, 22, 59, 59, tzinfo=UTC)
+    assert target.due(datetime(2026, 6, 8, 23, 30, tzinfo=UTC), {}) == datetime(2026, 6, 9, 22, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("harm", ["moderate", "severe"])
+def test_an_injury_that_may_be_one_of_the_regulation_is_decided_within_four_hours(harm: str) -> None:
+    for fact in ("actual_harm", "psychological_harm", "supposed_harm"):
+        assert assess(RULES["cqc-serious-injury"], {**INCIDENT, fact: harm}).must_decide
+    assert RULES["cqc-serious-injury"].decide_target == Limit(4, None, "aware")
+
+
 BOOLEANS = st.sampled_from([True, False, None])
 
 
@@ -223,7 +241,8 @@ def test_answering_what_is_asked_decides(facts: dict[str, Any], rule: str) -> No
     found = assess(RULES[rule], {**INCIDENT, **known})
     if found.outcome is S:
         answered = {**INCIDENT, **known, **{f: 0 if f in numbers else False for f in found.missing}}
-        assert assess(RULES[rule], answered).outcome is not S or rule == "duty-of-candour"
+        told = assess(RULES[rule], answered)
+        assert told.outcome is not S or not told.missing or rule == "duty-of-candour"
 
 
 @pytest.mark.parametrize(
@@ -235,6 +254,11 @@ def test_answering_what_is_asked_decides(facts: dict[str, Any], rule: str) -> No
         (lambda d: d["obligations"][0].update(statutory_limit={"hours": 1, "runs_from": "dawn"}), "runs_from"),
         (lambda d: d["obligations"][0].update(recipient="nobody"), "nobody"),
         (lambda d: d["obligations"][0].update(draft=["weather"]), "weather"),
+        (lambda d: d["obligations"][0].update(sent_sets="weather"), "weather"),
+        (
+            lambda d: d["obligations"][0].update(statutory_limit={"days": 1}, provider_target=None),
+            "needs provider_target",
+        ),
         (lambda d: d["obligations"].append(d["obligations"][0]), "used twice"),
         (lambda d: d["obligations"][0].pop("ask_when"), "must_decide_when needs"),
         (lambda d: d.update(warn_at_percent=100), "warn_at_percent"),

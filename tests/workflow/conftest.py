@@ -60,6 +60,7 @@ class Services:
         self.review_id = uuid.uuid4()
         self.rings = 3
         self.climbs: list[contract.Climb] = []
+        self.others = [contract.OnRung(role=Role.SHIFT_LEAD, person_id=uuid.uuid4())]
         self.escalated: Callable[[contract.Escalate], contract.Escalated] = lambda _: contract.Escalated()
         self.delivered: Callable[[contract.DeliverNotice], contract.Delivered] = lambda _: contract.Delivered(sent=1)
 
@@ -104,7 +105,7 @@ class Services:
         @activity.defn(name=contract.RESOLVE_ON_CALL)
         async def resolve(c: contract.ResolveOnCall) -> contract.OnCall:
             self.asked.append((contract.RESOLVE_ON_CALL, c))
-            return contract.OnCall(role=c.role, person_id=uuid.uuid4())
+            return contract.OnCall(role=c.role, person_id=uuid.uuid4(), others=self.others)
 
         @activity.defn(name=contract.DELIVER_NOTICE)
         async def deliver_notice(c: contract.DeliverNotice) -> contract.Delivered:

@@ -89,6 +89,21 @@ async def test_unanswered_rungs_climb_without_the_broker(skipping: WorkflowEnvir
         assert all(n.urgent and n.path == f"/escalations/{n.notice_id}" for n in notices)
 
 
+async def test_the_notice_goes_to_whom_intake_chose(skipping: WorkflowEnvironment) -> None:
+    """Directory names who stands on the rung, in order; who may not be called is known to intake alone."""
+    chosen = uuid.uuid4()
+    async with Running(skipping) as case:
+        ladder = Ladder(case)
+        case.services.escalated = lambda c: ladder.escalated(c).model_copy(update={"to_person": chosen})
+        await case.reported(triage_hours=200)
+        await ladder.wanted()
+        await case.until(lambda: bool(case.services.all(contract.DELIVER_NOTICE)), "a notice")
+        assert case.services.all(contract.DELIVER_NOTICE)[0].person_id == chosen
+        [asked] = case.services.all(contract.ESCALATE)
+        assert asked.others == case.services.others
+        await ladder.answered()
+
+
 async def test_nobody_found_climbs_at_once(skipping: WorkflowEnvironment) -> None:
     async with Running(skipping) as case:
         ladder = Ladder(case, empty=3)

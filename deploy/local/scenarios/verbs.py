@@ -111,6 +111,9 @@ class Report(Step):
         default_factory=list, description="Staff an allegation is about; they never see it."
     )
     about_line: list[Person] = Field(default_factory=list, description="Their line managers, who do not see it either.")
+    not_about_staff: bool = Field(
+        default=False, description="The allegation is about nobody who works here: it is not restricted."
+    )
 
 
 class AnswerQuestions(AboutIncident):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from services.intake.attachments import commands
-from services.intake.attachments.storage import AttachmentSettings, Storage, storage
+from services.intake.attachments.storage import AttachmentSettings, Missing, Storage, storage
 from services.intake.attachments.store import Attachment
 from services.intake.store import visible_incident
 from services.runtime.app import Database, Time
@@ -43,7 +43,10 @@ def _storage(request: Request) -> Storage:
     """The store of this process, made when it is first needed: a report must not depend on it."""
     state = request.app.state
     if not hasattr(state, "attachments"):
-        state.attachments = storage(AttachmentSettings())
+        try:
+            state.attachments = storage(AttachmentSettings())
+        except ValueError as error:
+            state.attachments = Missing(str(error))
     made: Storage = state.attachments
     return made
 
@@ -79,10 +82,10 @@ def attach(
 
 
 @router.get("/incidents/{incident_id}/attachments", summary="List attachments")
-def list_attachments(incident_id: UUID, actor: Caller, database: Database) -> list[AttachmentView]:
+def list_attachments(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> list[AttachmentView]:
     """All files of an incident, at most 20."""
     with transaction(database, actor.provider_id) as session:
-        visible_incident(session, actor, incident_id)
+        visible_incident(session, actor, incident_id, now=clock.now())
         rows = session.scalars(
             select(Attachment).where(Attachment.incident_id == incident_id).order_by(Attachment.attachment_id)
         )
@@ -90,10 +93,14 @@ def list_attachments(incident_id: UUID, actor: Caller, database: Database) -> li
 
 
 @router.get("/incidents/{incident_id}/attachments/{attachment_id}", summary="Fetch an attachment")
-def fetch(incident_id: UUID, attachment_id: UUID, actor: Caller, database: Database, request: Request) -> Response:
+def fetch(
+    incident_id: UUID, attachment_id: UUID, actor: Caller, database: Database, clock: Time, request: Request
+) -> Response:
     """The content, as a download: it is never shown inside a page."""
     with transaction(database, actor.provider_id) as session:
-        attachment, content = commands.fetch_attachment(session, actor, _storage(request), incident_id, attachment_id)
+        attachment, content = commands.fetch_attachment(
+            session, actor, _storage(request), incident_id, attachment_id, clock.now()
+        )
     return Response(
         content,
         media_type=attachment.media_type,

@@ -100,10 +100,10 @@ def add_attachment(
 
 
 def fetch_attachment(
-    session: Session, actor: Actor, store: Storage, incident_id: UUID, attachment_id: UUID
+    session: Session, actor: Actor, store: Storage, incident_id: UUID, attachment_id: UUID, now: datetime
 ) -> tuple[Attachment, bytes]:
     """A file and its content, checked against its checksum."""
-    visible_incident(session, actor, incident_id)
+    visible_incident(session, actor, incident_id, now=now)
     attachment = session.get(Attachment, attachment_id)
     if attachment is None or attachment.incident_id != incident_id:
         raise not_found("attachment")

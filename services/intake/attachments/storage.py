@@ -107,6 +107,26 @@ class Bucket:
         return content
 
 
+class Missing:
+    """The settings name no store: whoever may attach or fetch is told what to set."""
+
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
+
+    def keep(self, provider_id: UUID, sha256: str, content: bytes) -> None:
+        """Refuse."""
+        raise self._problem()
+
+    def fetch(self, provider_id: UUID, sha256: str) -> bytes:
+        """Refuse."""
+        raise self._problem()
+
+    def _problem(self) -> ServiceError:
+        return ServiceError(
+            503, "no-attachment-store", "This system has no store of attachments", f"Tell its operator: {self._remedy}."
+        )
+
+
 def storage(settings: AttachmentSettings) -> Storage:
     """The store that the settings name. Raises ValueError, with the remedy, for one that cannot be."""
     parts = urlsplit(settings.attachments_url)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Role
-from services.intake.candour import commands, queries
+from services.intake.candour import commands, letter, queries
 from services.intake.store import visible_incident
 from services.runtime.actor import Actor
 from services.runtime.app import Database, Time
@@ -44,11 +44,11 @@ def _change(
 
 
 @router.get("/incidents/{incident_id}/candour", summary="Read the duty of candour")
-def read(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.CandourView:
+def read(incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response) -> queries.CandourView:
     """The questions, the decision, each part with who and when, the letters. The ETag is "0" while nobody has asked."""
     require_role(actor, *RECORDERS, Role.DIRECTOR)
     with transaction(database, actor.provider_id) as session:
-        made = queries.view(session, visible_incident(session, actor, incident_id))
+        made = queries.view(session, visible_incident(session, actor, incident_id, now=clock.now()))
         response.headers["ETag"] = f'"{made.version}"'
         return made
 
@@ -117,6 +117,14 @@ def record_attempt(
         database, actor, key, "candour-attempts", incident_id, version, body,
         lambda session: commands.record_attempt(session, actor, incident_id, body, version, clock.now()),
     )  # fmt: skip
+
+
+@router.get("/incidents/{incident_id}/candour/letter-draft", summary="Read the draft of the letter")
+def read_letter_draft(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> letter.LetterDraft:
+    """The written notification from the record: account, apology, enquiries, contact. A person finishes it."""
+    require_role(actor, *RECORDERS)
+    with transaction(database, actor.provider_id) as session:
+        return letter.draft(session, visible_incident(session, actor, incident_id, now=clock.now()))
 
 
 @router.post("/incidents/{incident_id}/candour/letters", response_model=queries.CandourView, summary="Keep a letter")

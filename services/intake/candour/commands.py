@@ -17,6 +17,7 @@ from services.contracts.intake import (
     CandourDecided,
     CandourLate,
     CandourStepRecorded,
+    CandourWarned,
 )
 from services.contracts.taxonomy import BlockerKind, ClockKind, EscalationReason, Role
 from services.intake import clocks
@@ -431,37 +432,42 @@ def _turn(session: Session, actor: Actor, incident: Incident, row: Candour, now:
         row.phase, row.target_at = phase, target
         row.warn_at = since + (target - since) * rules.warn_at_percent / 100
         row.warned_at = row.late_at = None
-    following = _next_ring(row)
-    if following is None:
-        clocks.stop_clock(session, actor, incident, ClockKind.CANDOUR, row.candour_id, now)
-    else:
+    following = _next_ring(row, now)
+    if following is not None:
         clocks.set_clock(session, actor, incident, ClockKind.CANDOUR, row.candour_id, following, now)
 
 
-def _next_ring(row: Candour) -> datetime | None:
+def _next_ring(row: Candour, now: datetime) -> datetime | None:
     if row.late_at is not None:
-        return None
+        return row.late_at + policy.shipped().late_again * _times_late(row.late_at, now)
     return row.warn_at if row.warned_at is None else row.target_at
 
 
+def _times_late(late_at: datetime, now: datetime) -> int:
+    return (now - late_at) // policy.shipped().late_again + 1
+
+
 def ring(session: Session, incident: Incident, candour_id: UUID, now: datetime, actor: Actor) -> datetime | None:
-    """Note the warning before the provider's own target; at the target say that it is late, and tell the line."""
+    """Warn before the provider's own target; at the target tell the line, and again until it is done."""
     row = session.get(Candour, candour_id, with_for_update=True)
-    if row is None or row.phase is None or row.target_at is None or row.late_at is not None:
+    if row is None or row.phase is None or row.target_at is None:
         return None
     row.version += 1
+    said = {"incident_id": row.incident_id, "candour_id": row.candour_id, "waits_for": row.phase}
+    change = _Change(session, actor, row, now)
     if now < row.target_at:
         row.warned_at = now
+        change.record(
+            "warned", CandourWarned(target_at=row.target_at, **said), waits_for=row.phase, target_at=row.target_at
+        )
         return row.target_at
-    row.late_at = now
-    _Change(session, actor, row, now).record(
-        "late",
-        CandourLate(incident_id=row.incident_id, candour_id=row.candour_id, waits_for=row.phase),
-        waits_for=row.phase,
-        target_at=row.target_at,
+    row.late_at = row.late_at or now
+    count = _times_late(row.late_at, now)
+    change.record("late", CandourLate(**said), waits_for=row.phase, target_at=row.target_at, count=count)
+    escalation.request(
+        session, actor, incident, EscalationReason.CANDOUR_LATE, now, about=str(row.candour_id), count=count
     )
-    escalation.request(session, actor, incident, EscalationReason.CANDOUR_LATE, now, about=str(row.candour_id))
-    return None
+    return _next_ring(row, now)
 
 
 clocks.RINGERS[ClockKind.CANDOUR] = ring

@@ -38,6 +38,7 @@ class CandourPolicy:
 
     version: str
     warn_at_percent: int
+    late_again: timedelta
     prolonged_days: int
     steps: Mapping[str, Step]
     decide: timedelta

@@ -33,6 +33,7 @@ class _Targets(_Strict):
 class _Document(_Strict):
     version: str
     warn_at_percent: int = Field(ge=1, le=99)
+    late_again_hours: float = Field(gt=0)
     prolonged_days: int = Field(ge=1)
     steps: list[_Step]
     provider_targets: _Targets
@@ -56,6 +57,7 @@ def load(path: Path) -> CandourPolicy:
     return CandourPolicy(
         version=read.version,
         warn_at_percent=read.warn_at_percent,
+        late_again=timedelta(hours=read.late_again_hours),
         prolonged_days=read.prolonged_days,
         steps={s.id: Step(s.id, s.paragraph, s.mandatory, s.title) for s in read.steps},
         decide=timedelta(hours=targets.decide_hours),

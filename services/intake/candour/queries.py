@@ -95,6 +95,7 @@ class CandourView(BaseModel):
     statutory_limit: None = None
     waits_for: str | None = None
     provider_warn_at: datetime | None = None
+    warned_at: datetime | None = None
     provider_target_at: datetime | None = Field(default=None, description="The provider's own target, not the law's.")
     late_at: datetime | None = None
     completed_at: datetime | None = None
@@ -125,6 +126,7 @@ def view(session: Session, incident: Incident) -> CandourView:
         policy_version=row.policy_version,
         waits_for=row.phase,
         provider_warn_at=row.warn_at,
+        warned_at=row.warned_at,
         provider_target_at=row.target_at,
         late_at=row.late_at,
         completed_at=row.completed_at,

@@ -17,10 +17,12 @@ router = APIRouter(tags=["details"])
 
 
 @router.get("/incidents/{incident_id}/questions", summary="Read what is asked about an incident")
-def read_questions(incident_id: UUID, actor: Caller, database: Database, response: Response) -> queries.QuestionsView:
+def read_questions(
+    incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response
+) -> queries.QuestionsView:
     """The questions of its type with the answers so far. The ETag is the incident's version."""
     with transaction(database, actor.provider_id) as session:
-        incident = reported_incident(session, actor, incident_id)
+        incident = reported_incident(session, actor, incident_id, now=clock.now())
         response.headers["ETag"] = f'"{incident.version}"'
         return queries.questions(session, actor, incident)
 
@@ -50,8 +52,8 @@ def give_answers(
 
 
 @router.get("/incidents/{incident_id}/earlier", summary="Read what happened before")
-def read_earlier(incident_id: UUID, actor: Caller, database: Database) -> queries.Earlier:
+def read_earlier(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> queries.Earlier:
     """Earlier incidents of the same people, and of the same type at the same place: read before triage."""
     require_role(actor, *MANAGERS)
     with transaction(database, actor.provider_id) as session:
-        return queries.earlier(session, actor, visible_incident(session, actor, incident_id))
+        return queries.earlier(session, actor, visible_incident(session, actor, incident_id, now=clock.now()))

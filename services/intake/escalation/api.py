@@ -22,10 +22,10 @@ def inbox(actor: Caller, database: Database, clock: Time) -> queries.Inbox:
 
 
 @router.get("/incidents/{incident_id}/escalations", summary="List the escalations of an incident")
-def escalations(incident_id: UUID, actor: Caller, database: Database) -> list[queries.EscalationView]:
+def escalations(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> list[queries.EscalationView]:
     """Every rung of the ladder that was called, with the rule that called it and its answer."""
     with transaction(database, actor.provider_id) as session:
-        commands.answerable(session, actor, incident_id)
+        commands.answerable(session, actor, incident_id, now=clock.now())
         return queries.escalations(session, incident_id)
 
 

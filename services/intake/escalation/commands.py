@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from services.contracts import activities
 from services.contracts.event import EventData
 from services.contracts.intake import EscalationAcknowledged, IncidentEscalated, IncidentEscalationRequested
-from services.contracts.taxonomy import Band, Category, ClockKind, EscalationReason, Kind, PhysicalHarm
+from services.contracts.taxonomy import Band, Category, ClockKind, EscalationReason, Kind, PhysicalHarm, Role
 from services.intake import access, clocks
 from services.intake.clocks import ClockRow
 from services.intake.escalation import policy
-from services.intake.escalation.domain import Circumstances, EscalationPolicy, Outcome, Repeat
+from services.intake.escalation.domain import Circumstances, EscalationPolicy, Outcome, Repeat, Rule
 from services.intake.escalation.store import Escalation, LadderRun, call_of, calls, open_run
 from services.intake.store import Incident, Triage, visible_incident
 from services.runtime import audit, outbox
@@ -77,7 +77,7 @@ def request(
 
 
 def at_report(
-    session: Session, actor: Actor, incident_id: UUID, danger: bool, category: Category, now: datetime
+    session: Session, actor: Actor, incident_id: UUID, danger: bool, category: Category, kind: Kind, now: datetime
 ) -> None:
     """Start the ladder at once for danger, an allegation, a death, or what cannot wait for the morning.
 
@@ -91,7 +91,7 @@ def at_report(
     if category in DEATHS:
         reasons.append(EscalationReason.DEATH)
     rules = policy.shipped()
-    if rules.choose(reasons, Circumstances(None, category, out_of_hours(rules, now))) is not None:
+    if rules.choose(reasons, Circumstances(None, category, kind, out_of_hours(rules, now))) is not None:
         _request(session, actor, session.get_one(Incident, incident_id), reasons, now)
 
 
@@ -142,42 +142,92 @@ def _request(
 ) -> LadderRun | None:
     rules = policy.shipped()
     band = None if incident.band is None else Band(incident.band)
-    circumstances = Circumstances(band, Category(incident.category), out_of_hours(rules, now), count)
+    circumstances = Circumstances(
+        band, Category(incident.category), Kind(incident.kind), out_of_hours(rules, now), count
+    )
     rule = rules.choose(reasons, circumstances)
     if rule is None or incident.ended:
         return None
     session.flush()
     detail = detail if rule.reason is EscalationReason.REPEAT else None
+    level = _first_level(session, rules, incident, rule)
     run = open_run(session, incident.incident_id)
     if run is None:
-        run = LadderRun(
-            run_id=new_id(),
-            provider_id=incident.provider_id,
-            incident_id=incident.incident_id,
-            about=about,
-            reason=rule.reason,
-            rule=rule.id,
-            detail=detail,
-            policy_version=rules.version,
-            answer=rule.answer,
-            level=rules.level(rule.start),
-            step=1,
-            top_calls=0,
-            requested_at=now,
-            acknowledged_at=None,
-            acknowledged_by=None,
-        )
-        session.add(run)
-        _say_requested(session, actor, incident, run, rules, "escalation_requested", now)
-    elif rules.level(rule.start) > run.level or _stands_still(session, run):
+        run = _run(session, actor, incident, rules, rule, level, now, about=about, detail=detail)
+    elif level > run.level or _stands_still(session, run):
         clocks.stop_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, now)
-        run.level, run.step = max(run.level, rules.level(rule.start)), run.step + 1
+        run.level, run.step = max(run.level, level), run.step + 1
         run.reason, run.rule, run.detail = rule.reason, rule.id, detail
         run.policy_version, run.answer = rules.version, rule.answer
         _say_requested(session, actor, incident, run, rules, "escalation_raised", now)
     else:
         _keep(session, actor, incident, "escalation_joined", now, reason=rule.reason, rule=rule.id, run_id=run.run_id)
     return run
+
+
+def _run(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    rules: EscalationPolicy,
+    rule: Rule,
+    level: int,
+    now: datetime,
+    *,
+    about: str,
+    detail: str | None = None,
+) -> LadderRun:
+    run = LadderRun(
+        run_id=new_id(),
+        provider_id=incident.provider_id,
+        incident_id=incident.incident_id,
+        about=about,
+        reason=rule.reason,
+        rule=rule.id,
+        detail=detail,
+        policy_version=rules.version,
+        answer=rule.answer,
+        level=level,
+        step=1,
+        top_calls=0,
+        requested_at=now,
+        acknowledged_at=None,
+        acknowledged_by=None,
+    )
+    session.add(run)
+    _say_requested(session, actor, incident, run, rules, "escalation_requested", now)
+    return run
+
+
+def _first_level(session: Session, rules: EscalationPolicy, incident: Incident, rule: Rule) -> int:
+    """Where a rule starts: about a restricted incident not below the first rung that may hear of it."""
+    level, may_hear = rules.level(rule.start), access.may_hear(session, incident.incident_id)
+    if may_hear is None:
+        return level
+    return next((higher for higher in range(level, rules.top + 1) if rules.ladder[higher] in may_hear), level)
+
+
+def glass_broken(session: Session, actor: Actor, incident: Incident, break_glass_id: UUID, now: datetime) -> None:
+    """Tell somebody else that the glass was broken: by a run of its own, whatever the ladder does and the stage.
+
+    An incident that has ended has no process to call people: it waits in the inbox of the roles that see it.
+    """
+    rules = policy.shipped()
+    band = None if incident.band is None else Band(incident.band)
+    circumstances = Circumstances(band, Category(incident.category), Kind(incident.kind), out_of_hours(rules, now))
+    rule = rules.choose([EscalationReason.BREAK_GLASS], circumstances)
+    assert rule is not None, "the policy has a rule for every broken glass"
+    level = _first_level(session, rules, incident, rule)
+    run = _run(session, actor, incident, rules, rule, level, now, about=f"break-glass:{break_glass_id}")
+    if not incident.ended:
+        return
+    roles = access.roles_of(session, incident.incident_id)
+    seeing = [rung for rung in range(level, rules.top + 1) if rules.ladder[rung] in roles]
+    for run.step, run.level in enumerate(seeing or [level], start=1):
+        _record_call(
+            session, actor, incident, run, now,
+            command_id=f"{run.about}:{run.step}", role=rules.ladder[run.level], person=None, outcome=Outcome.WAITING,
+        )  # fmt: skip
 
 
 def _say_requested(
@@ -265,23 +315,34 @@ def escalate(session: Session, command: activities.Escalate, now: datetime, acto
         raise not_found("escalation")
     known = call_of(session, run.run_id, command.step)
     if known is None and run.step == command.step and run.acknowledged_at is None and not incident.ended:
-        person, role = command.to_person, command.to_role
-        if person is not None and not access.may_be_called(session, actor, incident.incident_id, role, person, now):
-            command = command.model_copy(update={"to_person": None})
-        known = _call(session, actor, incident, run, command, now)
+        known = _call(session, actor, incident, run, _first_callable(session, actor, run, command, now), now)
     waits = known is not None and known.step == run.step and known.outcome == Outcome.WAITING
+    called = known if waits and known is not None and known.to_person is not None else None
     return activities.Escalated(
-        notify=known.escalation_id if known is not None and waits and known.to_person is not None else None,
+        notify=None if called is None else called.escalation_id,
+        to_person=None if called is None else called.to_person,
         clock=_running(session, run),
         climb=pending(session, incident.incident_id),
     )
+
+
+def _first_callable(
+    session: Session, actor: Actor, run: LadderRun, command: activities.Escalate, now: datetime
+) -> activities.Escalate:
+    """The command for the first on the rung who may be called: not the excluded, nor who broke the glass about it."""
+    on_rung = [] if command.to_person is None else [(command.to_role, command.to_person)]
+    for role, person in [*on_rung, *((one.role, one.person_id) for one in command.others)]:
+        broke = run.reason == EscalationReason.BREAK_GLASS and access.broke_glass(session, run.incident_id, person)
+        if not broke and access.may_be_called(session, actor, run.incident_id, role, person, now):
+            return command.model_copy(update={"to_role": role, "to_person": person})
+    return command.model_copy(update={"to_person": None})
 
 
 def _call(
     session: Session, actor: Actor, incident: Incident, run: LadderRun, command: activities.Escalate, now: datetime
 ) -> Escalation:
     rules = policy.shipped()
-    level, at_top = run.level, run.level >= rules.top
+    at_top = run.level >= rules.top
     nobody = command.to_person is None
     answer_due_at = None
     if at_top:
@@ -289,22 +350,48 @@ def _call(
         answer_due_at = now + rules.top_again(run.top_calls)
     elif not nobody:
         answer_due_at = now + run.answer
+    call = _record_call(
+        session, actor, incident, run, now,
+        command_id=command.command_id, role=command.to_role, person=command.to_person, answer_due_at=answer_due_at,
+        outcome=Outcome.NOBODY_FOUND if nobody else Outcome.WAITING,
+    )  # fmt: skip
+    if answer_due_at is not None:
+        clocks.set_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, answer_due_at, now)
+    else:
+        run.level, run.step = run.level + 1, run.step + 1
+    session.flush()
+    return call
+
+
+def _record_call(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    run: LadderRun,
+    now: datetime,
+    *,
+    command_id: str,
+    role: Role,
+    person: UUID | None,
+    outcome: Outcome,
+    answer_due_at: datetime | None = None,
+) -> Escalation:
     call = Escalation(
         escalation_id=new_id(),
         provider_id=incident.provider_id,
         incident_id=incident.incident_id,
-        command_id=command.command_id,
+        command_id=command_id,
         run_id=run.run_id,
-        step=command.step,
-        level=level,
+        step=run.step,
+        level=run.level,
         reason=run.reason,
         rule=run.rule,
         policy_version=run.policy_version,
-        to_role=command.to_role,
-        to_person=command.to_person,
+        to_role=role,
+        to_person=person,
         sent_at=now,
         answer_due_at=answer_due_at,
-        outcome=Outcome.NOBODY_FOUND if nobody else Outcome.WAITING,
+        outcome=outcome,
         acknowledged_at=None,
         acknowledged_by=None,
     )
@@ -313,27 +400,22 @@ def _call(
     event = IncidentEscalated(
         incident_id=incident.incident_id,
         escalation_id=call.escalation_id,
-        level=level,
+        level=call.level,
         reason=EscalationReason(run.reason),
-        to_role=command.to_role,
-        to_person=command.to_person,
+        to_role=role,
+        to_person=person,
         run_id=run.run_id,
-        step=command.step,
+        step=call.step,
         rule=run.rule,
         policy_version=run.policy_version,
-        nobody_found=nobody,
+        nobody_found=outcome is Outcome.NOBODY_FOUND,
         answer_due_at=answer_due_at,
     )
     _record(
         session, actor, incident, "escalated", event, now,
-        level=level, reason=run.reason, to_role=command.to_role, to_person=command.to_person, outcome=call.outcome,
+        level=call.level, reason=run.reason, to_role=role, to_person=person, outcome=outcome,
         rule=run.rule, policy_version=run.policy_version, answer_due_at=answer_due_at,
     )  # fmt: skip
-    if answer_due_at is not None:
-        clocks.set_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, answer_due_at, now)
-    else:
-        run.level, run.step = run.level + 1, run.step + 1
-    session.flush()
     return call
 
 
@@ -359,14 +441,17 @@ clocks.RINGERS[ClockKind.ESCALATION] = unanswered
 
 
 def pending(session: Session, incident_id: UUID) -> activities.Climb | None:
-    """The rung that an open ladder of the incident wants called and that was not called yet."""
+    """A rung that an open ladder of the incident wants called and that was not called yet; asked again, the next."""
     session.flush()
-    run = session.scalars(
-        select(LadderRun).where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
-    ).first()
-    if run is None or call_of(session, run.run_id, run.step) is not None:
-        return None
-    return activities.Climb(run_id=run.run_id, step=run.step, role=policy.shipped().ladder[run.level])
+    open_runs = session.scalars(
+        select(LadderRun)
+        .where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
+        .order_by(LadderRun.requested_at, LadderRun.run_id)
+    )
+    for run in open_runs:
+        if call_of(session, run.run_id, run.step) is None:
+            return activities.Climb(run_id=run.run_id, step=run.step, role=policy.shipped().ladder[run.level])
+    return None
 
 
 # Answering.
@@ -384,7 +469,8 @@ def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id
         raise not_found("escalation")
     run = None if escalation.run_id is None else session.get(LadderRun, escalation.run_id, with_for_update=True)
     made = [escalation] if run is None else calls(session, run.run_id)
-    if not any(
+    about_glass = run is not None and run.reason == EscalationReason.BREAK_GLASS
+    if (about_glass and access.broke_glass(session, incident_id, actor.id)) or not any(
         call.level >= escalation.level and (call.to_person == actor.id or call.to_role in actor.roles) for call in made
     ):
         raise forbidden(
@@ -394,7 +480,7 @@ def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id
     answered = next((call for call in made if call.acknowledged_at is not None), None)
     if answered is not None:
         return answered
-    if incident.ended:
+    if incident.ended and not about_glass:
         raise conflict("already-ended", "This incident has ended", "Nothing waits for your answer any more.")
     for call in made:
         if call is escalation:
@@ -419,16 +505,21 @@ def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id
     return escalation
 
 
-def answerable(session: Session, actor: Actor, incident_id: UUID) -> Incident:
-    """The incident if the actor sees it, or was called for it by name from outside their usual places. Held."""
+def answerable(session: Session, actor: Actor, incident_id: UUID, *, now: datetime | None = None) -> Incident:
+    """The incident if the actor sees it, or was called for it by name from outside their usual places.
+
+    Held to the end of the transaction; with `now` it is to be read.
+    """
     try:
-        return visible_incident(session, actor, incident_id, lock=True)
+        return visible_incident(session, actor, incident_id, lock=now is None, now=now)
     except ServiceError:
         called = select(Escalation.escalation_id).where(
             Escalation.incident_id == incident_id, Escalation.to_person == actor.id
         )
         if session.scalars(called).first() is None or access.excludes(session, actor, incident_id):
             raise
+        if now is not None and access.is_restricted(session, incident_id):
+            access.note_view(session, actor, incident_id, now)
         return _locked(session, incident_id)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from enum import StrEnum
 
-from services.contracts.taxonomy import Band, Category, EscalationReason, Role
+from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
 
 
 class Outcome(StrEnum):
@@ -24,6 +24,7 @@ class Circumstances:
 
     band: Band | None
     category: Category
+    kind: Kind
     out_of_hours: bool
     count: int = 1
 
@@ -38,6 +39,7 @@ class Rule:
     answer: timedelta
     bands: frozenset[Band] | None = None
     categories: frozenset[Category] | None = None
+    kinds: frozenset[Kind] | None = None
     out_of_hours: bool | None = None
     at_least: int = 1
 
@@ -47,6 +49,7 @@ class Rule:
             reason is self.reason
             and (self.bands is None or at.band in self.bands)
             and (self.categories is None or at.category in self.categories)
+            and (self.kinds is None or at.kind in self.kinds)
             and (self.out_of_hours is None or at.out_of_hours == self.out_of_hours)
             and at.count >= self.at_least
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.contracts.taxonomy import Band, Category, EscalationReason, Role
+from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
 from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule
 
 
@@ -21,6 +21,7 @@ class _Rule(_Strict):
     reason: EscalationReason
     band: list[Band] | None = None
     category: list[Category] | None = None
+    kind: list[Kind] | None = None
     out_of_hours: bool | None = None
     at_least: int = Field(default=1, ge=1)
     start: Role
@@ -60,6 +61,10 @@ class _Document(_Strict):
         for kind, ids in (("rules", [r.id for r in self.rules]), ("repeats", [r.id for r in self.repeats])):
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{kind}: an id is used twice, so that nobody could tell which one fired")
+        narrowed = {"band", "category", "kind", "out_of_hours", "at_least"}
+        glass = [rule for rule in self.rules if rule.reason is EscalationReason.BREAK_GLASS]
+        if all(rule.model_fields_set & narrowed for rule in glass):
+            raise ValueError("rules: one must call somebody whenever the glass is broken, whatever the incident")
         if self.office_hours.opens >= self.office_hours.closes:
             raise ValueError("office_hours: `opens` must be before `closes`")
         return self
@@ -82,6 +87,7 @@ def load(path: Path) -> EscalationPolicy:
                 answer=timedelta(minutes=rule.answer_minutes),
                 bands=None if rule.band is None else frozenset(rule.band),
                 categories=None if rule.category is None else frozenset(rule.category),
+                kinds=None if rule.kind is None else frozenset(rule.kind),
                 out_of_hours=rule.out_of_hours,
                 at_least=rule.at_least,
             )

@@ -6,13 +6,15 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from services.contracts.taxonomy import EscalationReason
 from services.intake.store import Table
 
 
 class LadderRun(Table):
     """One climb of the ladder for an incident, at `level` by its `step`-th call, until somebody answers.
 
-    An incident has one open run at a time: what comes to it meanwhile joins it, or raises it.
+    An incident has one open run at a time: what comes to it meanwhile joins it, or raises it. Each broken glass has a
+    run of its own beside it.
     """
 
     __tablename__ = "ladder_run"
@@ -59,10 +61,11 @@ class Escalation(Table):
 
 
 def open_run(session: Session, incident_id: UUID) -> LadderRun | None:
-    """The run that waits for an answer, held to the end of the transaction."""
+    """The run that waits for an answer and that others join, held to the end of the transaction."""
     return session.scalars(
         select(LadderRun)
         .where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
+        .where(LadderRun.reason != EscalationReason.BREAK_GLASS)
         .with_for_update()
     ).first()
 

@@ -36,10 +36,10 @@ def _facts(version: int, answers: object) -> FactsView:
 
 
 @router.get("/incidents/{incident_id}/facts", summary="Read the facts that decide obligations")
-def read_facts(incident_id: UUID, actor: Caller, database: Database, response: Response) -> FactsView:
+def read_facts(incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response) -> FactsView:
     """The ETag is the version to send back with a change; it is "0" while nobody has answered."""
     with transaction(database, actor.provider_id) as session:
-        visible_incident(session, actor, incident_id)
+        visible_incident(session, actor, incident_id, now=clock.now())
         version, answers = latest_facts(session, incident_id)
         response.headers["ETag"] = f'"{version}"'
         return _facts(version, answers)
@@ -68,10 +68,10 @@ def record_facts(
 
 
 @router.get("/incidents/{incident_id}/obligations", summary="Read the obligations of an incident")
-def list_obligations(incident_id: UUID, actor: Caller, database: Database) -> queries.ObligationsView:
+def list_obligations(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> queries.ObligationsView:
     """Who must be told, may have to be, and why; and why the other rules ask for nothing."""
     with transaction(database, actor.provider_id) as session:
-        return queries.obligations(session, visible_incident(session, actor, incident_id))
+        return queries.obligations(session, visible_incident(session, actor, incident_id, now=clock.now()))
 
 
 @router.post(
@@ -102,11 +102,11 @@ def open_obligation(
 
 @router.get("/obligations/{obligation_id}", summary="Read an obligation")
 def read_obligation(
-    obligation_id: UUID, actor: Caller, database: Database, response: Response
+    obligation_id: UUID, actor: Caller, database: Database, clock: Time, response: Response
 ) -> queries.ObligationView:
     """With its history. The ETag is the version to send back with a change."""
     with transaction(database, actor.provider_id) as session:
-        _, row = visible_obligation(session, actor, obligation_id)
+        _, row = visible_obligation(session, actor, obligation_id, now=clock.now())
         response.headers["ETag"] = f'"{row.version}"'
         return queries.view(session, row)
 
@@ -142,7 +142,7 @@ def read_draft(
     """The notice, pre-filled from the record: as fields and text, or with `form=text` as a file to download."""
     require_role(actor, *commands.ANSWERERS)
     with transaction(database, actor.provider_id) as session:
-        incident, row = visible_obligation(session, actor, obligation_id)
+        incident, row = visible_obligation(session, actor, obligation_id, now=clock.now())
         made = drafts.draft(session, incident, row, clock.now())
     if form == "json":
         return JSONResponse(made.model_dump(mode="json"))

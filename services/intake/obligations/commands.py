@@ -1,7 +1,7 @@
 """The use-cases of obligations. Each runs in one transaction of the caller: rows, audit entry and outbox event together."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -35,6 +35,9 @@ from services.intake.obligations.store import (
     obligations_of,
     visible_obligation,
 )
+from services.intake.safeguarding import need_to_know
+from services.intake.safeguarding.domain import Decision
+from services.intake.safeguarding.store import SafeguardingAdult, adults_of, referrals_of
 from services.intake.store import Incident, latest_triage, visible_incident
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
@@ -147,9 +150,30 @@ def record_facts(
         raise problem
     if not changed:
         return known_version, before
+    return _keep_facts(session, actor, incident, before, answers, changed, known_version + 1, now), answers
+
+
+def learn(session: Session, actor: Actor, incident: Incident, fact: str, now: datetime) -> None:
+    """What was done makes an answer true, whatever was said before: keep it and assess anew."""
+    version, before = latest_facts(session, incident.incident_id)
+    if not incident.ended and before.get(fact) is not True:
+        _keep_facts(session, actor, incident, before, {**before, fact: True}, [fact], version + 1, now)
+
+
+def _keep_facts(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    before: Mapping[str, Any],
+    answers: dict[str, Any],
+    changed: list[str],
+    version: int,
+    now: datetime,
+) -> int:
+    incident_id = incident.incident_id
     sheet = FactSheet(
         incident_id=incident_id,
-        version=known_version + 1,
+        version=version,
         provider_id=incident.provider_id,
         answers=answers,
         changed=changed,
@@ -160,14 +184,16 @@ def record_facts(
     session.flush()
     audit.append(
         session, SERVICE, chain=incident_id, actor=actor, action="facts_recorded", subject=incident_id, at=now,
-        data={"version": sheet.version, "changed": changed, "answers_sha256": audit.digest(str(sorted(answers.items())))},
+        data={"version": version, "changed": changed, "answers_sha256": audit.digest(str(sorted(answers.items())))},
     )  # fmt: skip
+    if answers.get("allegation_against_staff"):
+        need_to_know.allegation_found(session, actor, incident, now)
     if not (before.get("reported_to_police") or before.get("investigated_by_police")) and (
         answers.get("reported_to_police") or answers.get("investigated_by_police")
     ):
         escalation.request(session, actor, incident, EscalationReason.POLICE, now)
     assess_incident(session, actor, incident, now)
-    return sheet.version, answers
+    return version
 
 
 def _future_date(changes: Mapping[str, Any], now: datetime) -> Exception | None:
@@ -230,6 +256,55 @@ def assess_incident(session: Session, actor: Actor, incident: Incident, now: dat
                 rows.setdefault(rule.id, []).append(row)
         for row in known:
             _update(session, actor, incident, row, found, facts, facts_version, now)
+    follow_safeguarding(session, actor, incident, now)
+
+
+def follow_safeguarding(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:
+    """What the safeguarding record decides and proves about a referral is decided and proved here too."""
+    if incident.ended:
+        return
+    sent = {row.adult_id: row for row in reversed(referrals_of(session, incident.incident_id))}
+    for row in obligations_of(session, incident.incident_id):
+        if row.submitted_at is not None or policy.shipped().rules[row.rule].kept_by != "safeguarding":
+            continue
+        adults = _decided_by(session, row)
+        _turn(session, actor, incident, row, now)
+        if not adults or any(adult.decision is None for adult in adults):
+            continue
+        referred = [adult for adult in adults if adult.decision == Decision.REFER]
+        decision: Literal["notify", "not_notify"] = "notify" if referred else "not_notify"
+        if row.decision != decision:
+            reasons = dict.fromkeys(adult.decision_reason for adult in adults if adult.decision_reason is not None)
+            _decide(session, actor, incident, row, decision, None if referred else "\n".join(reasons), now)
+        if referred and all(adult.adult_id in sent for adult in referred):
+            sendings = [sent[adult.adult_id] for adult in referred]
+            reference = "; ".join(dict.fromkeys(one.reference for one in sendings))
+            _submit(session, actor, incident, row, reference, None, max(one.referred_at for one in sendings), now)
+
+
+def adults_behind(session: Session, row: Obligation) -> Sequence[SafeguardingAdult]:
+    """Of whom the safeguarding record speaks for a row: the person with its code, else all whom no row names by code.
+
+    Nobody, if the rows name more people than the record: it says nothing of one of them.
+    """
+    if policy.shipped().rules[row.rule].kept_by != "safeguarding":
+        return []
+    adults = adults_of(session, row.incident_id)
+    codes = {one.person for one in obligations_of(session, row.incident_id) if one.rule == row.rule}
+    unnamed = [adult for adult in adults if str(adult.person_ref) not in codes]
+    others = codes - {str(adult.person_ref) for adult in adults}
+    if row.person not in others:
+        return [adult for adult in adults if str(adult.person_ref) == row.person]
+    return unnamed if len(others) <= len(unnamed) else []
+
+
+def _decided_by(session: Session, row: Obligation) -> Sequence[SafeguardingAdult]:
+    """The same, unless facts asked for the decision again after it was decided not to refer."""
+    adults = adults_behind(session, row)
+    decided = [adult.decided_at for adult in adults if adult.decision == Decision.NOT_REFER and adult.decided_at]
+    if adults and len(decided) == len(adults) and max(decided) < row.aware_at:
+        return []
+    return adults
 
 
 def _adopt(known: list[Obligation], person: str, authority: str) -> bool:
@@ -251,14 +326,16 @@ def open_obligation(
     incident = visible_incident(session, actor, incident_id, lock=True)
     _still_open(incident)
     rule = policy.shipped().rules.get(command.rule)
-    if rule is None or rule.kept_by is not None:
+    if rule is None or rule.kept_by == "candour":
         raise invalid("rule", "is not one of the rules", "Use a rule that GET /incidents/{id}/obligations lists.")
     key = (command.person or "", command.authority or "")
     if any((r.rule, r.person, r.authority) == (rule.id, *key) for r in obligations_of(session, incident_id)):
         raise conflict("already-open", "This obligation is open already", "Decide the one that is there.")
     facts_version, answers = latest_facts(session, incident_id)
     facts = derived(incident, latest_triage(session, incident_id), answers)
-    return _open(session, actor, incident, assess(rule, facts), facts, facts_version, key, now, by_hand=True)
+    row = _open(session, actor, incident, assess(rule, facts), facts, facts_version, key, now, by_hand=True)
+    follow_safeguarding(session, actor, incident, now)
+    return row
 
 
 def _open(
@@ -307,18 +384,24 @@ def _update(
     now: datetime,
 ) -> None:
     explained = found.explained()
+    refuted = row.decision == "notify" and row.submitted_at is None and _weaker(found.outcome, row.explanation)
+    if refuted:
+        row.by_hand = True  # somebody wanted it told: nothing takes that back but a decision with a reason
     outcome = Outcome.SUGGESTED if row.by_hand and found.outcome is Outcome.NOT_TRIGGERED else found.outcome
     if row.explanation == explained and row.outcome == outcome:
         return
-    newly = outcome is Outcome.TRIGGERED and row.outcome != Outcome.TRIGGERED
-    if found.must_decide and not row.must_decide:
+    # What was to be decided or told already keeps its clock: to answer late does not make it early.
+    running = row.must_decide or row.decision == "notify"
+    newly = outcome is Outcome.TRIGGERED and row.outcome != Outcome.TRIGGERED and not running
+    must_decide = found.must_decide or row.by_hand
+    if must_decide and not row.must_decide:
         row.round_id = new_id()  # a blocker that was lifted is not raised again
-    row.explanation, row.outcome, row.must_decide = explained, outcome, found.must_decide
+    row.explanation, row.outcome, row.must_decide = explained, outcome, must_decide
     row.policy_version, row.facts_version = policy.shipped().version, facts_version
     row.version += 1
-    reopened = row.decision == "not_notify" and row.must_decide
+    reopened = refuted or (row.decision == "not_notify" and found.must_decide)
     if reopened:
-        # Facts that were not known when somebody decided not to notify: the decision is asked for again.
+        # Facts that were not known when somebody decided: the decision is asked for again.
         row.round, row.round_id = row.round + 1, new_id()
         row.decision = row.reason = row.decided_by = row.decided_role = row.decided_at = None
     if newly or reopened:
@@ -350,14 +433,22 @@ def _update(
     )
 
 
+def _weaker(outcome: Outcome, before: Mapping[str, Any]) -> bool:
+    """Whether the facts speak less for telling than they did."""
+    strength = (Outcome.NOT_TRIGGERED, Outcome.SUGGESTED, Outcome.TRIGGERED)
+    return bool(before) and strength.index(outcome) < strength.index(Outcome(before["outcome"]))
+
+
 def _set_times(row: Obligation, rule: Rule, facts: Mapping[str, Any]) -> None:
     full = row.outcome == Outcome.TRIGGERED or row.decision == "notify"
-    limit = rule.target if full else rule.decide_target
+    limit = rule.target if full or (row.by_hand and rule.decide_target is None) else rule.decide_target
     statutory = rule.statutory if full else None
     row.statutory_due_at = None if statutory is None else _due(row, statutory, facts)
     target = None if limit is None else _due(row, limit, facts)
     if target is not None and row.statutory_due_at is not None:
         target = min(target, row.statutory_due_at)
+    if target != row.target_at:
+        row.warned_at = None
     row.target_at = target
     row.warn_at = None if target is None else warn_at(row.aware_at, target, policy.shipped().warn_at_percent)
 
@@ -376,30 +467,43 @@ def _due(row: Obligation, limit: Limit, facts: Mapping[str, Any]) -> datetime:
 def _turn(session: Session, actor: Actor, incident: Incident, row: Obligation, now: datetime) -> None:
     """Clock and blocker as the row now asks for them."""
     session.flush()
-    if row.settled:
+    kept_there = bool(_decided_by(session, row))
+    if row.settled or kept_there:
         clocks.stop_clock(session, actor, incident, ClockKind.OBLIGATION, row.obligation_id, now)
         clocks.lift_blocker(session, actor, incident, BlockerKind.OBLIGATION, row.round_id, now)
+        if kept_there:
+            row.round_id = new_id()  # should the safeguarding record no longer speak for it
         return
     clocks.raise_blocker(session, actor, incident, BlockerKind.OBLIGATION, row.round_id, now)
-    following = _next_ring(row)
+    following = _next_ring(row, now)
     if following is None:
         clocks.stop_clock(session, actor, incident, ClockKind.OBLIGATION, row.obligation_id, now)
     else:
         clocks.set_clock(session, actor, incident, ClockKind.OBLIGATION, row.obligation_id, following, now)
 
 
-def _next_ring(row: Obligation) -> datetime | None:
-    if row.warned_at is None and row.late_at is None and row.warn_at is not None:
-        return row.warn_at
-    if row.late_at is None and row.target_at is not None:
-        return row.target_at
-    return row.statutory_due_at if row.statutory_late_at is None else None
+def _next_ring(row: Obligation, now: datetime) -> datetime | None:
+    if row.late_at is None:
+        return row.warn_at if row.warned_at is None else row.target_at
+    again = _late_since(row) + policy.shipped().late_again * _times_late(row, now)
+    return again if row.statutory_due_at is None or row.statutory_late_at else min(again, row.statutory_due_at)
+
+
+def _late_since(row: Obligation) -> datetime:
+    assert row.late_at is not None
+    return row.late_at if row.target_at is None else max(row.late_at, row.target_at)
+
+
+def _times_late(row: Obligation, now: datetime) -> int:
+    """How often it will have been called out by now; 0 while a later target, of telling, has not passed."""
+    since = _late_since(row)
+    return 0 if now < since else (now - since) // policy.shipped().late_again + 1
 
 
 def ring(session: Session, incident: Incident, obligation_id: UUID, now: datetime, actor: Actor) -> datetime | None:
-    """Warn before the provider's target, escalate at it, and again where the law states a limit that passes."""
+    """Warn before the provider's target, escalate at it, where the law states a limit at that, and again until settled."""
     row = session.get(Obligation, obligation_id, with_for_update=True)
-    if row is None or row.settled:
+    if row is None or row.settled or _decided_by(session, row):
         return None
     rule = policy.shipped().rules[row.rule]
     said = {
@@ -423,15 +527,18 @@ def ring(session: Session, incident: Incident, obligation_id: UUID, now: datetim
     if row.statutory_due_at is not None and row.statutory_late_at is None and now >= row.statutory_due_at:
         row.statutory_late_at = now
         late.append((row.statutory_due_at, True))
+    if not late and row.statutory_due_at is not None and row.statutory_late_at is not None:
+        late.append((row.statutory_due_at, True))
+    elif not late and row.target_at is not None:
+        late.append((row.target_at, False))
     undecided = row.decision is None
     for due_at, statutory in late:
+        count = max(_times_late(row, now), 2 if statutory else 1)
         event = ObligationLate(due_at=due_at, statutory=statutory, **said)
-        change.record("late", event, due_at=due_at.isoformat(), statutory=statutory, undecided=undecided)
+        change.record("late", event, due_at=due_at.isoformat(), statutory=statutory, undecided=undecided, count=count)
         reason = EscalationReason.OBLIGATION_UNDECIDED if undecided else EscalationReason.OBLIGATION_LATE
-        escalation.request(
-            session, actor, incident, reason, now, about=str(row.obligation_id), count=2 if statutory else 1
-        )
-    return _next_ring(row)
+        escalation.request(session, actor, incident, reason, now, about=str(row.obligation_id), count=count)
+    return _next_ring(row, now)
 
 
 clocks.RINGERS[ClockKind.OBLIGATION] = ring
@@ -455,19 +562,45 @@ def decide(
         )
     check_version(row.version, version)
     _still_open(incident)
+    _not_kept_there(session, row, notify=command.decision == "notify")
     if command.decision == "not_notify" and command.reason is None:
         raise invalid(
             "reason", "is needed to decide not to notify", "Say why the recipient need not be told, on which facts."
         )
-    rule = policy.shipped().rules[row.rule]
-    row.decision, row.reason = command.decision, command.reason
+    _decide(session, actor, incident, row, command.decision, command.reason, now)
+    return row
+
+
+def _not_kept_there(session: Session, row: Obligation, *, notify: bool) -> None:
+    """One referral has one decision. Facts that came after it may still be decided on here, but not to refer after all."""
+    if _decided_by(session, row) or (notify and adults_behind(session, row)):
+        raise conflict(
+            "kept-elsewhere",
+            "This is decided and proved in the safeguarding record",
+            f"Decide and record the referral under /incidents/{row.incident_id}/safeguarding; it counts here too.",
+        )
+
+
+def _decide(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    row: Obligation,
+    decision: Literal["notify", "not_notify"],
+    reason: str | None,
+    now: datetime,
+) -> None:
+    rule, notify = policy.shipped().rules[row.rule], decision == "notify"
+    row.decision, row.reason = decision, reason
     row.decided_by, row.decided_role, row.decided_at = actor.id, _deciding_role(actor), now
     row.version += 1
-    if command.decision == "notify" and not row.must_decide:
-        row.round_id = new_id()  # a blocker that was lifted is not raised again
-    if command.decision == "notify" and row.outcome != Outcome.TRIGGERED:
+    if notify and not row.must_decide:
+        # Nobody had to decide: the clock of telling begins, and a blocker that was lifted is not raised again.
+        row.round_id = new_id()
+        if row.outcome != Outcome.TRIGGERED:
+            row.aware_at, row.warned_at, row.late_at = now, None, None
+    if notify and row.outcome != Outcome.TRIGGERED:
         # What was only suggested is to be told now, by the target that counts for telling.
-        row.aware_at, row.warned_at, row.late_at = now, None, None
         _, answers = latest_facts(session, incident.incident_id)
         _set_times(row, rule, derived(incident, latest_triage(session, incident.incident_id), answers))
     _turn(session, actor, incident, row, now)
@@ -478,13 +611,12 @@ def decide(
             obligation_id=row.obligation_id,
             rule=row.rule,
             recipient=rule.recipient,
-            notify=command.decision == "notify",
+            notify=notify,
         ),
-        note=command.reason,
-        decision=command.decision,
+        note=reason,
+        decision=decision,
         round=row.round,
     )
-    return row
 
 
 def _deciding_role(actor: Actor) -> str:
@@ -503,15 +635,30 @@ def submit(
             f"It was recorded as sent on {row.submitted_at:%d %B %Y at %H:%M} UTC.",
         )
     check_version(row.version, version)
+    _not_kept_there(session, row, notify=True)
     if row.decision != "notify":
         raise conflict("not-decided", "Nobody has decided to notify", "Decide first; then record what was sent.")
     _in_order("submitted_at", command.submitted_at, incident.occurred_at, "the incident", now)
+    _submit(session, actor, incident, row, command.reference, command.evidence, command.submitted_at, now)
+    return row
+
+
+def _submit(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    row: Obligation,
+    reference: str,
+    evidence: str | None,
+    submitted_at: datetime,
+    now: datetime,
+) -> None:
     rule = policy.shipped().rules[row.rule]
-    row.reference, row.evidence = command.reference, command.evidence
-    row.submitted_at, row.submitted_by = command.submitted_at, actor.id
+    row.reference, row.evidence = reference, evidence
+    row.submitted_at, row.submitted_by = submitted_at, actor.id
     row.version += 1
     _turn(session, actor, incident, row, now)
-    in_time = None if row.target_at is None else command.submitted_at <= row.target_at
+    in_time = None if row.target_at is None else submitted_at <= row.target_at
     _Change(session, actor, row, now).record(
         "submitted",
         ObligationSubmitted(
@@ -519,15 +666,16 @@ def submit(
             obligation_id=row.obligation_id,
             rule=row.rule,
             recipient=rule.recipient,
-            submitted_at=command.submitted_at,
+            submitted_at=submitted_at,
             in_time=in_time,
         ),
-        note=command.evidence,
-        submitted_at=command.submitted_at.isoformat(),
+        note=evidence,
+        submitted_at=submitted_at.isoformat(),
         in_time=in_time,
-        reference_sha256=audit.digest(command.reference),
+        reference_sha256=audit.digest(reference),
     )
-    return row
+    if rule.sent_sets is not None:
+        learn(session, actor, incident, rule.sent_sets, now)
 
 
 def acknowledge(

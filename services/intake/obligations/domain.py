@@ -77,7 +77,10 @@ def open_facts(condition: Condition, facts: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Limit:
-    """A length of time and what it runs from. Days end with the last moment of the day in London, the first not counted."""
+    """A length of time and what it runs from. Days end with the last moment of the day in London, the first not counted.
+
+    No days are the day itself.
+    """
 
     hours: float | None
     days: int | None
@@ -117,6 +120,7 @@ class Rule:
     per_person: bool = False
     advice: bool = False
     kept_by: str | None = None
+    sent_sets: str | None = None
     codes_only: bool = False
 
 

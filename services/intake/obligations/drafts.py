@@ -10,13 +10,19 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from services.contracts.taxonomy import Category
+from services.intake.details.policy import shipped as second_moment
+from services.intake.details.store import Answer
 from services.intake.obligations import policy
+from services.intake.obligations.commands import adults_behind
 from services.intake.obligations.domain import LONDON
 from services.intake.obligations.facts import derived, person_code, question
 from services.intake.obligations.store import Obligation, latest_facts
-from services.intake.store import Incident, latest_triage
+from services.intake.safeguarding.store import Safeguarding
+from services.intake.store import Incident, Location, latest_triage
 
 TO_COMPLETE = "[to be completed]"
+_ANSWERS = ("made_safe", "people_told")
 _DATES = ("_on", "_from", "_to")
 
 
@@ -49,10 +55,12 @@ def draft(session: Session, incident: Incident, row: Obligation, now: datetime) 
     _, answers = latest_facts(session, incident.incident_id)
     triage = latest_triage(session, incident.incident_id)
     facts = derived(incident, triage, answers)
+    place = session.get(Location, incident.location_id)
     fields = [
         _field("person", "Person, by code", row.person or person_code(incident.incident_id)),
         _field("our_reference", "Our reference", str(incident.incident_id)),
-        _field("location", "Location, by our id", str(incident.location_id)),
+        _field("cqc_location_id", "Location, by its CQC id", None if place is None else place.cqc_location_id),
+        _field("location", "Location", None if place is None else place.name),
         _field("occurred_at", "When it happened", incident.occurred_at),
         _field("reported_at", "When it was reported to us", incident.reported_at),
         _field("aware_at", "When we became aware that it must be told", row.aware_at),
@@ -64,11 +72,14 @@ def draft(session: Session, incident: Incident, row: Obligation, now: datetime) 
     if row.authority:
         fields.append(_field("authority", "Authority, by code", row.authority))
     fields += [_field(name, question(name), facts.get(name)) for name in rule.draft]
+    if rule.kept_by == "safeguarding":
+        fields += _safeguarding(session, row)
     fields.append(_field("narrative", "What happened, in the words of the report", incident.narrative))
+    fields += _told_later(session, incident)
     missing = [field.name for field in fields if field.missing]
     checks = [f"{field.label}: complete it" for field in fields if field.missing]
     if rule.codes_only:
-        checks.append("The report is in the reporter's own words: replace every name in it by a code.")
+        checks.append("What people wrote is in their own words: replace every name in it by a code.")
     checks += [note for note in rule.notes if "code" not in note.lower()]
     return Draft(
         obligation_id=row.obligation_id,
@@ -92,6 +103,39 @@ def draft(session: Session, incident: Incident, row: Obligation, now: datetime) 
             ]
         ),
     )
+
+
+def _safeguarding(session: Session, row: Obligation) -> list[DraftField]:
+    record, adults = session.get(Safeguarding, row.incident_id), adults_behind(session, row)
+
+    def of_all(name: str, label: str, values: list[str]) -> DraftField:
+        return _field(name, label, "; ".join(dict.fromkeys(values)) if values else None)
+
+    types = [] if record is None else [kind.replace("_", " ") for kind in record.abuse_types]
+    return [
+        of_all("abuse_types", "Types of abuse", types),
+        _field("immediate_safety_secured", "Is the adult safe now", record and record.immediate_safety_secured),
+        _field("safety_measures", "What was done so that the adult is safe", record and record.safety_measures),
+        of_all("wishes", "What the adult wants", [wish["outcome"] for adult in adults for wish in adult.wishes]),
+        of_all("consent", "What the adult says to a referral", [adult.consent.replace("_", " ") for adult in adults]),
+        of_all(
+            "override_reason",
+            "Why it is made without consent",
+            [
+                adult.override_reason or "made with consent"
+                for adult in adults
+                if adult.override_reason or adult.consent == "given"
+            ],
+        ),
+        of_all("capacity_note", "What was noted about capacity", [a.capacity_note for a in adults if a.capacity_note]),
+    ]
+
+
+def _told_later(session: Session, incident: Incident) -> list[DraftField]:
+    """What was done, as the second moment asks for it."""
+    asked = [question for question in second_moment().of(Category(incident.category)) if question.id in _ANSWERS]
+    answers = {question.id: session.get(Answer, (incident.incident_id, question.id)) for question in asked}
+    return [_field(q.id, q.text.rstrip("?"), (row := answers[q.id]) and row.value) for q in asked]
 
 
 def _field(name: str, label: str, value: Any) -> DraftField:

@@ -93,6 +93,9 @@ class Facts(BaseModel):
     cannot_protect_self: Yes = Field(
         default=None, description="Because of those needs, is the adult unable to protect themselves"
     )
+    referred_to_authority: Yes = Field(
+        default=None, description="Was a safeguarding concern sent to the local authority"
+    )
     reported_to_police: Yes = Field(default=None, description="Was it reported to the police")
     investigated_by_police: Yes = Field(default=None, description="Are the police investigating")
     crime_suspected: Yes = Field(
@@ -197,7 +200,7 @@ class Facts(BaseModel):
 MOMENTS = ("breach_aware_at", "regulation_28_received_on", "diagnosed_on", "registration_changed_on")
 """Answers that a limit may run from."""
 
-FROM_RECORD = ("category", "kind", "actual_harm", "psychological_harm", "notifiable_safety_incident")
+FROM_RECORD = ("category", "kind", "actual_harm", "psychological_harm", "supposed_harm", "notifiable_safety_incident")
 FACTS = frozenset(Facts.model_fields) | frozenset(FROM_RECORD)
 """Everything a condition may ask about."""
 
@@ -212,8 +215,10 @@ def derived(incident: Incident, triage: Triage | None, answers: Mapping[str, Any
     """All facts: the answers, and what the record says where nobody has answered."""
     facts: dict[str, Any] = dict(answers)
     facts |= {"category": incident.category, "kind": incident.kind, "accident_at": incident.occurred_at}
-    # A triage by rule guesses the harm; only a person's counts as known.
-    if triage is not None and not triage.by_default:
+    # A triage by rule supposes the harm: a reason to ask. Only a person's counts as known.
+    if triage is not None and triage.by_default:
+        facts["supposed_harm"] = triage.actual_harm
+    elif triage is not None:
         facts |= {"actual_harm": triage.actual_harm, "psychological_harm": triage.psychological_harm}
     happened = incident.kind == Kind.INCIDENT
     if incident.category == Category.DEATH or facts.get("actual_harm") == PhysicalHarm.FATAL:

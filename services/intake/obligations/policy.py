@@ -1,5 +1,6 @@
 """Reads the obligations from YAML and refuses what cannot work."""
 
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.intake.obligations.domain import Check, Condition, Group, Limit, Rule
-from services.intake.obligations.facts import FACTS, MOMENTS
+from services.intake.obligations.facts import FACTS, MOMENTS, Facts
 
 
 class _Strict(BaseModel):
@@ -57,7 +58,7 @@ class _Condition(_Strict):
 
 class _Limit(_Strict):
     hours: float | None = Field(default=None, gt=0)
-    days: int | None = Field(default=None, gt=0)
+    days: int | None = Field(default=None, ge=0)
     runs_from: str = "aware"
     hours_by: str | None = None
 
@@ -95,7 +96,8 @@ class _Rule(_Strict):
     draft: list[str] = Field(default_factory=list)
     per_person: bool = False
     advice: bool = False
-    kept_by: Literal["candour"] | None = None
+    kept_by: Literal["candour", "safeguarding"] | None = None
+    sent_sets: str | None = None
     codes_only: bool = False
 
     @model_validator(mode="after")
@@ -103,6 +105,10 @@ class _Rule(_Strict):
         unknown = [name for name in self.draft if name not in FACTS]
         if unknown:
             raise ValueError(f"draft: there is no fact {', '.join(unknown)}")
+        if self.sent_sets is not None and self.sent_sets not in Facts.model_fields:
+            raise ValueError(f"sent_sets: there is no answer '{self.sent_sets}'")
+        if self.statutory_limit is not None and self.provider_target is None:
+            raise ValueError("statutory_limit needs provider_target, which warns before it")
         if self.must_decide_when is not None and (self.ask_when is None or self.provider_target_to_decide is None):
             raise ValueError("must_decide_when needs ask_when and provider_target_to_decide")
         if self.consider_when is not None and self.provider_target_to_decide is None:
@@ -113,6 +119,7 @@ class _Rule(_Strict):
 class _Document(_Strict):
     version: str
     warn_at_percent: int = Field(ge=1, le=99)
+    late_again_hours: float = Field(gt=0)
     recipients: dict[str, str]
     obligations: list[_Rule]
 
@@ -134,6 +141,7 @@ class Policy:
         read = _Document.model_validate(document)
         self.version = read.version
         self.warn_at_percent = read.warn_at_percent
+        self.late_again = timedelta(hours=read.late_again_hours)
         self.rules = {rule.id: _built(rule, read.recipients) for rule in read.obligations}
 
 
@@ -159,6 +167,7 @@ def _built(rule: _Rule, recipients: dict[str, str]) -> Rule:
         per_person=rule.per_person,
         advice=rule.advice,
         kept_by=rule.kept_by,
+        sent_sets=rule.sent_sets,
         codes_only=rule.codes_only,
     )
 

@@ -86,6 +86,7 @@ class ObligationView(RuleView):
     round: int
     aware_at: datetime
     provider_warn_at: datetime | None
+    warned_at: datetime | None
     provider_target_at: datetime | None
     statutory_due_at: datetime | None
     late_at: datetime | None
@@ -132,6 +133,8 @@ def explanation(kept: dict[str, Any]) -> ExplanationView:
 def _length(limit: Limit | None) -> str | None:
     if limit is None:
         return None
+    if limit.days == 0:
+        return "the end of the same day"
     length = f"{limit.days} days" if limit.days is not None else f"{limit.hours:g} hours"
     start = {"aware": "becoming aware", "accident": "the accident, whose day does not count"}
     return f"{length} from {start.get(limit.runs_from, limit.runs_from.replace('_', ' '))}"
@@ -197,7 +200,7 @@ def obligations(session: Session, incident: Incident) -> ObligationsView:
                     {
                         **_rule(rule),
                         "outcome": found.outcome,
-                        "kept_at": f"/incidents/{incident.incident_id}/{rule.kept_by}" if rule.kept_by else None,
+                        "kept_at": f"/incidents/{incident.incident_id}/candour" if rule.kept_by == "candour" else None,
                         "explanation": explanation(found.explained()),
                     }
                 )

@@ -124,14 +124,14 @@ def obligations_of(session: Session, incident_id: UUID) -> list[Obligation]:
 
 
 def visible_obligation(
-    session: Session, actor: Actor, obligation_id: UUID, *, lock: bool = False
+    session: Session, actor: Actor, obligation_id: UUID, *, lock: bool = False, now: datetime | None = None
 ) -> tuple[Incident, Obligation]:
-    """The obligation with its incident if the actor may see that, else 404. `lock` holds both, the incident first."""
+    """The obligation with its incident if the actor may see that, else 404. `lock` holds both, the incident first; `now` is to read."""
     row = session.get(Obligation, obligation_id)
     if row is None:
         raise not_found("obligation")
     try:
-        incident = visible_incident(session, actor, row.incident_id, lock=lock)
+        incident = visible_incident(session, actor, row.incident_id, lock=lock, now=now)
     except ServiceError:
         raise not_found("obligation") from None
     if lock:

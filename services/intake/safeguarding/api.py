@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Role
-from services.intake import access
 from services.intake.safeguarding import commands, need_to_know, queries
 from services.intake.safeguarding.store import Safeguarding
 from services.intake.store import visible_incident
@@ -43,7 +42,6 @@ def read(
     require_role(actor, *KEEPERS, Role.DIRECTOR)
     with transaction(database, actor.provider_id) as session:
         visible_incident(session, actor, incident_id, now=clock.now())
-        access.note_view(session, actor, incident_id, clock.now())
         found = queries.view(session, incident_id)
         response.headers["ETag"] = f'"{found.version}"'
         return found
@@ -180,11 +178,13 @@ def _change(
 
 
 @router.get("/incidents/{incident_id}/access", tags=["restricted incidents"], summary="Read for whom an incident is")
-def read_access(incident_id: UUID, actor: Caller, database: Database, response: Response) -> need_to_know.AccessView:
+def read_access(
+    incident_id: UUID, actor: Caller, database: Database, clock: Time, response: Response
+) -> need_to_know.AccessView:
     """Who is named and who is kept away, each change with its reason, and each time the glass was broken."""
     require_role(actor, *ACCESS_KEEPERS)
     with transaction(database, actor.provider_id) as session:
-        visible_incident(session, actor, incident_id)
+        visible_incident(session, actor, incident_id, now=clock.now())
         found = need_to_know.view(session, incident_id)
         response.headers["ETag"] = f'"{found.revision}"'
         return found

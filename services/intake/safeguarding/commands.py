@@ -21,6 +21,7 @@ from services.contracts.intake import (
     SafeguardingLate,
     SafeguardingOpened,
     SafeguardingReferred,
+    SafeguardingWarned,
 )
 from services.contracts.taxonomy import (
     AbuseType,
@@ -35,6 +36,9 @@ from services.contracts.taxonomy import (
 from services.intake import clocks
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as ladder
+from services.intake.obligations import commands as obligations
+from services.intake.obligations.domain import warn_at
+from services.intake.obligations.policy import shipped as obligation_rules
 from services.intake.safeguarding import policy
 from services.intake.safeguarding.domain import Consent, Decision, Met, refer_due
 from services.intake.safeguarding.store import (
@@ -198,13 +202,17 @@ def write(
         immediate_safety_secured=command.immediate_safety_secured,
         content_sha256=audit.digest(command.model_dump_json()),
     )
+    obligations.follow_safeguarding(session, actor, incident, now)
     return record
 
 
 def decide(
     session: Session, actor: Actor, incident_id: UUID, command: Decide, version: int, now: datetime
 ) -> Safeguarding:
-    """A named person decides. Not to refer needs a reason and is evidence too; to refer is proved by the referral."""
+    """A named person decides. Not to refer needs a reason and is evidence too; to refer is proved by the referral.
+
+    The same decision again: 409. A changed one keeps the one before, and to refer after all has its time anew.
+    """
     incident, record = _record(session, actor, incident_id, version)
     adult = _adult(session, incident_id, command.person_ref)
     if command.decision is Decision.NOT_REFER and command.reason is None:
@@ -220,10 +228,19 @@ def decide(
             "This adult was referred",
             "A referral cannot be taken back here. Record what the authority decides.",
         )
-    adult.decision, adult.decision_reason = command.decision, command.reason
-    adult.decided_by, adult.decided_at = actor.id, now
+    if adult.decision == command.decision:
+        raise conflict(
+            "already-decided",
+            "This was decided already",
+            "Read the safeguarding record for by whom and why. Only another decision replaces it.",
+        )
+    changed = adult.decision is not None
+    _decide(adult, command.decision, command.reason, actor, now)
     if command.decision is Decision.NOT_REFER:
         _settled(session, actor, incident, adult, now)
+    elif changed:
+        adult.round_id = new_id()
+        _ask(session, actor, incident, adult, now)
     _say(
         session,
         actor,
@@ -235,7 +252,21 @@ def decide(
         decision=command.decision,
         reason_sha256=None if command.reason is None else audit.digest(command.reason),
     )
+    obligations.follow_safeguarding(session, actor, incident, now)
     return record
+
+
+def _decide(adult: SafeguardingAdult, decision: Decision, reason: str | None, actor: Actor, now: datetime) -> None:
+    if adult.decided_at is not None:
+        before = {
+            "decision": adult.decision,
+            "decision_reason": adult.decision_reason,
+            "decided_by": str(adult.decided_by),
+            "decided_at": adult.decided_at.isoformat(),
+        }
+        adult.earlier_decisions = [*adult.earlier_decisions, before]
+    adult.decision, adult.decision_reason = decision, reason
+    adult.decided_by, adult.decided_at = actor.id, now
 
 
 def record_referral(
@@ -273,8 +304,7 @@ def record_referral(
     )
     session.add(referral)
     if adult.decision != Decision.REFER:
-        adult.decision, adult.decision_reason = Decision.REFER, None
-        adult.decided_by, adult.decided_at = actor.id, now
+        _decide(adult, Decision.REFER, None, actor, now)
     _settled(session, actor, incident, adult, now)
     if not incident.ended:
         clocks.set_clock(session, actor, incident, CLOCK, referral.referral_id, answer_due_at, now)
@@ -296,6 +326,8 @@ def record_referral(
         referred_at=command.referred_at,
         reference_sha256=audit.digest(f"{command.authority}\n{command.reference}"),
     )
+    obligations.follow_safeguarding(session, actor, incident, now)
+    obligations.learn(session, actor, incident, "referred_to_authority", now)
     return record
 
 
@@ -365,8 +397,19 @@ def record_enquiry_outcome(
 
 
 def ring(session: Session, incident: Incident, subject_id: UUID, now: datetime, actor: Actor) -> datetime | None:
-    """A step is late by the provider's own target: say so, call the ladder, and ring again until it is recorded."""
+    """Warn before the provider's own target of a referral. A late step is said, called out and rung until it is recorded."""
     record = session.get_one(Safeguarding, incident.incident_id, with_for_update=True)
+    adult = session.get(SafeguardingAdult, subject_id, with_for_update=True)
+    if adult is not None and now < adult.refer_due_at:
+        adult.warned_at = now
+        event = SafeguardingWarned(
+            incident_id=incident.incident_id, adult_id=subject_id, refer_due_at=adult.refer_due_at
+        )
+        _say(
+            session, actor, record, "safeguarding_warned", event, now,
+            adult_id=subject_id, refer_due_at=adult.refer_due_at,
+        )  # fmt: skip
+        return adult.refer_due_at
     step = _waits_for(session, subject_id)
     if step is None:
         return None
@@ -417,8 +460,6 @@ def _open(session: Session, incident: Incident, now: datetime, *, abuse_types: S
 def _open_adult(
     session: Session, actor: Actor, incident: Incident, person_ref: UUID | None, now: datetime
 ) -> SafeguardingAdult:
-    target = policy.shipped().referral
-    due_at = refer_due(now, same_day=target.same_day, at_least=timedelta(hours=target.at_least_hours))
     adult = SafeguardingAdult(
         adult_id=new_id(),
         provider_id=incident.provider_id,
@@ -426,23 +467,40 @@ def _open_adult(
         person_ref=person_ref,
         consent=Consent.NOT_ASKED,
         wishes=[],
-        refer_due_at=due_at,
+        refer_due_at=_refer_due(now),
+        round_id=new_id(),
+        earlier_decisions=[],
     )
     session.add(adult)
     session.flush()
-    event = SafeguardingOpened(incident_id=incident.incident_id, adult_id=adult.adult_id, refer_due_at=due_at)
+    event = SafeguardingOpened(
+        incident_id=incident.incident_id, adult_id=adult.adult_id, refer_due_at=adult.refer_due_at
+    )
     outbox.record(session, "intake", outbox.event_row(event, actor=actor, subject=adult.adult_id, version=1, at=now))
-    if not incident.ended:
-        clocks.raise_blocker(session, actor, incident, BLOCKER, adult.adult_id, now)
-        clocks.set_clock(session, actor, incident, CLOCK, adult.adult_id, due_at, now)
+    _ask(session, actor, incident, adult, now)
     return adult
+
+
+def _refer_due(now: datetime) -> datetime:
+    target = policy.shipped().referral
+    return refer_due(now, same_day=target.same_day, at_least=timedelta(hours=target.at_least_hours))
+
+
+def _ask(session: Session, actor: Actor, incident: Incident, adult: SafeguardingAdult, now: datetime) -> None:
+    """Nothing closes until the adult is decided on, and referred if so; from now on there is a time for it."""
+    adult.refer_due_at, adult.warned_at = _refer_due(now), None
+    session.flush()
+    if not incident.ended:
+        warning = warn_at(now, adult.refer_due_at, obligation_rules().warn_at_percent)
+        clocks.raise_blocker(session, actor, incident, BLOCKER, adult.round_id, now)
+        clocks.set_clock(session, actor, incident, CLOCK, adult.adult_id, warning, now)
 
 
 def _settled(session: Session, actor: Actor, incident: Incident, adult: SafeguardingAdult, now: datetime) -> None:
     """What had to be decided about an adult is decided, and proved."""
     session.flush()
     clocks.stop_clock(session, actor, incident, CLOCK, adult.adult_id, now)
-    clocks.lift_blocker(session, actor, incident, BLOCKER, adult.adult_id, now)
+    clocks.lift_blocker(session, actor, incident, BLOCKER, adult.round_id, now)
 
 
 def _incident(session: Session, actor: Actor, incident_id: UUID) -> Incident:

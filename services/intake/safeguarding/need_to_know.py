@@ -98,6 +98,7 @@ def change_access(
         revision=current + 1,
         roles=None if row is None else [Role(role) for role in row.roles],
     )
+    incident.next_move = access.whose_move(session, incident_id, incident.next_move)
     return view(session, incident_id)
 
 
@@ -122,8 +123,19 @@ def use_break_glass(
     break_glass_id = access.open_by_break_glass(
         session, actor, incident_id, role=roles[0], reason=command.reason, now=now, ends_at=ends_at
     )
-    ladder.request(session, actor, incident, EscalationReason.BREAK_GLASS, now, about=f"break-glass:{break_glass_id}")
+    ladder.glass_broken(session, actor, incident, break_glass_id, now)
     return next(row for row in _broken(session, incident_id) if row.break_glass_id == break_glass_id)
+
+
+def allegation_found(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:
+    """Facts say that it is an allegation against staff: restrict it, and call who needs to know. Once."""
+    if access.is_restricted(session, incident.incident_id):
+        return
+    access.restrict(
+        session, actor, incident.incident_id, now=now, excluded=(), reason="The facts say: an allegation against staff."
+    )
+    incident.next_move = access.whose_move(session, incident.incident_id, incident.next_move)
+    ladder.request(session, actor, incident, EscalationReason.ALLEGATION, now)
 
 
 def view(session: Session, incident_id: UUID) -> AccessView:

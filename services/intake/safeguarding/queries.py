@@ -31,6 +31,15 @@ class ReferralView(BaseModel):
     enquiry_concluded_at: datetime | None
 
 
+class EarlierDecision(BaseModel):
+    """A decision that was changed."""
+
+    decision: Decision
+    decision_reason: str | None
+    decided_by: UUID
+    decided_at: datetime
+
+
 class AdultView(BaseModel):
     """An adult at risk. `refer_due_at` is the provider's own target; the law says no hours."""
 
@@ -42,10 +51,12 @@ class AdultView(BaseModel):
     advocate_offered: bool | None
     wishes: list[Wish]
     refer_due_at: datetime
+    warned_at: datetime | None
     decision: Decision | None
     decision_reason: str | None
     decided_by: UUID | None
     decided_at: datetime | None
+    earlier_decisions: list[EarlierDecision]
     referrals: list[ReferralView]
 
 

@@ -28,7 +28,10 @@ class Safeguarding(Table):
 
 
 class SafeguardingAdult(Table):
-    """An adult at risk: consent, wishes, and the decision to refer or not. Without `person_ref` nobody is named yet."""
+    """An adult at risk: consent, wishes, and the decision to refer or not. Without `person_ref` nobody is named yet.
+
+    `round_id` stands for the time that a decision is asked for; the decisions of earlier times are kept.
+    """
 
     __tablename__ = "safeguarding_adult"
 
@@ -42,10 +45,13 @@ class SafeguardingAdult(Table):
     advocate_offered: Mapped[bool | None]
     wishes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     refer_due_at: Mapped[datetime]
+    warned_at: Mapped[datetime | None]
+    round_id: Mapped[UUID]
     decision: Mapped[str | None]
     decision_reason: Mapped[str | None]
     decided_by: Mapped[UUID | None]
     decided_at: Mapped[datetime | None]
+    earlier_decisions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
 
 
 class SafeguardingReferral(Table):

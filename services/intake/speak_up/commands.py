@@ -22,7 +22,7 @@ from services.intake.commands import ReportIncident, report_incident
 from services.intake.safeguarding import policy as safeguarding
 from services.intake.speak_up import policy, receipt
 from services.intake.speak_up.store import Concern, ConcernMessage, ConcernReceipt, visible_concern
-from services.intake.store import Location
+from services.intake.store import Incident, Location
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import SYSTEM_ID, Actor
 from services.runtime.db import insert_new
@@ -260,7 +260,7 @@ def make_incident(
         }
     )
     made = report_incident(session, actor, report, now, restricted=command.restricted)
-    if command.restricted or away:
+    if access.is_restricted(session, made.incident_id):
         # Whoever made it goes on with it, also with a role that sees no incident by itself.
         people = {actor.id, *row.people} - away
         access.restrict(
@@ -274,6 +274,8 @@ def make_incident(
             revision=2,
             roles=[role for role in safeguarding.shipped().restricted.roles if role in row.roles],
         )
+        incident = session.get_one(Incident, made.incident_id)
+        incident.next_move = access.whose_move(session, incident.incident_id, incident.next_move)
     concern.incident_id = made.incident_id
     concern.version += 1
     session.flush()
