@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,6 +111,13 @@ class Rig:
                 {"key": incident},
             )
             return [dict(row.data, urgent=row.urgent) for row in rows]
+
+
+@pytest.fixture(autouse=True)
+def ladder_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is only told, beside the ladder, is the subject of test_told.py."""
+    alone = replace(policy.shipped(), tell=[])
+    monkeypatch.setattr(policy, "shipped", lambda: alone)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ WHOLE = {
     "/incidents/{incident_id}/audit",
     "/locations/{location_id}/audit",
     # Parts of one record, of which there are few.
+    "/reviews/{review_id}/findings",
     "/incidents/{incident_id}/attachments",
     "/incidents/{incident_id}/escalations",
     "/incidents/{incident_id}/feedback",

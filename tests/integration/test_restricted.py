@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from services.contracts.intake import IncidentRestricted
+from services.intake.escalation import policy as escalation
 from services.runtime import audit
 from services.runtime.consumer import Received
 from services.runtime.db import transaction
@@ -311,8 +313,11 @@ def test_an_allegation_that_names_nobody_is_restricted_unless_it_is_not_about_st
 
 
 def test_the_ladder_of_what_becomes_restricted_goes_up_to_who_may_hear(
-    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
-) -> None:
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    alone = replace(escalation.shipped(), tell=[])
+    monkeypatch.setattr(escalation, "shipped", lambda: alone)
     lead = actor("safeguarding_lead")
     body = an_allegation(home, now, not_about_staff=True)
     incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]

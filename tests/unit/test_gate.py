@@ -52,7 +52,9 @@ def test_only_a_person_needs_a_reason() -> None:
 def test_a_cause_that_says_little() -> None:
     long = " ".join(f"Word{n} thing{n} happened{n}." for n in range(20))
     assert (Weakness.THIN_CAUSE, "why") in found(what_happened=long, why="A slip.")
-    assert (Weakness.THIN_CAUSE, "why") in found(why="The round was broken off for a visitor, tablets still in the pot.")
+    assert (Weakness.THIN_CAUSE, "why") in found(
+        why="The round was broken off for a visitor, tablets still in the pot."
+    )
 
 
 def test_learning_that_answers_nothing() -> None:

@@ -5,7 +5,7 @@ a person answers. Who stands on a rung is asked of directory by the process, whi
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +48,7 @@ _SAME_PERSON = text(
     " and (cast(:bands as text[]) is null or i.band = any (cast(:bands as text[])))"
     " group by mine.person_ref) as counted"
 )
+_PEOPLE = text("select count(*) from intake.affected_person where incident_id = :incident_id")
 _ASKED_LATELY = text(
     "select exists (select from intake.ladder_run r join intake.incident i using (incident_id)"
     " where r.provider_id = :provider_id and r.detail = :detail and r.requested_at > :since"
@@ -145,10 +146,13 @@ def _request(
     circumstances = Circumstances(
         band, Category(incident.category), Kind(incident.kind), out_of_hours(rules, now), count
     )
-    rule = rules.choose(reasons, circumstances)
-    if rule is None or incident.ended:
+    if incident.ended:
         return None
     session.flush()
+    _tell(session, actor, incident, rules, reasons, circumstances, now)
+    rule = rules.choose(reasons, circumstances)
+    if rule is None:
+        return None
     detail = detail if rule.reason is EscalationReason.REPEAT else None
     level = _first_level(session, rules, incident, rule)
     run = open_run(session, incident.incident_id)
@@ -165,6 +169,31 @@ def _request(
     return run
 
 
+def _tell(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    rules: EscalationPolicy,
+    reasons: Sequence[EscalationReason],
+    at: Circumstances,
+    now: datetime,
+) -> None:
+    """Have the roles called that are only told, each once for a rule; about a restricted incident those who may hear."""
+    speaking = [one for one in rules.tell if one.reason in reasons]
+    if not speaking:
+        return
+    people = session.scalar(_PEOPLE, {"incident_id": incident.incident_id}) or 0
+    may_hear = access.may_hear(session, incident.incident_id)
+    told = set(session.scalars(select(LadderRun.about).where(LadderRun.incident_id == incident.incident_id)))
+    for one in speaking:
+        for role in one.roles if one.fits(reasons, at, max(people, 1)) else ():
+            about = f"tell:{one.id}:{role}"
+            if about in told or (may_hear is not None and role not in may_hear):
+                continue
+            rule = Rule(id=one.id, reason=one.reason, start=role, answer=timedelta(0))
+            _run(session, actor, incident, rules, rule, rules.level(role), now, about=about, told_role=role)
+
+
 def _run(
     session: Session,
     actor: Actor,
@@ -176,6 +205,7 @@ def _run(
     *,
     about: str,
     detail: str | None = None,
+    told_role: Role | None = None,
 ) -> LadderRun:
     run = LadderRun(
         run_id=new_id(),
@@ -188,6 +218,7 @@ def _run(
         policy_version=rules.version,
         answer=rule.answer,
         level=level,
+        told_role=told_role,
         step=1,
         top_calls=0,
         requested_at=now,
@@ -245,7 +276,7 @@ def _say_requested(
         run_id=run.run_id,
         step=run.step,
         level=run.level,
-        role=rules.ladder[run.level],
+        role=_role(run),
         reason=EscalationReason(run.reason),
         rule=run.rule,
         policy_version=run.policy_version,
@@ -342,13 +373,13 @@ def _call(
     session: Session, actor: Actor, incident: Incident, run: LadderRun, command: activities.Escalate, now: datetime
 ) -> Escalation:
     rules = policy.shipped()
-    at_top = run.level >= rules.top
+    at_top = run.told_role is None and run.level >= rules.top
     nobody = command.to_person is None
     answer_due_at = None
     if at_top:
         run.top_calls += 1
         answer_due_at = now + rules.top_again(run.top_calls)
-    elif not nobody:
+    elif not nobody and run.told_role is None:
         answer_due_at = now + run.answer
     call = _record_call(
         session, actor, incident, run, now,
@@ -357,10 +388,15 @@ def _call(
     )  # fmt: skip
     if answer_due_at is not None:
         clocks.set_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, answer_due_at, now)
-    else:
+    elif run.told_role is None:
         run.level, run.step = run.level + 1, run.step + 1
     session.flush()
     return call
+
+
+def _role(run: LadderRun) -> Role:
+    """Who is called now."""
+    return policy.shipped().ladder[run.level] if run.told_role is None else Role(run.told_role)
 
 
 def _record_call(
@@ -446,11 +482,12 @@ def pending(session: Session, incident_id: UUID) -> activities.Climb | None:
     open_runs = session.scalars(
         select(LadderRun)
         .where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
-        .order_by(LadderRun.requested_at, LadderRun.run_id)
+        # Whoever is to answer comes before those who are only told.
+        .order_by(LadderRun.told_role.nulls_first(), LadderRun.requested_at, LadderRun.run_id)
     )
     for run in open_runs:
         if call_of(session, run.run_id, run.step) is None:
-            return activities.Climb(run_id=run.run_id, step=run.step, role=policy.shipped().ladder[run.level])
+            return activities.Climb(run_id=run.run_id, step=run.step, role=_role(run))
     return None
 
 

@@ -56,6 +56,29 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Tell:
+    """Who else is told at once for a reason, beside the ladder."""
+
+    id: str
+    reason: EscalationReason
+    roles: Sequence[Role]
+    bands: frozenset[Band] | None = None
+    categories: frozenset[Category] | None = None
+    kinds: frozenset[Kind] | None = None
+    people_at_least: int = 1
+
+    def fits(self, reasons: Sequence[EscalationReason], at: Circumstances, people: int) -> bool:
+        """Whether the rule speaks about one of these reasons in these circumstances."""
+        return (
+            self.reason in reasons
+            and (self.bands is None or at.band in self.bands)
+            and (self.categories is None or at.category in self.categories)
+            and (self.kinds is None or at.kind in self.kinds)
+            and people >= self.people_at_least
+        )
+
+
+@dataclass(frozen=True)
 class Repeat:
     """How often, in how many days, makes a repeat. `quiet` keeps one pattern from calling people day after day."""
 
@@ -78,6 +101,7 @@ class EscalationPolicy:
     opens: time
     closes: time
     rules: Sequence[Rule]
+    tell: Sequence[Tell]
     repeats: Sequence[Repeat]
 
     @property
@@ -86,8 +110,8 @@ class EscalationPolicy:
         return len(self.ladder) - 1
 
     def level(self, role: Role) -> int:
-        """The level of a role's rung, from 0."""
-        return self.ladder.index(role)
+        """The level of a role's rung, from 0; of a role that stands on none, the lowest."""
+        return self.ladder.index(role) if role in self.ladder else 0
 
     def choose(self, reasons: Sequence[EscalationReason], at: Circumstances) -> Rule | None:
         """Of all rules that fit, the one that starts highest; the first of those. None: nobody has to be called."""

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
-from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule
+from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Tell
 
 
 class _Strict(BaseModel):
@@ -26,6 +26,16 @@ class _Rule(_Strict):
     at_least: int = Field(default=1, ge=1)
     start: Role
     answer_minutes: int = Field(ge=1, le=60 * 24 * 14)
+
+
+class _Tell(_Strict):
+    id: str
+    reason: EscalationReason
+    band: list[Band] | None = None
+    category: list[Category] | None = None
+    kind: list[Kind] | None = None
+    people_at_least: int = Field(default=1, ge=1)
+    roles: list[Role] = Field(min_length=1)
 
 
 class _Repeat(_Strict):
@@ -49,6 +59,7 @@ class _Document(_Strict):
     repeat_at_top_minutes: list[Annotated[int, Field(ge=5)]] = Field(min_length=1)
     office_hours: _Hours
     rules: list[_Rule]
+    tell: list[_Tell] = Field(default_factory=list)
     repeats: list[_Repeat]
 
     @model_validator(mode="after")
@@ -58,7 +69,10 @@ class _Document(_Strict):
         for rule in self.rules:
             if rule.start not in self.ladder:
                 raise ValueError(f"rules: '{rule.id}' starts at {rule.start}, which is on no rung of the ladder")
-        for kind, ids in (("rules", [r.id for r in self.rules]), ("repeats", [r.id for r in self.repeats])):
+        named: dict[str, list[_Rule] | list[_Tell] | list[_Repeat]] = {
+            "rules": self.rules, "tell": self.tell, "repeats": self.repeats,
+        }  # fmt: skip
+        for kind, ids in ((kind, [one.id for one in rows]) for kind, rows in named.items()):
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{kind}: an id is used twice, so that nobody could tell which one fired")
         narrowed = {"band", "category", "kind", "out_of_hours", "at_least"}
@@ -92,6 +106,18 @@ def load(path: Path) -> EscalationPolicy:
                 at_least=rule.at_least,
             )
             for rule in document.rules
+        ],
+        tell=[
+            Tell(
+                id=one.id,
+                reason=one.reason,
+                roles=one.roles,
+                bands=None if one.band is None else frozenset(one.band),
+                categories=None if one.category is None else frozenset(one.category),
+                kinds=None if one.kind is None else frozenset(one.kind),
+                people_at_least=one.people_at_least,
+            )
+            for one in document.tell
         ],
         repeats=[
             Repeat(

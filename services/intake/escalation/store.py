@@ -14,7 +14,7 @@ class LadderRun(Table):
     """One climb of the ladder for an incident, at `level` by its `step`-th call, until somebody answers.
 
     An incident has one open run at a time: what comes to it meanwhile joins it, or raises it. Each broken glass has a
-    run of its own beside it.
+    run of its own beside it, and so has each role that is only told (`told_role`): that run has one call and no clock.
     """
 
     __tablename__ = "ladder_run"
@@ -29,6 +29,7 @@ class LadderRun(Table):
     policy_version: Mapped[str]
     answer: Mapped[timedelta]
     level: Mapped[int]
+    told_role: Mapped[str | None]
     step: Mapped[int]
     top_calls: Mapped[int]
     requested_at: Mapped[datetime]
@@ -65,7 +66,7 @@ def open_run(session: Session, incident_id: UUID) -> LadderRun | None:
     return session.scalars(
         select(LadderRun)
         .where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
-        .where(LadderRun.reason != EscalationReason.BREAK_GLASS)
+        .where(LadderRun.reason != EscalationReason.BREAK_GLASS, LadderRun.told_role.is_(None))
         .with_for_update()
     ).first()
 

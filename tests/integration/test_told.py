@@ -1,0 +1,84 @@
+"""Who is told beside the ladder: at once, once, without a clock, and never somebody who is not to know."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from services.contracts.taxonomy import Role
+from tests.conftest import MovableClock
+from tests.integration.test_escalation import Rig
+
+
+@pytest.fixture
+def rig(client: Any, service_engine: Callable[[str], Engine], clock: MovableClock) -> Rig:
+    return Rig(client("intake"), service_engine("intake"), service_engine("intake_system"), clock)
+
+
+@pytest.fixture
+def home(place: Callable[..., uuid.UUID]) -> uuid.UUID:
+    return place("intake")
+
+
+def told(rig: Rig, incident: str) -> list[tuple[str, str]]:
+    return [(one["rule"], one["role"]) for one in rig.requested(incident)]
+
+
+def call_all(rig: Rig, incident: str) -> None:
+    """As the process does: somebody stands on every rung."""
+    rig.on_call = {role: uuid.uuid4() for role in Role}
+    while (climb := rig.wanted(incident)) is not None:
+        rig.call(incident, climb)
+
+
+def test_who_is_told_of_what(rig: Rig, home: uuid.UUID, actor: Any) -> None:
+    carer, manager = actor("carer"), actor("registered_manager")
+    death = rig.report(carer, home, category="death")
+    further_up = [("death", "regional_manager"), ("death", "nominated_individual")]
+    assert told(rig, death) == [*further_up, ("death", "registered_manager")]
+    fall = rig.report(carer, home)
+    assert told(rig, fall) == []
+    rig.triage(manager, fall, 4, 4)
+    again = [("extreme-risk", "regional_manager"), ("extreme-risk", "nominated_individual")]
+    assert told(rig, fall) == [*again, ("extreme-risk", "registered_manager")]
+    rig.triage(manager, fall, 2, 2, reason="Seen again.")
+    rig.triage(manager, fall, 5, 5, reason="And again.")
+    assert told(rig, fall)[:3] == [*again, ("extreme-risk", "registered_manager")]
+    assert sorted(told(rig, fall)[3:]) == [], "each is told once"
+
+
+def test_several_people(rig: Rig, home: uuid.UUID, actor: Any) -> None:
+    carer, manager = actor("carer"), actor("registered_manager")
+    one, several = (
+        rig.report(carer, home, category="missed_visit", person_refs=[str(uuid.uuid4()) for _ in range(count)])
+        for count in (1, 2)
+    )
+    for incident in (one, several):
+        rig.triage(manager, incident, 4, 2)
+    assert ("several-people", "nominated_individual") not in told(rig, one)
+    assert ("several-people", "nominated_individual") in told(rig, several)
+
+
+def test_the_ladder_goes_first_and_whoever_is_told_starts_no_clock(rig: Rig, home: uuid.UUID, actor: Any) -> None:
+    manager, individual = actor("registered_manager"), actor("nominated_individual")
+    incident = rig.report(actor("carer"), home, category="death")
+    first = rig.wanted(incident)
+    assert first is not None
+    assert first.role == "registered_manager"
+    call_all(rig, incident)
+    calls = {call["to_role"]: call for call in rig.calls(manager, incident)}
+    assert set(calls) == {"registered_manager", "regional_manager", "nominated_individual"}
+    assert calls["registered_manager"]["answer_due_at"] is not None
+    assert calls["nominated_individual"]["answer_due_at"] is None
+    assert rig.acknowledge(individual, incident, calls["nominated_individual"]).status_code == 200
+    after = {call["to_role"]: call["outcome"] for call in rig.calls(manager, incident)}
+    assert after["nominated_individual"] == "acknowledged"
+    assert after["registered_manager"] == "waiting", "being told is not the answer of the ladder"
+
+
+def test_of_a_restricted_incident_only_those_who_may_hear_are_told(rig: Rig, home: uuid.UUID, actor: Any) -> None:
+    incident = rig.report(actor("carer"), home, category="abuse_allegation")
+    roles = {role for _, role in told(rig, incident)}
+    assert roles == {"safeguarding_lead", "nominated_individual"}
