@@ -113,7 +113,7 @@ def test_a_conversation_without_identity(
         assert trace not in said
     assert selector in kept
     with transaction(service_engine("intake"), provider_id) as session:
-        spread = session.execute(text("select type, data, actor from intake.outbox")).all()
+        spread = session.execute(text("select type, data, actor from intake.outbox order by seq")).all()
         chain = audit.read(session, "intake", uuid.UUID(listed["concern_id"]))
     assert [row.type for row in spread] == ["plumbline.concern.raised.v1", "plumbline.concern.continued.v1"]
     assert "rota" not in str(spread) + str(chain) + said
