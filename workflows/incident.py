@@ -33,8 +33,8 @@ WORKFLOW = "IncidentWorkflow"
 URGENT = 1
 ROUTINE = 4
 
-# At the start of a long wait the workflow continues as new, so that it wakes up on the code then deployed.
-LONG_STAGES = (Stage.ACTING, Stage.CHECKING)
+# At the start of the longest wait the workflow continues as new, so that months later it wakes up on a short history.
+LONG_STAGES = (Stage.CHECKING,)
 
 _RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=2))
 _TIMEOUT = timedelta(seconds=30)

@@ -35,7 +35,7 @@ ROUTED = Counter("plumbline_router_events_total", "Events seen by the router.", 
 
 INCIDENT_QUEUE = "incident"
 CONCERNS = frozenset({ConcernRaised.TYPE, ConcernContinued.TYPE})
-_SIDE_BY_SIDE = {"urgent": 32, "normal": 4}
+_SIDE_BY_SIDE = {"urgent": 32, "normal": 2}
 """Incidents handed on at once. Few of the ordinary: what Temporal's store is busy with delays what is urgent."""
 
 

@@ -18,7 +18,7 @@ from tests.load import trivial
 from tests.load.lives import CHECKPOINT, REACTION, Lives
 from tests.load.outcome import Outcome, middle, ratio
 from tests.load.rig import Rig
-from workflows.worker import runner
+from workflows.worker import WORKFLOW_TASKS, runner
 
 HOLD = 0.70
 HOLD_EVENTS = 120
@@ -48,6 +48,7 @@ class Trivials:
             activities=[answer],
             workflow_runner=runner(),
             max_cached_workflows=1000,
+            max_concurrent_workflow_tasks=WORKFLOW_TASKS,
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
         )
         await self._worker.__aenter__()

@@ -84,7 +84,7 @@ class Rig:
         engine = self.engine("intake")
         row = {
             "location_id": self.location_id, "provider_id": self.provider_id, "region_id": None,
-            "active": True, "revision": 1,
+            "active": True, "revision": 1, "cqc_location_id": None, "name": None,
         }  # fmt: skip
         with db.transaction(engine, self.provider_id) as session:
             record_location(session, row)
