@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,14 @@ def up(
             envvar="PLUMBLINE_CLOCK_SPEED", min=0.001, help="Seconds that pass on Plumbline's clock in a real second."
         ),
     ] = 1.0,
+    clock_start: Annotated[
+        datetime | None,
+        typer.Option(
+            envvar="PLUMBLINE_CLOCK_START",
+            help="What Plumbline's clock shows (UTC) when a stack is started for the first time.",
+            show_default="real time",
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Start only this part and what it needs, for example 'intake'. May be repeated."),
@@ -56,8 +65,11 @@ def up(
     PLUMBLINE_KAFKA_BOOTSTRAP_SERVERS name them. PLUMBLINE_<PART>_PORT fixes a port.
     """
     from deploy.local import lifecycle
+    from deploy.local.clock_file import ClockSetting
 
-    code = lifecycle.up(Home.default(), clock_speed=clock_speed, only=only or [], detach=detach, console=_console())
+    first = None if clock_start is None else clock_start.replace(tzinfo=UTC)
+    clock = ClockSetting(speed=clock_speed, start=first)
+    code = lifecycle.up(Home.default(), clock=clock, only=only or [], detach=detach, console=_console())
     raise typer.Exit(code)
 
 

@@ -15,6 +15,19 @@ HEARTBEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
+class ClockSetting:
+    """How fast the clock is to run, and what it is to show when a stack is started for the first time (UTC)."""
+
+    speed: float
+    start: datetime | None = None
+
+    def options(self) -> list[str]:
+        """The same as words of `plumbline up`."""
+        start = [] if self.start is None else [f"--clock-start={self.start:%Y-%m-%dT%H:%M:%S}"]
+        return [f"--clock-speed={self.speed}", *start]
+
+
+@dataclass(frozen=True)
 class Segment:
     """From `real` on, the clock shows `virtual` plus `speed` times what has passed since."""
 
@@ -43,9 +56,10 @@ class ClockFile:
         """What the clock shows at a real instant, now or later. Before its first start that is real time."""
         return self._segments[-1].at(real) if self._segments else real
 
-    def start(self, real: datetime, speed: float) -> None:
-        """Let the clock run from `real` on, at first from real time, later from where it stood."""
-        self._append(Segment(real, self.at(real), speed))
+    def start(self, real: datetime, speed: float, first: datetime | None = None) -> None:
+        """Let the clock run from `real` on, at first from `first` or real time, later from where it stood."""
+        shows = first if first is not None and not self._segments else self.at(real)
+        self._append(Segment(real, shows, speed))
 
     def freeze(self, real: datetime) -> None:
         """Let the clock stand still from `real` on. Does nothing if it does already."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from deploy.local import aftermath, credentials, parts, ports, progress
-from deploy.local.clock_file import HEARTBEAT_SECONDS, ClockFile
+from deploy.local.clock_file import HEARTBEAT_SECONDS, ClockFile, ClockSetting
 from deploy.local.state import PROJECT, Home, Phase, Stack
 from deploy.local.supervisor import Supervisor, set_logs_aside, this_process
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.1
 _LOG_CHECK_SECONDS = 10.0
 
 
-def supervise(home: Home, clock_speed: float, only: Sequence[str], console: Console) -> int:
+def supervise(home: Home, setting: ClockSetting, only: Sequence[str], console: Console) -> int:
     """Be the supervisor until a signal comes or the start fails."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -33,7 +33,7 @@ def supervise(home: Home, clock_speed: float, only: Sequence[str], console: Cons
     )
     record.supervisor = this_process()
     clock.beat()
-    clock.start(datetime.now(UTC), clock_speed)
+    clock.start(datetime.now(UTC), setting.speed, setting.start)
     supervisor = Supervisor(record, chosen)
     shown = progress.Progress(console)
     supervisor.start()

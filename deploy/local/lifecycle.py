@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from deploy.local import aftermath, processes, progress
-from deploy.local.clock_file import ClockFile
+from deploy.local.clock_file import ClockFile, ClockSetting
 from deploy.local.state import PROJECT, Home, Identity, Phase, Stack, StackError, State
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 90.0
 
 
-def up(home: Home, *, clock_speed: float, only: Sequence[str], detach: bool, console: Console) -> int:
+def up(home: Home, *, clock: ClockSetting, only: Sequence[str], detach: bool, console: Console) -> int:
     """Bring the stack up. Answers the exit code.
 
     Here: runs it until a signal comes, and answers when everything has stopped. Detached: answers when everything is
@@ -29,12 +29,12 @@ def up(home: Home, *, clock_speed: float, only: Sequence[str], detach: bool, con
         assert running.supervisor is not None
         return _follow(home, running.supervisor, console)
     if detach:
-        return _detach(home, clock_speed, only, console)
+        return _detach(home, clock, only, console)
     with home.lock():
         # Imported here because it takes long to load, and 'down' is to be quick.
         from deploy.local.foreground import supervise
 
-        return supervise(home, clock_speed, only, console)
+        return supervise(home, clock, only, console)
 
 
 def down(home: Home, console: Console) -> int:
@@ -59,13 +59,13 @@ def down(home: Home, console: Console) -> int:
     return 0
 
 
-def _detach(home: Home, clock_speed: float, only: Sequence[str], console: Console) -> int:
+def _detach(home: Home, clock: ClockSetting, only: Sequence[str], console: Console) -> int:
     """Start the supervisor in the background, and follow it until everything is ready."""
     home.create()
     log = home.log("supervisor")
     if log.exists():
         log.replace(log.with_name(f"{log.name}.1"))
-    command = [sys.executable, "-m", "deploy.local.cli", "--home", str(home.path), "up", f"--clock-speed={clock_speed}"]
+    command = [sys.executable, "-m", "deploy.local.cli", "--home", str(home.path), "up", *clock.options()]
     command += [f"--only={name}" for name in only]
     with log.open("ab") as output:
         child = subprocess.Popen(

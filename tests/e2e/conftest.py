@@ -19,8 +19,8 @@ from tests.e2e.running import PATIENCE, RunningStack
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker takes all that shares a stack, so that it is started once. First: xdist must see the mark."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
-            own = "scenarios" if item.path.stem == "test_scenarios" else "e2e"
+        if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
+            own = "scenarios" if "first_hours" in item.fixturenames or "slow" in item.fixturenames else "e2e"
             item.add_marker(pytest.mark.xdist_group(own))
 
 

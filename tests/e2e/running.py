@@ -45,11 +45,11 @@ class RunningStack:
     def plumbline(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the command as a person would, but not on a terminal."""
         command = [sys.executable, "-m", "deploy.local.cli", "--home", str(self.home.path), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=240)
+        return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
-    def up(self) -> None:
+    def up(self, *words: str) -> None:
         """Start everything in the background; it must work."""
-        done = self.plumbline("up", "--detach", f"--clock-speed={SPEED}")
+        done = self.plumbline("up", "--detach", *(words or (f"--clock-speed={SPEED}",)))
         assert done.returncode == 0, done.stdout + done.stderr
 
     def down(self) -> None:

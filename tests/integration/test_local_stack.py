@@ -239,6 +239,15 @@ def test_the_clock_runs_stands_still_and_never_changes_what_was_seen(home: Home)
     assert Clock.from_file(home.clock).at(T0 + hour / 2) == T0 + 12 * hour, "a machine's clock that was set back"
 
 
+def test_a_first_start_may_choose_what_the_clock_shows(home: Home) -> None:
+    """Later starts go on from where it stood."""
+    chosen, hour = datetime(2020, 2, 3, 4, 5, tzinfo=UTC), timedelta(hours=1)
+    ClockFile(home).start(T0, 2.0, chosen)
+    assert ClockFile(home).at(T0 + hour) == chosen + 2 * hour
+    ClockFile(home).start(T0 + hour, 1.0, chosen)
+    assert ClockFile(home).at(T0 + hour) == chosen + 2 * hour
+
+
 def test_an_unknown_part_is_refused_by_name() -> None:
     """The names there are come with the refusal; what a part needs comes with the part."""
     first, second = Part("first", None, lambda: True), Part("second", None, lambda: True, needs=("first",))
