@@ -7,6 +7,7 @@ from temporalio import activity
 
 from services.contracts import activities as contract
 from services.review import commands
+from services.review.sharing import commands as sharing
 from services.runtime import outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
@@ -27,7 +28,7 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("review", contract.SEND_BRIEFING)
     def send_briefing(command: contract.SendBriefing) -> contract.BriefingPlan:
         with transaction(context.engine, command.provider_id) as session:
-            return commands.send_briefing(session, command, context.clock.now(), system(command.provider_id))
+            return sharing.send_briefing(session, command, context.clock.now(), system(command.provider_id))
 
     @activity.defn(name=contract.END_REVIEW)
     @activity_errors("review", contract.END_REVIEW)

@@ -12,15 +12,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from services.contracts import activities
 from services.contracts.event import EventData
 from services.contracts.review import (
-    BriefingAcknowledged,
-    BriefingReached,
-    BriefingSent,
     ReviewApproved,
     ReviewOpened,
     ReviewReturned,
@@ -29,23 +25,12 @@ from services.contracts.review import (
 from services.contracts.taxonomy import ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
-from services.review.store import (
-    Acknowledgement,
-    Briefing,
-    BriefingLocation,
-    Factor,
-    Learning,
-    Location,
-    Review,
-    ReviewStep,
-    visible_briefing,
-    visible_review,
-)
+from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
-from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden, invalid
+from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
@@ -117,37 +102,27 @@ class ReturnReview(Strict):
     reason: LongText
 
 
-class AcknowledgeBriefing(Strict):
-    """I read it, and this is my answer."""
-
-    location_id: UUID = Field(description="Where you work: a location of the briefing's audience.")
-    answer: Annotated[int, Field(ge=0, lt=MAX_OPTIONS)] = Field(
-        description="The place of your answer among the options, counted from 0."
-    )
-
-
 class _Change:
-    """Writes the audit entry and the event that belong to a change of a review or a briefing."""
+    """Writes the audit entry and the event that belong to a change of a review."""
 
-    def __init__(self, session: Session, actor: Actor, subject: Review | Briefing, at: datetime) -> None:
-        self._session, self._actor, self._subject, self._at = session, actor, subject, at
-        self._id = subject.review_id if isinstance(subject, Review) else subject.briefing_id
+    def __init__(self, session: Session, actor: Actor, review: Review, at: datetime) -> None:
+        self._session, self._actor, self._review, self._at = session, actor, review, at
 
     def record(self, action: str, event: EventData | None, **data: Any) -> None:
         """Append to the incident's chain and publish, if there is something to say. Data holds codes and digests only."""
         audit.append(
             self._session,
             SERVICE,
-            chain=self._subject.incident_id,
+            chain=self._review.incident_id,
             actor=self._actor,
             action=action,
-            subject=self._id,
+            subject=self._review.review_id,
             at=self._at,
-            data={"cycle": self._subject.cycle, **data},
+            data={"cycle": self._review.cycle, **data},
         )
         if event is not None:
             row = outbox.event_row(
-                event, actor=self._actor, subject=self._id, version=self._subject.version, at=self._at
+                event, actor=self._actor, subject=self._review.review_id, version=self._review.version, at=self._at
             )
             outbox.record(self._session, SERVICE, row)
 
@@ -421,159 +396,4 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         no_actions_reason=review.no_actions_reason,
         no_briefing_reason=review.no_briefing_reason,
         briefing=None if review.briefing is None else domain.BriefingDraft(**review.briefing),
-    )
-
-
-def send_briefing(
-    session: Session, command: activities.SendBriefing, now: datetime, actor: Actor
-) -> activities.BriefingPlan:
-    """Send the approved learning to its audience. Once an incident and cycle: again answers the first.
-
-    A cycle that began after reviewing shares what the review before it found. Raises 409 when no review was approved,
-    or when the approved one has no briefing.
-    """
-    known = store.briefing_of(session, command.incident_id, command.cycle)
-    if known is not None:
-        return _briefing_plan(known)
-    review = store.latest_approved(session, command.incident_id, command.cycle)
-    if review is None:
-        raise conflict("not-approved", "No review of this incident was approved", "Approve its review first.")
-    if review.briefing is None:
-        raise conflict("nothing-to-share", "The approved review has no briefing", "It says that none is needed.")
-    audience = store.audience_of(session, review)
-    briefing_id = new_id()
-    sent = insert_new(
-        session,
-        Briefing,
-        briefing_id=briefing_id,
-        provider_id=actor.provider_id,
-        incident_id=command.incident_id,
-        cycle=command.cycle,
-        review_id=review.review_id,
-        **review.briefing,
-        audience=len(audience),
-        understood=0,
-        target_percent=review.briefing_target_percent,
-        sent_at=now,
-        due_at=add_working_days(now, review.briefing_working_days),
-        version=1,
-    )
-    briefing = store.briefing_of(session, command.incident_id, command.cycle)
-    assert briefing is not None
-    if sent:
-        session.execute(
-            insert(BriefingLocation),
-            [
-                {
-                    "briefing_id": briefing_id,
-                    "location_id": location_id,
-                    "provider_id": actor.provider_id,
-                    "region_id": region_id,
-                }
-                for location_id, region_id in audience.items()
-            ],
-        )
-        _Change(session, actor, briefing, now).record(
-            "briefing_sent",
-            BriefingSent(
-                incident_id=briefing.incident_id,
-                briefing_id=briefing_id,
-                cycle=briefing.cycle,
-                audience=briefing.audience,
-                target_percent=briefing.target_percent,
-                due_at=briefing.due_at,
-            ),
-            review_id=review.review_id,
-            audience=briefing.audience,
-            target_percent=briefing.target_percent,
-            due_at=briefing.due_at,
-        )
-    return _briefing_plan(briefing)
-
-
-def _briefing_plan(briefing: Briefing) -> activities.BriefingPlan:
-    return activities.BriefingPlan(briefing_id=briefing.briefing_id, audience=briefing.audience, due_at=briefing.due_at)
-
-
-def acknowledge_briefing(
-    session: Session, actor: Actor, briefing_id: UUID, command: AcknowledgeBriefing, now: datetime
-) -> Acknowledgement:
-    """Keep one person's answer. The same answer again changes nothing; a wrong one may be corrected, a right one not (409).
-
-    Answers wait for one another at the briefing's row, so that the one that reaches the target is known, once.
-    """
-    briefing = visible_briefing(session, actor, briefing_id, lock=True)
-    location = session.get(BriefingLocation, (briefing_id, command.location_id))
-    if location is None or not actor.sees(location.location_id, location.region_id):
-        raise invalid(
-            "location_id",
-            "is not a location of this briefing at which you work",
-            "Give the location you work at. If the briefing did not go there, you have nothing to acknowledge.",
-        )
-    if command.answer >= len(briefing.options):
-        raise invalid("answer", "is not the place of an option", "Give the place of your answer, counted from 0.")
-    understood = command.answer == briefing.correct
-    known = session.get(Acknowledgement, (briefing_id, actor.id))
-    if known is None:
-        known = Acknowledgement(
-            briefing_id=briefing_id, person_id=actor.id, provider_id=actor.provider_id, attempts=0, first_at=now
-        )
-        session.add(known)
-    elif known.answer == command.answer:
-        return known
-    elif known.understood:
-        raise conflict(
-            "already-acknowledged", "You have already answered this rightly", "Your first right answer stands."
-        )
-    known.location_id, known.answer, known.understood = location.location_id, command.answer, understood
-    known.attempts, known.last_at = known.attempts + 1, now
-    briefing.version += 1
-    _Change(session, actor, briefing, now).record(
-        "briefing_acknowledged",
-        BriefingAcknowledged(
-            incident_id=briefing.incident_id,
-            briefing_id=briefing_id,
-            cycle=briefing.cycle,
-            location_id=location.location_id,
-            understood=understood,
-        ),
-        location_id=location.location_id,
-        understood=understood,
-        attempt=known.attempts,
-    )
-    if understood and location.understood_at is None:
-        location.understood_at = now
-        briefing.understood += 1
-        _check_reach(session, actor, briefing, now)
-    return known
-
-
-def _check_reach(session: Session, actor: Actor, briefing: Briefing, now: datetime) -> None:
-    if briefing.reached_at is not None or not domain.is_reached(
-        briefing.understood, briefing.audience, briefing.target_percent
-    ):
-        return
-    briefing.reached_at = now
-    percent = domain.reach_percent(briefing.understood, briefing.audience)
-    _Change(session, actor, briefing, now).record(
-        "briefing_reached",
-        BriefingReached(
-            incident_id=briefing.incident_id,
-            briefing_id=briefing.briefing_id,
-            cycle=briefing.cycle,
-            reach_percent=percent,
-        ),
-        reach_percent=percent,
-    )
-
-
-def record_location(session: Session, values: dict[str, Any]) -> None:
-    """Keep the newest revision of a location that directory told of."""
-    statement = upsert(Location).values(**values)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[Location.location_id],
-            set_={"region_id": values["region_id"], "active": values["active"], "revision": values["revision"]},
-            where=Location.revision < values["revision"],
-        )
     )

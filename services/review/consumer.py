@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from services.contracts.directory import LocationRecorded
 from services.contracts.intake import IncidentReported, IncidentRestricted
-from services.review.commands import record_location
+from services.review.sharing.commands import record_location
 from services.runtime import restriction
 from services.runtime.consumer import Received
 

@@ -12,9 +12,6 @@ REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, 
 APPROVERS = (*REVIEWERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Among whom a policy may choose the approver; they may read reviews too."""
 
-STAFF = (Role.CARER, Role.SHIFT_LEAD, *APPROVERS)
-"""Who may acknowledge a briefing."""
-
 MAX_OPTIONS = 5
 
 
@@ -258,13 +255,3 @@ def actions_needed(draft: Draft, need: Need) -> bool:
 def briefing_needed(draft: Draft) -> bool:
     """Whether a briefing must follow a complete review: one was written, because the policy asks or the reviewer did."""
     return draft.briefing is not None
-
-
-def reach_percent(understood: int, audience: int) -> int:
-    """The share of an audience that understood, rounded down. An audience is never empty."""
-    return understood * 100 // audience
-
-
-def is_reached(understood: int, audience: int, target_percent: int) -> bool:
-    """Whether enough of an audience understood."""
-    return understood * 100 >= target_percent * audience

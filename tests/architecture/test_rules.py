@@ -61,7 +61,7 @@ def test_services_do_not_read_another_schema(service: str) -> None:
 def test_domain_is_pure() -> None:
     import sys
 
-    for path in (ROOT / "services").glob("*/domain.py"):
+    for path in (ROOT / "services").rglob("domain.py"):
         for name in imports(path):
             top = name.split(".")[0]
             assert top in sys.stdlib_module_names or name.startswith("services.contracts.taxonomy"), (

@@ -23,9 +23,8 @@ from services.review.domain import (
     actions_needed,
     briefing_needed,
     gaps,
-    is_reached,
-    reach_percent,
 )
+from services.review.sharing.domain import is_reached, reach_percent
 
 INCIDENTS = st.tuples(
     st.sampled_from(Kind), st.sampled_from(Category), st.sampled_from(Band), st.sampled_from(PhysicalHarm)

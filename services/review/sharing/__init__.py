@@ -1,0 +1,1 @@
+"""Learning goes out, is understood, and is remembered."""
