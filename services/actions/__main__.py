@@ -3,6 +3,8 @@
 import sys
 
 from services.actions import activities, api, consumer
+from services.actions.agreeing import api as agreeing
+from services.actions.strength import api as strength
 from services.contracts.topics import topic, urgent_topic
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
@@ -11,9 +13,9 @@ SERVICE = Service(
     name="actions",
     title="Actions",
     description="What changes, was it done, did it work.",
-    routers=[api.router],
+    routers=[api.router, agreeing.router, strength.router],
     topics=Topics(normal=topic("actions"), urgent=urgent_topic("actions")),
-    consumes=[topic("directory"), topic("intake")],
+    consumes=[topic("directory"), topic("intake"), topic("review")],
     consumes_urgent=[urgent_topic("intake")],
     handlers=consumer.HANDLERS,
     activities=activities.build,

@@ -1,9 +1,9 @@
 """Actions over HTTP: permissions and shapes; the rules are in the use-cases."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from services.actions import commands, queries
@@ -39,16 +39,26 @@ def agree(body: commands.AgreeAction, actor: Caller, key: CommandKey, database: 
 def list_actions(
     actor: Caller,
     database: Database,
+    clock: Time,
     incident_id: UUID | None = None,
     status: ActionStatus | None = None,
     owner_id: UUID | None = None,
+    overdue: Annotated[bool, Query(description="Only those late to be done, or late to be verified.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[queries.ActionSummary]:
     """Actions in the caller's scope and the caller's own, newest first."""
     with transaction(database, actor.provider_id) as session:
         return queries.actions(
-            session, actor, incident_id=incident_id, status=status, owner_id=owner_id, limit=limit, cursor=cursor
+            session,
+            actor,
+            incident_id=incident_id,
+            status=status,
+            owner_id=owner_id,
+            overdue=overdue,
+            now=clock.now(),
+            limit=limit,
+            cursor=cursor,
         )
 
 

@@ -5,6 +5,7 @@ process engine by the state they find.
 """
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +14,17 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.actions import policy
+from services.actions.agreeing.commands import (
+    MAX_ITEMS,
+    ProofAsked,
+    check_learning,
+    check_proof,
+    check_proves,
+    check_waiting,
+    keep_proof,
+    keep_waiting,
+)
+from services.actions.agreeing.domain import Priority
 from services.actions.domain import (
     ActionStatus,
     CheckpointStatus,
@@ -24,6 +36,8 @@ from services.actions.domain import (
     window_before,
     window_between,
 )
+from services.actions.history import SERVICE
+from services.actions.history import record as _record
 from services.actions.measure import Measure, observe, unit_of
 from services.actions.statistics import rate_ratio
 from services.actions.store import (
@@ -37,6 +51,8 @@ from services.actions.store import (
     visible_checkpoint,
     visible_incident,
 )
+from services.actions.strength import hierarchy
+from services.actions.strength.commands import check_strength
 from services.contracts import activities
 from services.contracts.actions import (
     ActionAgreed,
@@ -49,9 +65,8 @@ from services.contracts.actions import (
     ImpactJudged,
     PlannedCheckpoint,
 )
-from services.contracts.event import EventData
 from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Strength, Verdict, VerificationOutcome
-from services.runtime import audit, outbox
+from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
@@ -60,7 +75,6 @@ from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
-SERVICE = "actions"
 # Safeguarding lead and nominated individual: of a restricted incident nobody else sees the actions.
 AGREERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 VERIFIERS = (*AGREERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
@@ -86,6 +100,21 @@ class AgreeAction(Strict):
     owner_role: Role
     due_working_days: Annotated[int, Field(ge=1, le=260)] = Field(description="Working days from when it opens.")
     learning_ref: UUID | None = Field(default=None, description="The learning of the review that it answers.")
+    proof: Annotated[list[ProofAsked], Field(max_length=MAX_ITEMS)] = Field(
+        default_factory=list, description="The same item by item; each needs evidence before the action is done."
+    )
+    strength_reason: ShortText | None = Field(
+        default=None, description="Needed when the strength is above what weak wording suggests."
+    )
+    priority: Priority = Priority.NORMAL
+    interim_control: LongText | None = Field(
+        default=None, description="What protects people until it is done. Shown with the action while it is open."
+    )
+    cost_pounds: Annotated[Decimal, Field(ge=0, max_digits=11, decimal_places=2)] | None = None
+    effort_days: Annotated[Decimal, Field(ge=0, max_digits=6, decimal_places=1)] | None = None
+    waits_for: Annotated[list[UUID], Field(max_length=MAX_ITEMS)] = Field(
+        default_factory=list, description="Actions that must be done before this one can be."
+    )
 
 
 class AddEvidence(Strict):
@@ -93,6 +122,9 @@ class AddEvidence(Strict):
 
     kind: EvidenceKind
     description: LongText = Field(description="What it is and where it is, for example a file reference.")
+    proves: Annotated[list[UUID], Field(max_length=MAX_ITEMS)] = Field(
+        default_factory=list, description="The items of `proof` of the action that it shows."
+    )
 
 
 class VerifyAction(Strict):
@@ -121,25 +153,6 @@ class JudgeImpact(Strict):
     reason: ShortText | None = Field(default=None, description="Needed when the verdict is not the proposed one.")
 
 
-def _record(
-    session: Session, actor: Actor, row: Action | Checkpoint, at: datetime, action: str, event: EventData, **data: Any
-) -> None:
-    """The audit entry and the event that belong to a change of an action or a checkpoint."""
-    session.flush()
-    subject = row.action_id if isinstance(row, Action) else row.checkpoint_id
-    audit.append(
-        session,
-        SERVICE,
-        chain=row.incident_id,
-        actor=actor,
-        action=action,
-        subject=subject,
-        at=at,
-        data={"cycle": row.cycle, **data},
-    )
-    outbox.record(session, SERVICE, outbox.event_row(event, actor=actor, subject=subject, version=row.version, at=at))
-
-
 def agree_action(session: Session, actor: Actor, command: AgreeAction, now: datetime) -> Action:
     """Agree an action for the current cycle of an incident. It opens with the others, or at once if they are open.
 
@@ -150,6 +163,14 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         raise invalid("owner_role", "is not the role of a person", "Choose the role in which the owner answers for it.")
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Reopen it first if something is still to change.")
+    check_learning(session, incident.incident_id, command.learning_ref)
+    suggested = hierarchy.shipped().suggest(command.title)
+    if suggested is not None and hierarchy.overrated(command.strength, suggested) and command.strength_reason is None:
+        raise invalid(
+            "strength_reason",
+            "is needed: the title speaks of what depends on people remembering",
+            f"Grade it {suggested.strength}, say what makes it stronger, or give the reason. GET /strengths explains.",
+        )
     assert incident.location_id is not None
     improvement = _improvement(
         session,
@@ -178,9 +199,12 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         agreed_by=actor.id,
         agreed_at=now,
         version=1,
-        **command.model_dump(),
+        **command.model_dump(exclude={"proof", "waits_for"}),
     )
     session.add(action)
+    session.flush()
+    keep_proof(session, action, command.proof)
+    keep_waiting(session, actor, action, command.waits_for)
     _record(
         session,
         actor,
@@ -202,6 +226,12 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         title_sha256=audit.digest(command.title),
         success_criterion_sha256=audit.digest(command.success_criterion),
         what_counts_as_proof_sha256=audit.digest(command.what_counts_as_proof),
+        proof_sha256=[audit.digest(item.description) for item in command.proof],
+        suggested_strength=None if suggested is None else suggested.strength,
+        strength_reason_sha256=None if command.strength_reason is None else audit.digest(command.strength_reason),
+        priority=command.priority,
+        interim_control_sha256=None if command.interim_control is None else audit.digest(command.interim_control),
+        waits_for=sorted(map(str, command.waits_for)),
     )
     if improvement.opened_at is not None:
         _open(session, actor, action, now, late=True)
@@ -306,6 +336,7 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
             "This action takes no evidence now",
             "Evidence can be added from when the action opens until it is verified or cancelled.",
         )
+    check_proves(session, action_id, command.proves)
     evidence = Evidence(
         evidence_id=new_id(),
         provider_id=actor.provider_id,
@@ -313,6 +344,7 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
         attempt=_attempt(action),
         kind=command.kind,
         description=command.description,
+        proves=command.proves,
         added_by=actor.id,
         added_at=now,
     )
@@ -333,6 +365,7 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
             "attempt": evidence.attempt,
             "kind": command.kind,
             "description_sha256": audit.digest(command.description),
+            "proves": sorted(map(str, command.proves)),
         },
     )
     return action
@@ -354,6 +387,8 @@ def complete_action(session: Session, actor: Actor, action_id: UUID, version: in
             "There is no evidence yet" if attempt == 1 else "There is no new evidence since it was returned",
             "Add at least one piece of evidence, then say that it is done.",
         )
+    check_waiting(session, action_id)
+    check_proof(session, action, attempt)
     action.status, action.attempt = ActionStatus.DONE, attempt
     action.done_by, action.done_at = actor.id, now
     verify_due_at = action.verify_due_at = now + policy.shipped().verify
@@ -556,6 +591,7 @@ def _complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bo
     actions = _actions(session, improvement)
     if improvement.opened_at is None or not all(ActionStatus(a.status).settled for a in actions):
         return False, []
+    check_strength(session, improvement, actions)
     improvement.completed_at = now
     verified = [a.verified_at for a in actions if a.verified_at is not None]
     if not verified:

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from services.actions import measure
+from services.actions.agreeing.store import Finding
 from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
 from services.contracts.intake import (
@@ -15,8 +16,10 @@ from services.contracts.intake import (
     IncidentWithdrawn,
     StageEntered,
 )
+from services.contracts.review import ReviewApproved
 from services.runtime import restriction
 from services.runtime.consumer import Received
+from services.runtime.db import insert_new
 
 
 def on_reported(session: Session, received: Received) -> None:
@@ -91,7 +94,22 @@ def on_restricted(session: Session, received: Received) -> None:
     )
 
 
+def on_approved(session: Session, received: Received) -> None:
+    """Know what was learned, by id: actions say which of it they answer."""
+    event = ReviewApproved.model_validate(received.data)
+    for learning_id in event.learning:
+        insert_new(
+            session,
+            Finding,
+            finding_id=learning_id,
+            provider_id=received.provider_id,
+            incident_id=event.incident_id,
+            cycle=event.cycle,
+        )
+
+
 HANDLERS = {
+    ReviewApproved.TYPE: on_approved,
     IncidentRestricted.TYPE: on_restricted,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,

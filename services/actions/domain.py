@@ -4,7 +4,7 @@ Done, verified and effective are three different things: the owner says so; some
 practice; the measure moved, and stayed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -153,6 +153,7 @@ class ImprovementPolicy:
     min_baseline_events: int
     min_expected_events: int
     confidence: float
+    stronger_needed: Collection[Band]
 
     def plan(self, band: Band, at: datetime) -> list[datetime]:
         """When to measure after the last action of a cycle was settled, earliest first. Calendar days."""

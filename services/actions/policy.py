@@ -35,6 +35,7 @@ class _Document(_Strict):
     checkpoints: dict[Band, list[_Days]]
     extension_days: _Days
     measure: _Measure
+    stronger_needed: list[Band]
 
     @model_validator(mode="after")
     def _complete(self) -> "_Document":
@@ -62,6 +63,7 @@ def load(path: Path) -> ImprovementPolicy:
         min_baseline_events=document.measure.min_baseline_events,
         min_expected_events=document.measure.min_expected_events,
         confidence=document.measure.confidence_percent / 100,
+        stronger_needed=frozenset(document.stronger_needed),
     )
 
 

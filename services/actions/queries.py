@@ -5,12 +5,15 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-from sqlalchemy import select
+from pydantic import BaseModel, Field
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from services.actions.agreeing import queries as agreeing
+from services.actions.agreeing.domain import Priority
 from services.actions.domain import ActionStatus, CheckpointStatus, EvidenceKind, Observed, VerificationMethod
 from services.actions.store import Action, Checkpoint, Evidence, Improvement, Incident, Verification
+from services.actions.strength import hierarchy
 from services.contracts.taxonomy import (
     Band,
     Category,
@@ -40,6 +43,8 @@ class ActionSummary(BaseModel):
     attempt: int
     due_at: datetime | None
     verify_due_at: datetime | None
+    priority: Priority
+    understood_at: datetime | None
     version: int
 
 
@@ -50,6 +55,7 @@ class EvidenceView(BaseModel):
     attempt: int
     kind: EvidenceKind
     description: str
+    proves: list[UUID]
     added_by: UUID
     added_at: datetime
 
@@ -76,6 +82,13 @@ class ActionView(ActionSummary):
     band: Band | None
     success_criterion: str
     what_counts_as_proof: str
+    proof: list[agreeing.ProofView]
+    suggested: hierarchy.Suggested | None = Field(description="The strength that the title suggests, and why.")
+    strength_reason: str | None
+    interim_control: str | None
+    cost_pounds: Decimal | None
+    effort_days: Decimal | None
+    waits_for: list[agreeing.WaitsForView]
     due_working_days: int
     learning_ref: UUID | None
     agreed_by: UUID
@@ -144,6 +157,11 @@ def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
     return {name: getattr(row, name) for name in view.model_fields if hasattr(row, name)}
 
 
+def attempt_of(action: Action) -> int:
+    """Which attempt is under way, or was last said to be done."""
+    return action.attempt + 1 if action.status in (ActionStatus.AGREED, ActionStatus.OPEN) else action.attempt
+
+
 def summary(action: Action) -> ActionSummary:
     """The list form of an action."""
     return ActionSummary.model_validate(_columns(ActionSummary, action))
@@ -163,6 +181,9 @@ def view(session: Session, action: Action) -> ActionView:
             **_columns(ActionView, action),
             "category": incident.category,
             "band": incident.band,
+            "proof": agreeing.proof(session, action, attempt_of(action)),
+            "suggested": hierarchy.shipped().suggest(action.title),
+            "waits_for": agreeing.waits_for(session, action.action_id),
             "evidence": [_columns(EvidenceView, row) for row in evidence],
             "verifications": [_columns(VerificationView, row) for row in verifications],
         }
@@ -176,6 +197,8 @@ def actions(
     incident_id: UUID | None,
     status: ActionStatus | None,
     owner_id: UUID | None,
+    overdue: bool,
+    now: datetime,
     limit: int,
     cursor: str | None,
 ) -> Page[ActionSummary]:
@@ -201,6 +224,9 @@ def actions(
         query = query.where(Action.status == status)
     if owner_id is not None:
         query = query.where(Action.owner_id == owner_id)
+    if overdue:
+        late_to_do = and_(Action.status == ActionStatus.OPEN, Action.due_at < now)
+        query = query.where(or_(late_to_do, and_(Action.status == ActionStatus.DONE, Action.verify_due_at < now)))
     after = pagination.decode(cursor)
     if after is not None:
         query = query.where(Action.action_id < after)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, Text
+from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.runtime import restriction
@@ -99,6 +99,12 @@ class Action(Table):
     verify_due_at: Mapped[datetime | None]
     verified_at: Mapped[datetime | None]
     cancel_reason: Mapped[str | None]
+    priority: Mapped[str]
+    interim_control: Mapped[str | None]
+    strength_reason: Mapped[str | None]
+    cost_pounds: Mapped[Decimal | None]
+    effort_days: Mapped[Decimal | None]
+    understood_at: Mapped[datetime | None]
     version: Mapped[int]
 
 
@@ -113,6 +119,7 @@ class Evidence(Table):
     attempt: Mapped[int]
     kind: Mapped[str]
     description: Mapped[str]
+    proves: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
     added_by: Mapped[UUID]
     added_at: Mapped[datetime]
 

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import Field
+
 from services.contracts.event import IncidentData
 from services.contracts.taxonomy import ReviewMethod, Role, Seips
 
@@ -51,6 +53,7 @@ class ReviewApproved(IncidentData):
     learning_count: int
     actions_needed: bool
     briefing_needed: bool
+    learning: list[UUID] = Field(default_factory=list)
 
 
 class BriefingSent(IncidentData):

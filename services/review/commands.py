@@ -336,6 +336,7 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
             learning_count=len(draft.learning),
             actions_needed=actions_needed,
             briefing_needed=briefing_needed,
+            learning=[row.learning_id for row in store.learning(session, review.review_id)],
         ),
         actions_needed=actions_needed,
         briefing_needed=briefing_needed,

@@ -27,6 +27,8 @@ WHOLE = {
     "/incidents/{incident_id}/escalations",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
+    # The three levels of a hierarchy.
+    "/strengths",
     # The newest only, for people who look after the channels.
     "/deliveries",
 }

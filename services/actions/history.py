@@ -1,0 +1,41 @@
+"""The audit entry of a change of an action or a checkpoint, and its event, in one call."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.actions.store import Action, Checkpoint
+from services.contracts.event import EventData
+from services.runtime import audit, outbox
+from services.runtime.actor import Actor
+
+SERVICE = "actions"
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    row: Action | Checkpoint,
+    at: datetime,
+    action: str,
+    event: EventData | None,
+    **data: Any,
+) -> None:
+    """Write what belongs to a change: the entry always, the event where others must know."""
+    session.flush()
+    subject = row.action_id if isinstance(row, Action) else row.checkpoint_id
+    audit.append(
+        session,
+        SERVICE,
+        chain=row.incident_id,
+        actor=actor,
+        action=action,
+        subject=subject,
+        at=at,
+        data={"cycle": row.cycle, **data},
+    )
+    if event is not None:
+        outbox.record(
+            session, SERVICE, outbox.event_row(event, actor=actor, subject=subject, version=row.version, at=at)
+        )
