@@ -144,7 +144,7 @@ def _console() -> "Console":
 
 
 def _add_commands_of_neighbours() -> None:
-    """Commands that live in files of their own: the demonstration, imports, and scenarios."""
+    """Commands that live in files of their own: the demonstration, imports, scenarios, statistics."""
     if importlib.util.find_spec("deploy.local.demo"):
         from deploy.local import demo  # type: ignore[attr-defined,unused-ignore]
 
@@ -158,6 +158,10 @@ def _add_commands_of_neighbours() -> None:
         from deploy.local.scenarios import cli as scenarios
 
         app.add_typer(scenarios.scenario, name="scenario")
+    if importlib.util.find_spec("deploy.local.spc"):
+        from deploy.local import spc  # type: ignore[attr-defined,unused-ignore]
+
+        app.add_typer(spc.spc, name="spc")
 
 
 _add_commands_of_neighbours()

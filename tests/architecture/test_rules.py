@@ -37,7 +37,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_do_not_import_one_another(service: str) -> None:
-    allowed = ("services.contracts", "services.runtime", f"services.{service}")
+    allowed = ("services.contracts", "services.runtime", "services.spc", f"services.{service}")
     for path in sources(f"services/{service}"):
         for name in imports(path):
             if name.startswith(("services.", "workflows", "deploy")):
@@ -78,6 +78,17 @@ def test_contracts_and_runtime_stand_below_all() -> None:
         for name in imports(path):
             if name.startswith(("services.", "workflows", "deploy")):
                 assert name.startswith("services.runtime"), f"{module(path)} imports {name}"
+
+
+def test_statistics_are_pure() -> None:
+    import sys
+
+    for path in sources("services/spc"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names or top in ("numpy", "scipy") or name.startswith("services.spc"), (
+                f"{module(path)} imports {name}"
+            )
 
 
 def test_workflows_import_contracts_and_runtime_only() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.load import intake, latency, lifecycle, projection, yardsticks
+from tests.load import charts, intake, latency, lifecycle, projection, yardsticks
 from tests.load.outcome import Outcome
 from tests.load.rig import Rig, rig
 
@@ -30,6 +30,7 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "yardsticks": yardsticks.measure,
     "latency": latency.measure,
     "intake": intake.measure,
+    "charts": charts.measure,
     # Last: it leaves ten thousand processes on the server.
     "latency-behind": latency.measure_behind,
 }

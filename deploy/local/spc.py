@@ -1,0 +1,42 @@
+"""`plumbline spc case`: what Plumbline's statistics answer to a reference case."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.local import spc_case
+from deploy.local.state import StackError
+
+spc = typer.Typer(help="Statistical process control: the charts and comparisons that verdicts rest on.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+File = Annotated[Path, typer.Argument(help="A case: JSON that names a CSV beside it.")]
+
+
+@spc.callback()
+def _group() -> None:
+    """Keeps `case` a word of its own while it is the only command of its group."""
+
+
+@spc.command("case")
+def case(file: File, as_json: AsJson = False) -> None:
+    """Compute all analyses of a case and print them in its schema; without --json, one line an analysis."""
+    try:
+        answered = spc_case.answer(file)
+    except (OSError, ValueError) as error:
+        raise StackError(str(error)) from None
+    if as_json:
+        typer.echo(json.dumps(answered, indent=1, allow_nan=False))
+        return
+    for analysis in answered["analyses"]:
+        typer.echo(f"{analysis['analysis_id']}: {_line(analysis['result'])}")
+
+
+def _line(result: dict[str, object]) -> str:
+    shown = {name: value for name, value in result.items() if name not in ("points", "segments")}
+    segments = result.get("segments")
+    if isinstance(segments, list) and segments:
+        shown = {"segments": len(segments), "centre": segments[-1].get("centre"), **shown}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())

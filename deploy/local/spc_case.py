@@ -1,0 +1,515 @@
+"""Answers a reference case of statistical process control: `plumbline spc case FILE.json`.
+
+A case is a JSON file that names a CSV beside it and lists analyses; of an analysis its chart, inputs and settings are
+read, and from its id which rows it is about: `rows_dropped`, `blank_rows_kept` (as unless said otherwise), `firstN`,
+`before`. What an analysis is expected to give is never looked at. A setting that is not offered is skipped with its
+reason.
+"""
+
+import csv
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.spc.chart import ENOUGH, MDC, NHSR, Chart, Direction, Preset, draw
+from services.spc.comparison import Counted, autocorrelation, dispersion, rate_ratio, runs_analysis
+from services.spc.limits import D2, Floats, Kind
+from services.spc.rules import Rules, TwoOfThree, beside
+
+_Result = dict[str, Any]
+# Fewest points of a fixed baseline that the `nhsr` preset takes.
+_LEAST_FIXED = 12
+
+
+class Skipped(Exception):
+    """An analysis asks for what is not offered."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The rows of a case. Cells are text; a blank is a missing value."""
+
+    columns: list[str]
+    rows: list[dict[str, str]]
+    event: bool
+
+    def numbers(self, column: str) -> Floats:
+        if column not in self.columns:
+            raise Skipped(f"the case has no column {column!r}")
+        return np.array([_number(row.get(column)) for row in self.rows], dtype=np.float64)
+
+    def labels(self, column: str | None) -> list[Any]:
+        """What stands on the x axis: the named column, else the first with dates, else 1, 2, 3 ..."""
+        if column is None and not self.event:
+            column = next((c for c in self.columns if all(_is_date(row[c]) for row in self.rows)), None)
+        if column is None or column not in self.columns:
+            return list(range(1, len(self.rows) + 1))
+        return [row[column] for row in self.rows]
+
+
+def answer(path: Path) -> dict[str, Any]:
+    """The results of all analyses of a case, in its own schema. Raises ValueError for a file that is no case."""
+    try:
+        case = json.loads(path.read_text())
+        analyses = case["analyses"]
+        table = _read(path, case.get("input") or {})
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path.name} is not a case: {error}") from error
+    changed_at = _change(analyses, table)
+    return {"case_id": case.get("case_id", path.stem), "analyses": [_answered(a, table, changed_at) for a in analyses]}
+
+
+def _answered(analysis: dict[str, Any], table: _Table, changed_at: int | None) -> dict[str, Any]:
+    name = analysis.get("chart")
+    try:
+        result = _analyse(analysis, table, changed_at)
+    except Skipped as reason:
+        result = {"skipped": str(reason)}
+    except ValueError as error:
+        result = {"error": str(error)}
+    return {"analysis_id": analysis.get("analysis_id"), "chart": name, "result": result}
+
+
+def _analyse(analysis: dict[str, Any], table: _Table, changed_at: int | None) -> _Result:
+    name = str(analysis.get("chart"))
+    inputs = analysis.get("inputs") or {}
+    settings = analysis.get("settings") or {}
+    identity = str(analysis.get("analysis_id") or "")
+    if name == "rate_ratio":
+        return _ratio(inputs, table)
+    table = _rows(table, identity, inputs, changed_at)
+    if name == "dispersion":
+        return _dispersion(inputs, table)
+    if name == "autocorrelation":
+        return _autocorrelation(inputs, table)
+    if name == "xmr":
+        return _mdc(inputs, settings, table)
+    if "nsigmas" in settings or name == "xbar.one":
+        return _plain(name, inputs, settings, table)
+    if "two_of_three_variant" in settings or "shift_n" in settings:
+        return _with_rules(name, inputs, settings, table)
+    return _with_runs(name, inputs, settings, table)
+
+
+def _rows(table: _Table, identity: str, inputs: dict[str, Any], changed_at: int | None) -> _Table:
+    rows = table.rows
+    first = re.search(r"_first(\d+)", identity)
+    if first:
+        rows = rows[: int(first.group(1))]
+    elif re.search(r"_before(_|$)", identity) and changed_at is not None:
+        rows = rows[:changed_at]
+    if "rows_dropped" in identity:
+        used = [c for c in (inputs.get(k) for k in ("value_column", "y_column", "denominator_column")) if c]
+        rows = [row for row in rows if all(not math.isnan(_number(row.get(c))) for c in used)]
+    return replace(table, rows=rows)
+
+
+def _change(analyses: list[dict[str, Any]], table: _Table) -> int | None:
+    """Where the case's change is: the first row after it, as any of its analyses says."""
+    for analysis in analyses:
+        inputs = analysis.get("inputs") or {}
+        for key in ("part_after_n_points", "freeze_after_n_points", "fix_after_n_points"):
+            position = inputs.get(key)
+            if isinstance(position, int):
+                return position
+        starts = _starts(inputs, table.labels(None))
+        if starts:
+            return starts[0]
+    return None
+
+
+def _mdc(inputs: dict[str, Any], settings: dict[str, Any], table: _Table) -> _Result:
+    preset = _preset(settings)
+    values = table.numbers(_named(inputs, "value_column", "y_column"))
+    labels = table.labels(inputs.get("x_column"))
+    direction, target = _judged(inputs)
+    fixed = _fixed(inputs)
+    nhsr = preset.rules.two_of_three is TwoOfThree.NHSR_0_2_2
+    if nhsr and fixed is not None and fixed < _LEAST_FIXED:
+        raise ValueError(f"A fixed baseline needs at least {_LEAST_FIXED} points")
+    drawn = _draw(Kind.XMR, values, None, 1.0, preset, _starts(inputs, labels), fixed)
+    points = {"period": labels, **_lines(drawn), "moving_range": _cells(drawn.moving_range)}
+    points |= {"segment": drawn.segment.tolist()}
+    types = drawn.point_types(direction)
+    assurance = drawn.assurance(direction, target)
+    segments = [_segment(drawn, index, labels, counts_blanks=nhsr) for index in range(len(drawn.segments))]
+    signals = drawn.signals
+    if nhsr:
+        blank = drawn.gaps
+        limited = ~np.isnan(drawn.lines.upper)
+        for described, piece in zip(segments, drawn.segments, strict=True):
+            described["short_group_warning"] = described["n"] < ENOUGH
+            described["last_point_type"] = types[piece.until - 1]
+        points["outside_limits"] = _flags(signals.outside != 0, ~blank & limited)
+        points["trend"] = _flags(signals.trend_up | signals.trend_down)
+        points["two_of_three"] = _flags(signals.two_of_three != 0, ~blank)
+        points["shift"] = _flags(signals.shift != 0)
+        points["special_cause_type"] = [_label(drawn, position) for position in range(len(labels))]
+        points["point_type"] = types
+        return {
+            "segments": segments,
+            "points": points,
+            "variation_icon": drawn.icon(direction),
+            "assurance_type": assurance,
+            # The reference's icons leave the first word out.
+            "assurance_icon": None if assurance is None else assurance.removeprefix("consistent_"),
+        }
+    for described in segments:
+        described["limits_and_icons_shown_by_mdc_tool"] = described["n"] >= ENOUGH
+    points["outside_limits"] = _sides(signals.outside)
+    points["shift"] = _sides(signals.shift)
+    points["trend_up"], points["trend_down"] = signals.trend_up.tolist(), signals.trend_down.tolist()
+    points["two_of_three"] = _sides(signals.two_of_three)
+    points["point_type"] = types
+    points["conflict"] = drawn.conflicts().tolist()
+    return {
+        "segments": segments,
+        "points": points,
+        "variation_icon": drawn.icon(direction),
+        "assurance_type": assurance,
+    }
+
+
+def _segment(drawn: Chart, index: int, labels: list[Any], *, counts_blanks: bool) -> dict[str, Any]:
+    piece = drawn.segments[index]
+    return {
+        "segment": index,
+        "first_period": labels[piece.first] if labels else None,
+        "last_period": labels[piece.until - 1] if labels else None,
+        "n": piece.until - piece.first if counts_blanks else int(piece.n),
+        "centre": _cell(float(piece.centre)),
+        "mean_moving_range_used": _cell(float(piece.moving_range_mean)),
+        "lower_limit": _cell(float(piece.lower)),
+        "upper_limit": _cell(float(piece.upper)),
+    }
+
+
+_LABELS = {
+    ("outside_limits", 1): "Above UCL",
+    ("outside_limits", -1): "Below LCL",
+    ("trend", 1): "{trend} Point Trend (Increasing)",
+    ("trend", -1): "{trend} Point Trend (Decreasing)",
+    ("two_of_three", 1): "2 in 3 Above CL",
+    ("two_of_three", -1): "2 in 3 Below CL",
+    ("shift", 1): "{shift} Points Above CL",
+    ("shift", -1): "{shift} Points Below CL",
+}
+
+
+def _label(drawn: Chart, position: int) -> str:
+    rule, direction = drawn.first_rule(position)
+    if rule is None:
+        return "Common Cause"
+    return _LABELS[rule, direction].format(trend=drawn.preset.rules.trend, shift=drawn.preset.rules.shift)
+
+
+def _with_runs(name: str, inputs: dict[str, Any], settings: dict[str, Any], table: _Table) -> _Result:
+    """A chart with its limits and Anhoj's analysis of runs."""
+    screened = bool(settings.get("screen_moving_ranges"))
+    preset = replace(MDC, options=replace(MDC.options, factor=3 / D2, screened=screened))
+    drawn, labels, exposure = _drawn(name, inputs, preset, table)
+    signal = drawn.signals.outside != 0
+    segments = []
+    for index, piece in enumerate(drawn.segments):
+        part = slice(piece.first, piece.until)
+        runs = runs_analysis(beside(drawn.values[part], drawn.lines.centre[part]))
+        segments.append(
+            {
+                "segment": index,
+                "n": piece.until - piece.first,
+                "centre": _cell(float(piece.centre)),
+                "runs_analysis": {
+                    "n_useful": runs.useful,
+                    "longest_run": runs.longest,
+                    "longest_run_max": runs.longest_allowed,
+                    "n_crossings": runs.crossings,
+                    "n_crossings_min": runs.crossings_needed,
+                    "runs_signal": runs.signal,
+                },
+                "any_sigma_signal": bool(signal[part].any()),
+            }
+        )
+    points = {
+        "x": labels,
+        **_lines(drawn),
+        "denominator": [None] * len(labels) if exposure is None else np.nan_to_num(exposure).tolist(),
+        "segment": drawn.segment.tolist(),
+        "lower_2sigma": _cells(drawn.lines.sigma_low),
+        "upper_2sigma": _cells(drawn.lines.sigma_high),
+        "sigma_signal": signal.tolist(),
+    }
+    return {"segments": segments, "points": points}
+
+
+def _plain(name: str, inputs: dict[str, Any], settings: dict[str, Any], table: _Table) -> _Result:
+    """A chart with three-sigma limits and nothing more; a g chart for cases with the second counted."""
+    if settings.get("nsigmas", 3) != 3:
+        raise Skipped("limits are drawn at three sigma only")
+    options = replace(MDC.options, factor=3 / D2, g_counts_the_second=True, g_centre_is_mean=True)
+    drawn, _, _ = _drawn(name, inputs, replace(MDC, options=options), table)
+    return {
+        "segments": [
+            {"segment": i, "n": piece.until - piece.first, "centre": _cell(float(piece.centre))}
+            for i, piece in enumerate(drawn.segments)
+        ],
+        "points": {
+            "value": _cells(drawn.values),
+            "lower": _cells(drawn.lines.lower),
+            "upper": _cells(drawn.lines.upper),
+            "sigma_signal": (drawn.signals.outside != 0).tolist(),
+        },
+    }
+
+
+def _with_rules(name: str, inputs: dict[str, Any], settings: dict[str, Any], table: _Table) -> _Result:
+    """A chart on which each signal says whether it is better or worse, and all icons of its last point are shown."""
+    drawn, labels, _ = _drawn(name, inputs, _preset(settings, ties_pass=True), table)
+    direction, target = _judged(inputs)
+    words = {
+        Direction.INCREASE: {1: "improvement", -1: "deterioration"},
+        Direction.DECREASE: {1: "deterioration", -1: "improvement"},
+        Direction.NEUTRAL: {1: "neutral_high", -1: "neutral_low"},
+    }[direction]
+    signals = drawn.signals
+    trend = np.where(signals.trend_up, 1, np.where(signals.trend_down, -1, 0))
+    last = drawn.values.shape[-1] - 1
+    icons = {
+        Direction.INCREASE: {1: "improvement_high", -1: "concern_low"},
+        Direction.DECREASE: {1: "concern_high", -1: "improvement_low"},
+        Direction.NEUTRAL: {1: "neutral_high", -1: "neutral_low"},
+    }[direction]
+    shown = sorted(
+        icons[sign] for sign, fired in ((1, signals.high), (-1, signals.low)) if last >= 0 and bool(fired[last])
+    )
+    return {
+        "variation_icons": shown or ["common_cause"],
+        "assurance_icon": drawn.assurance(direction, target),
+        "points": {
+            "x": labels,
+            **_lines(drawn),
+            "lower_2sigma": _cells(drawn.lines.sigma_low),
+            "upper_2sigma": _cells(drawn.lines.sigma_high),
+            "outside_limits": [words.get(int(s)) for s in signals.outside],
+            "shift": [words.get(int(s)) for s in signals.shift],
+            "trend": [words.get(int(s)) for s in trend],
+            "two_of_three": [words.get(int(s)) for s in signals.two_of_three],
+        },
+    }
+
+
+_KINDS = {
+    "i": Kind.XMR,
+    "xbar.one": Kind.XMR,
+    "xmr": Kind.XMR,
+    "c": Kind.C,
+    "u": Kind.U,
+    "up": Kind.UP,
+    "p": Kind.P,
+    "pp": Kind.PP,
+    "g": Kind.G,
+    "t": Kind.T,
+}
+
+
+def _drawn(name: str, inputs: dict[str, Any], preset: Preset, table: _Table) -> tuple[Chart, list[Any], Floats | None]:
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise Skipped(f"chart {name!r} is not offered")
+    counts = table.numbers(_named(inputs, "y_column", "value_column"))
+    column = inputs.get("denominator_column")
+    exposure = table.numbers(column) if column else None
+    labels = table.labels(inputs.get("x_column"))
+    scale = float(inputs.get("multiplier") or 1)
+    drawn = _draw(kind, counts, exposure, scale, preset, _starts(inputs, labels), _fixed(inputs))
+    return drawn, labels, exposure
+
+
+def _draw(
+    kind: Kind,
+    counts: Floats,
+    exposure: Floats | None,
+    scale: float,
+    preset: Preset,
+    starts: list[int],
+    fixed: int | None,
+) -> Chart:
+    if not counts.size:
+        raise ValueError("There is no point to draw")
+    return draw(kind, counts, exposure, scale=scale, preset=preset, starts=starts, fixed=fixed)
+
+
+def _preset(settings: dict[str, Any], *, ties_pass: bool = False) -> Preset:
+    named = settings.get("two_of_three_variant")
+    if named is not None and named not in set(TwoOfThree):
+        raise Skipped(f"two of three as in {named!r} is not offered")
+    variant = TwoOfThree.MDC_2024 if named is None else TwoOfThree(named)
+    known = NHSR if variant is TwoOfThree.NHSR_0_2_2 else MDC
+    constant = settings.get("limit_constant")
+    screened = settings.get("screen_moving_ranges")
+    options = replace(
+        known.options,
+        factor=known.options.factor if constant is None else _factor(constant),
+        screened=known.options.screened if screened is None else bool(screened),
+    )
+    rules = Rules(
+        shift=int(settings.get("shift_n") or known.rules.shift),
+        trend=int(settings.get("trend_n") or known.rules.trend),
+        two_of_three=variant,
+        ties_pass=ties_pass,
+    )
+    return replace(known, rules=rules, options=options)
+
+
+def _factor(constant: object) -> float:
+    parts = str(constant).split("/")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        raise Skipped(f"limit constant {constant!r} is not a number") from None
+    return numbers[0] if len(numbers) == 1 else numbers[0] / numbers[1]
+
+
+def _judged(inputs: dict[str, Any]) -> tuple[Direction, float | None]:
+    named = inputs.get("improvement_direction") or Direction.NEUTRAL
+    if named not in set(Direction):
+        raise Skipped(f"direction {named!r} is not offered")
+    target = inputs.get("target")
+    return Direction(named), None if target is None else float(target)
+
+
+def _fixed(inputs: dict[str, Any]) -> int | None:
+    chosen = inputs.get("fix_after_n_points") or inputs.get("freeze_after_n_points")
+    return None if chosen is None else int(chosen)
+
+
+def _starts(inputs: dict[str, Any], labels: list[Any]) -> list[int]:
+    """Where new segments begin: after so many points, or at the first period that starts at or after a date."""
+    parts = inputs.get("part_after_n_points")
+    starts = [int(p) for p in (parts if isinstance(parts, list) else [] if parts is None else [parts])]
+    dates = inputs.get("rebase_dates") or []
+    for day in dates if isinstance(dates, list) else [dates]:
+        found = next((i for i, label in enumerate(labels) if str(label) >= str(day)), None)
+        if found is not None:
+            starts.append(found)
+    return sorted(starts)
+
+
+def _ratio(inputs: dict[str, Any], table: _Table) -> _Result:
+    given = {**next((row for row in table.rows if row.get("label") == inputs.get("label")), {}), **inputs}
+    before = Counted(_number(given.get("before_events")), _number(given.get("before_exposure")))
+    after = Counted(_number(given.get("after_events")), _number(given.get("after_exposure")))
+    per = float(inputs.get("rate_per") or 1)
+    found = rate_ratio(before, after, float(inputs.get("confidence") or 0.95))
+    rates: _Result = {
+        "rate_before": _cell(before.events / before.exposure * per) if before.exposure > 0 else None,
+        "rate_after": _cell(after.events / after.exposure * per) if after.exposure > 0 else None,
+    }
+    if found is None:
+        unknown = ("ratio_after_over_before", "ci_lower", "ci_upper", "p_two_sided_minlike")
+        return rates | dict.fromkeys(unknown) | {"note": "cannot be estimated: no events at all, or no exposure"}
+    return rates | {
+        "ratio_after_over_before": _finite(found.ratio),
+        "ci_lower": _finite(found.lower),
+        "ci_upper": _finite(found.upper),
+        "p_two_sided_minlike": found.p_minlike,
+        "p_two_sided_central": found.p_central,
+        "p_less": found.p_fewer,
+        "p_greater": found.p_more,
+    }
+
+
+def _dispersion(inputs: dict[str, Any], table: _Table) -> _Result:
+    kind = inputs.get("kind") or "poisson"
+    if kind not in ("poisson", "binomial"):
+        raise Skipped(f"dispersion of kind {kind!r} is not offered")
+    counts = table.numbers(_named(inputs, "y_column", "value_column"))
+    column = inputs.get("denominator_column")
+    exposure = table.numbers(column) if column else np.ones(counts.shape)
+    found = dispersion(counts, exposure, binomial=kind == "binomial")
+    if found is None:
+        raise ValueError("Dispersion needs two periods with events")
+    return {
+        "pearson_x2": found.chi_square,
+        "df": found.degrees,
+        "dispersion_ratio": found.ratio,
+        "p_value": found.p,
+    }
+
+
+def _autocorrelation(inputs: dict[str, Any], table: _Table) -> _Result:
+    found = autocorrelation(table.numbers(_named(inputs, "value_column", "y_column")))
+    if found is None:
+        raise ValueError("Autocorrelation needs three points that are not all alike")
+    return {"lag1": found.lag1, "approx_95_bound": found.bound}
+
+
+def _named(inputs: dict[str, Any], *keys: str) -> str:
+    for key in keys:
+        if inputs.get(key):
+            return str(inputs[key])
+    raise Skipped(f"the analysis names no column: {keys[0]} is missing")
+
+
+def _read(path: Path, given: dict[str, Any]) -> _Table:
+    file = path.parent / str(given.get("csv") or f"{path.stem}.csv")
+    event = given.get("grain") == "event"
+    if not file.exists():
+        return _Table([], [], event)
+    with file.open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        rows = list(reader)
+        return _Table(list(reader.fieldnames or []), rows, event)
+
+
+def _number(cell: object) -> float:
+    if cell is None or str(cell).strip() in ("", "NA", "NaN"):
+        return math.nan
+    try:
+        return float(str(cell))
+    except ValueError:
+        raise Skipped(f"{cell!r} is not a number") from None
+
+
+def _is_date(cell: str | None) -> bool:
+    try:
+        date.fromisoformat(cell or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(drawn: Chart) -> dict[str, list[float | None]]:
+    lines = drawn.lines
+    return {
+        "value": _cells(drawn.values),
+        "centre": _cells(lines.centre),
+        "lower": _cells(lines.lower),
+        "upper": _cells(lines.upper),
+    }
+
+
+def _cells(values: Floats) -> list[float | None]:
+    return [_cell(float(v)) for v in values]
+
+
+def _cell(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _finite(value: float) -> float | str:
+    return "Inf" if math.isinf(value) else value
+
+
+def _flags(flags: NDArray[np.bool_], known: NDArray[np.bool_] | None = None) -> list[bool | None]:
+    return [bool(f) if known is None or known[i] else None for i, f in enumerate(flags)]
+
+
+def _sides(signs: NDArray[np.int8]) -> list[str | None]:
+    return [{1: "high", -1: "low"}.get(int(s)) for s in signs]
