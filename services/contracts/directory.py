@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from services.contracts.event import EventData
-from services.contracts.taxonomy import ExposureUnit
+from services.contracts.taxonomy import Employment, ExposureUnit, LocationType, Role, Shift
 
 
 class LocationRecorded(EventData):
@@ -24,6 +26,7 @@ class LocationRecorded(EventData):
     beds: int
     active: bool
     revision: int
+    types: list[LocationType] = Field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -48,4 +51,36 @@ class ExposureRecorded(EventData):
         return str(self.location_id)
 
 
-EVENTS = (LocationRecorded, ExposureRecorded)
+class RolePlace(BaseModel):
+    """A role that somebody holds at a location, for a region, or for the whole provider if neither is set."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Role
+    location_id: UUID | None = None
+    region_id: UUID | None = None
+
+
+class PersonRecorded(EventData):
+    """Somebody works here, or does so differently from now on; the whole is repeated each time. No name, only the id.
+
+    What is None is not known. `revision` grows with each change.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.person.recorded.v1"
+
+    person_id: UUID
+    active: bool
+    roles: list[RolePlace]
+    shift: Shift | None
+    employment: Employment | None
+    started_on: date | None
+    revision: int
+
+    @property
+    def key(self) -> str:
+        """The person's id."""
+        return str(self.person_id)
+
+
+EVENTS = (LocationRecorded, ExposureRecorded, PersonRecorded)

@@ -262,3 +262,31 @@ class EnquiryOutcome(StrEnum):
     NOT_SUBSTANTIATED = "not_substantiated"
     INCONCLUSIVE = "inconclusive"
     CEASED = "ceased_at_the_adults_request"
+
+
+class LocationType(StrEnum):
+    """What sort of service a location is, by its registered service types. A location may be of several."""
+
+    CARE_HOME_NURSING = "care_home_nursing"
+    CARE_HOME = "care_home"
+    HOME_CARE = "home_care"
+    SUPPORTED_LIVING = "supported_living"
+    EXTRA_CARE = "extra_care"
+    SHARED_LIVES = "shared_lives"
+    OTHER = "other"
+
+
+class Shift(StrEnum):
+    """When somebody works, as a rule."""
+
+    DAY = "day"
+    NIGHT = "night"
+    MIXED = "mixed"
+
+
+class Employment(StrEnum):
+    """How somebody is employed. Bank and agency staff are seldom there when a team meets."""
+
+    PERMANENT = "permanent"
+    BANK = "bank"
+    AGENCY = "agency"

@@ -14,10 +14,10 @@ from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from services.contracts import activities
-from services.contracts.directory import ExposureRecorded, LocationRecorded
-from services.contracts.taxonomy import ExposureUnit, Role
+from services.contracts.directory import ExposureRecorded, LocationRecorded, PersonRecorded, RolePlace
+from services.contracts.taxonomy import Employment, ExposureUnit, Role, Shift
 from services.directory import cqc, policy
-from services.directory.domain import in_order
+from services.directory.domain import in_order, location_types
 from services.directory.store import (
     Assignment,
     Exposure,
@@ -102,7 +102,15 @@ class RoleHeld(Strict):
         return self
 
 
-class RegisterPerson(Strict):
+class Work(Strict):
+    """How somebody works: what decides whether they were there when a team talked. None where it is not known."""
+
+    shift: Shift | None = None
+    employment: Employment | None = None
+    started_on: date | None = Field(default=None, description="The first day at work here.")
+
+
+class RegisterPerson(Work):
     """Somebody who works for the provider, with the roles they hold."""
 
     person_id: UUID | None = Field(default=None, description="The `sub` of their tokens. Made if left out.")
@@ -110,8 +118,8 @@ class RegisterPerson(Strict):
     roles: list[RoleHeld] = Field(default_factory=list, max_length=100)
 
 
-class ChangePerson(Strict):
-    """A person as they are from now on; the roles replace those held before."""
+class ChangePerson(Work):
+    """A person as they are from now on; the roles, and how they work, replace what was before."""
 
     display_name: ShortText
     active: bool = Field(default=True, description="False for somebody who has left: they are not called any more.")
@@ -219,6 +227,7 @@ def location_event(location: Location) -> LocationRecorded:
         beds=location.beds,
         active=location.active,
         revision=location.version,
+        types=location_types(location.service_types),
     )
 
 
@@ -244,6 +253,9 @@ def register_person(session: Session, actor: Actor, command: RegisterPerson, now
         person_id=person_id,
         provider_id=actor.provider_id,
         display_name=command.display_name,
+        shift=command.shift,
+        employment=command.employment,
+        started_on=command.started_on,
         active=True,
         version=1,
     ):
@@ -263,6 +275,7 @@ def change_person(
     person = visible_person(session, actor, person_id, lock=True)
     check_version(person.version, version)
     person.display_name, person.active = command.display_name, command.active
+    person.shift, person.employment, person.started_on = command.shift, command.employment, command.started_on
     person.version += 1
     session.execute(delete(Assignment).where(Assignment.person_id == person_id))
     _set_roles(session, actor, person, command.roles)
@@ -298,8 +311,20 @@ def _record_person(
 ) -> None:
     _Change(session, actor, person.person_id, now).record(
         action,
+        PersonRecorded(
+            person_id=person.person_id,
+            active=person.active,
+            roles=[RolePlace.model_validate(one.model_dump()) for one in roles],
+            shift=None if person.shift is None else Shift(person.shift),
+            employment=None if person.employment is None else Employment(person.employment),
+            started_on=person.started_on,
+            revision=person.version,
+        ),
         name_sha256=audit.digest(person.display_name),
         active=person.active,
+        shift=person.shift,
+        employment=person.employment,
+        started_on=person.started_on,
         roles=[one.model_dump(mode="json") for one in roles],
         version=person.version,
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import IntEnum
 from uuid import UUID
 
-from services.contracts.taxonomy import ExposureUnit, Role
+from services.contracts.taxonomy import ExposureUnit, LocationType, Role
 
 
 class Reach(IntEnum):
@@ -51,6 +51,28 @@ def in_order(duties: Iterable[Duty]) -> list[UUID]:
         ),
     )
     return list(dict.fromkeys(duty.person_id for duty in ordered))
+
+
+_TYPES = (
+    ("with nursing", LocationType.CARE_HOME_NURSING),
+    ("nursing home", LocationType.CARE_HOME_NURSING),
+    ("without nursing", LocationType.CARE_HOME),
+    ("residential home", LocationType.CARE_HOME),
+    ("domiciliary care", LocationType.HOME_CARE),
+    ("homecare", LocationType.HOME_CARE),
+    ("supported living", LocationType.SUPPORTED_LIVING),
+    ("extra care", LocationType.EXTRA_CARE),
+    ("shared lives", LocationType.SHARED_LIVES),
+)
+"""CQC's names of service types, in its directory and in its API."""
+
+
+def location_types(service_types: Iterable[str]) -> list[LocationType]:
+    """What sort of service a location is, by CQC's names; empty when none is registered."""
+    found = {
+        next((kind for words, kind in _TYPES if words in name.lower()), LocationType.OTHER) for name in service_types
+    }
+    return sorted(found)
 
 
 @dataclass(frozen=True)

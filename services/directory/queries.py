@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import ExposureUnit, Role
+from services.contracts.taxonomy import Employment, ExposureUnit, Role, Shift
 from services.directory.store import (
     Assignment,
     Exposure,
@@ -83,6 +83,9 @@ class PersonView(BaseModel):
     display_name: str
     active: bool
     roles: list[RoleView]
+    shift: Shift | None
+    employment: Employment | None
+    started_on: date | None
     version: int
 
 

@@ -69,6 +69,9 @@ class Person(Table):
     person_id: Mapped[UUID] = mapped_column(primary_key=True)
     provider_id: Mapped[UUID]
     display_name: Mapped[str]
+    shift: Mapped[str | None]
+    employment: Mapped[str | None]
+    started_on: Mapped[date | None]
     active: Mapped[bool]
     version: Mapped[int]
 

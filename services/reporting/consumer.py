@@ -409,6 +409,8 @@ IGNORED = frozenset(
         # Outside the line: only those who review concerns know that there is one.
         intake.ConcernRaised.TYPE,
         intake.ConcernContinued.TYPE,
+        # How people work is for the audience of a briefing.
+        directory.PersonRecorded.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

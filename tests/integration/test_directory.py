@@ -15,10 +15,11 @@ from sqlalchemy import Engine, text
 
 from services.contracts import activities as contract
 from services.contracts import identity
-from services.contracts.directory import ExposureRecorded, LocationRecorded
+from services.contracts.directory import ExposureRecorded, LocationRecorded, PersonRecorded
 from services.contracts.taxonomy import Role
 from services.directory import commands, cqc
 from services.directory.activities import build
+from services.directory.domain import location_types
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.db import transaction
@@ -377,6 +378,7 @@ def test_a_location_is_registered_and_told(
     assert event["data"] == {
         "location_id": wanted["location_id"], "region_id": region["region_id"], "name": "Orchard House", "beds": 10,
         "cqc_location_id": wanted["cqc_location_id"], "active": True, "revision": 1,
+        "types": location_types(wanted.get("service_types", [])),
     }  # fmt: skip
     assert (event["key"], event["version"]) == (wanted["location_id"], 1)
 
@@ -539,6 +541,28 @@ def test_two_first_records_of_a_month_at_once_make_one(
 # --- people
 
 
+def test_how_somebody_works_is_told_without_a_name(
+    directory: ServiceClient, registered: Actor, home: uuid.UUID, service_engine: Engines
+) -> None:
+    work = {"shift": "night", "employment": "agency", "started_on": "2026-06-01"}
+    role = {"role": "carer", "location_id": str(home), "region_id": None}
+    body = {"display_name": "Sam Example", "roles": [role], **work}
+    made = directory.post("/people", registered, body).json()
+    assert made.items() >= work.items()
+    problem(directory.post("/people", registered, body | {"shift": "sometimes"}), 422, "shift")
+    left = directory.put(
+        f"/people/{made['person_id']}", registered, {"display_name": "Sam Example", "roles": [], "active": False},
+        version=1,
+    )  # fmt: skip
+    assert left.json()["shift"] is None, "a change replaces the whole"
+    first, last = events(service_engine("directory"), registered.provider_id, PersonRecorded.TYPE)
+    assert first["data"] == {
+        "person_id": made["person_id"], "active": True, "roles": [role], "revision": 1, **work,
+    }  # fmt: skip
+    assert (last["data"]["active"], last["data"]["roles"], last["data"]["revision"]) == (False, [], 2)
+    assert "Sam" not in str(first) + str(last)
+
+
 def test_people_are_registered_changed_and_seen_by_those_who_may(
     directory: ServiceClient, registered: Actor, home: uuid.UUID, actor: Any, service_engine: Engines
 ) -> None:
@@ -550,6 +574,7 @@ def test_people_are_registered_changed_and_seen_by_those_who_may(
     assert made.status_code == 201, made.text
     assert made.json() == {
         "person_id": person_id, "display_name": "Sam Example", "active": True, "roles": [role], "version": 1,
+        "shift": None, "employment": None, "started_on": None,
     }  # fmt: skip
     problem(directory.post("/people", registered, {"person_id": person_id, "display_name": "Other"}), 409)
     near, far = actor("regional_manager", locations=[home]), actor("regional_manager", locations=[uuid.uuid4()])

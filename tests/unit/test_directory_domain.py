@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts import identity
-from services.contracts.taxonomy import ExposureUnit, Role
+from services.contracts.taxonomy import ExposureUnit, LocationType, Role
 from services.directory import cqc, policy
-from services.directory.domain import Duty, Reach, in_order, reach
+from services.directory.domain import Duty, Reach, in_order, location_types, reach
 
 NOON = datetime(2026, 6, 8, 12, tzinfo=UTC)
 POLICY = policy.shipped()
@@ -23,6 +23,27 @@ POLICY = policy.shipped()
 
 def person(number: int) -> UUID:
     return UUID(int=number)
+
+
+# --- types of service
+
+
+@pytest.mark.parametrize(
+    ("names", "types"),
+    [
+        ([], []),
+        (["Care home service without nursing"], [LocationType.CARE_HOME]),
+        (["Care home service with nursing", "Care home service without nursing"],
+         [LocationType.CARE_HOME, LocationType.CARE_HOME_NURSING]),
+        (["Domiciliary care service", "Extra Care housing services", "Supported living service"],
+         [LocationType.EXTRA_CARE, LocationType.HOME_CARE, LocationType.SUPPORTED_LIVING]),
+        (["Homecare agencies", "Nursing homes", "Residential homes", "Shared Lives"],
+         [LocationType.CARE_HOME, LocationType.CARE_HOME_NURSING, LocationType.HOME_CARE, LocationType.SHARED_LIVES]),
+        (["Rehabilitation services"], [LocationType.OTHER]),
+    ],
+)  # fmt: skip
+def test_the_type_of_a_service_follows_from_cqcs_names(names: list[str], types: list[LocationType]) -> None:
+    assert location_types(names) == types
 
 
 # --- on call
