@@ -14,10 +14,10 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test lint format types check bench schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench vendor schemas clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Compiled here, because the sandbox loads workflow code anew for every run, and processes start by the dozen.
 setup: .venv/.synced ## install everything into .venv, exactly as locked
@@ -55,6 +55,12 @@ check: lint types test ## all that must hold before a change lands
 
 bench: setup ## measure throughput and latency, and the yardsticks beside them
 	$(VENV)/python -m tests.load.bench
+
+test-browser: setup ## run the tests in a real browser (needs Debian's chromium)
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/browser
+
+vendor: setup ## fetch the browser libraries of the console again (needs npm)
+	$(VENV)/python -m services.console.vendor
 
 schemas: setup ## write the schemas of all events again from their models
 	$(VENV)/python -m services.contracts.generate

@@ -16,6 +16,7 @@ class Credentials:
     postgres_admin: str
     roles: dict[str, str]
     temporal_codec_keys: str
+    console_session_keys: str
 
 
 def load(home: Home, roles: Sequence[str] = ()) -> Credentials:
@@ -26,6 +27,8 @@ def load(home: Home, roles: Sequence[str] = ()) -> Credentials:
         roles={role: secrets.token_urlsafe(24) for role in roles} | kept.get("roles", {}),
         temporal_codec_keys=kept.get("temporal_codec_keys")
         or f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        console_session_keys=kept.get("console_session_keys")
+        or base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     )
     if vars(credentials) != kept:
         write_whole(home.secrets, json.dumps(vars(credentials), indent=1) + "\n")

@@ -18,7 +18,7 @@ import httpx
 import typer
 
 from deploy.local.people import Person, Refused
-from deploy.local.personas import PROVIDER, Persona
+from deploy.local.personas import PERSONAS, PROVIDER, Persona
 from deploy.local.state import Home, Stack, StackError
 from services.runtime.clock import Clock
 
@@ -161,6 +161,7 @@ def _set_up(cast: Cast) -> None:
         _unless_there(lambda body=body: admin.post("directory", "/regions", body, key=f"demo-region-{body['name']}"))  # type: ignore[misc]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda item: _set_up_place(cast, *item), enumerate(cast.places)))
+        list(pool.map(lambda persona: _set_up_persona(cast, persona), filter(lambda p: p.name, PERSONAS.values())))
     cast.quality.until(
         "reporting", "/locations/overview",
         lambda page: len(page["items"]) >= len(cast.places), "the new services to be known everywhere", limit=100,
@@ -186,6 +187,18 @@ def _set_up_place(cast: Cast, number: int, place: Place) -> None:
             "roles": [{"role": role, "location_id": str(place.id)}],
         }
         _unless_there(lambda body=body: admin.post("directory", "/people", body, key=f"demo-{body['person_id']}"))  # type: ignore[misc]
+
+
+def _set_up_persona(cast: Cast, persona: Persona) -> None:
+    """Whom one may sign in as is at work here too."""
+    places = [{"location_id": str(location)} for location in persona.locations if location != "*"]
+    where = places + [{"region_id": str(region)} for region in persona.regions] or [{}]
+    body = {
+        "person_id": str(persona.sub),
+        "display_name": persona.name,
+        "roles": [{"role": role, **at} for role in persona.roles for at in where],
+    }
+    _unless_there(lambda: cast.admin.post("directory", "/people", body, key=f"demo-{persona.sub}"))
 
 
 class _Exposure:

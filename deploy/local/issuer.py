@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from deploy.local import authorization
 from deploy.local.personas import PERSONAS
 from deploy.local.state import Home
 from deploy.local.tokens import LIFETIME_SECONDS, Signer, claims_of
@@ -42,8 +43,11 @@ def create_app(home: Home, issuer: str) -> FastAPI:
         return {
             "issuer": issuer,
             "jwks_uri": f"{issuer}/jwks.json",
-            "token_endpoint": f"{issuer}/token",
-            "response_types_supported": ["token"],
+            "authorization_endpoint": f"{issuer}/authorize",
+            "token_endpoint": f"{issuer}/oauth/token",
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         }
@@ -61,6 +65,8 @@ def create_app(home: Home, issuer: str) -> FastAPI:
         if request.persona not in PERSONAS:
             raise HTTPException(404, f"There is no persona '{request.persona}'. Choose from: {', '.join(PERSONAS)}.")
         return Token(access_token=signer.token(claims_of(PERSONAS[request.persona])))
+
+    app.include_router(authorization.build(signer, issuer))
 
     @app.get("/readyz", include_in_schema=False)
     @app.get("/livez", include_in_schema=False)

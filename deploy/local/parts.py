@@ -80,7 +80,17 @@ def all_parts(home: Home, ports: Mapping[str, int], credentials: Credentials) ->
             env=shared | {"PLUMBLINE_TEMPORAL_METRICS_PORT": str(ports["workflows_temporal_metrics"])},
             needs=("temporal", "kafka"),
         ),
-        _program("console", ports["console"], ("services.console", "all"), env=shared, needs=("issuer",)),
+        _program(
+            "console",
+            ports["console"],
+            ("services.console", "all"),
+            env={
+                **shared,
+                "PLUMBLINE_CONSOLE_PUBLIC_URL": f"http://127.0.0.1:{ports['console']}",
+                "PLUMBLINE_CONSOLE_SESSION_KEYS": credentials.console_session_keys,
+            },
+            needs=("issuer",),
+        ),
     ]
 
 

@@ -69,6 +69,7 @@ def claims_of(persona: Persona) -> dict[str, Any]:
     everywhere = persona.locations == "*"
     return {
         "sub": str(persona.sub),
+        **({"name": persona.name} if persona.name else {}),
         "provider_id": str(persona.provider_id),
         "roles": list(persona.roles),
         "scope_all": everywhere,

@@ -44,6 +44,17 @@ def test_services_do_not_import_one_another(service: str) -> None:
                 assert name.startswith(allowed), f"{module(path)} imports {name}"
 
 
+def test_the_console_has_no_rules_and_no_database() -> None:
+    allowed = ("services.contracts.taxonomy", "services.runtime", "services.console")
+    for path in sources("services/console"):
+        for name in imports(path):
+            assert not name.startswith(("sqlalchemy", "psycopg", "temporalio", "kafka")), (
+                f"{module(path)} imports {name}"
+            )
+            if name.startswith(("services.", "workflows", "deploy")):
+                assert name.startswith(allowed), f"{module(path)} imports {name}"
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_do_not_read_another_schema(service: str) -> None:
     others = "|".join(s for s in SERVICES if s != service)

@@ -170,7 +170,7 @@ def test_tokens_are_accepted_by_their_own_issuer(home: Home) -> None:
     url = Stack.load(home).url("issuer")
     configuration = httpx.get(f"{url}/.well-known/openid-configuration").json()
     keys = jwt.PyJWKClient(configuration["jwks_uri"])
-    over_http = httpx.post(configuration["token_endpoint"], json={"persona": "carer"}).json()
+    over_http = httpx.post(f"{configuration['issuer']}/token", json={"persona": "carer"}).json()
     assert over_http["expires_in"] == 3600
     for token in (over_http["access_token"], plumbline(home, "token", "carer").stdout.strip()):
         key = keys.get_signing_key_from_jwt(token).key
@@ -180,7 +180,7 @@ def test_tokens_are_accepted_by_their_own_issuer(home: Home) -> None:
         assert len(claims["locations"]) == 1
     everywhere = jwt.decode(tokens.issue_token(Stack.load(home), "director"), options={"verify_signature": False})
     assert everywhere["scope_all"] is True
-    assert httpx.post(configuration["token_endpoint"], json={"persona": "nobody"}).status_code == 404
+    assert httpx.post(f"{configuration['issuer']}/token", json={"persona": "nobody"}).status_code == 404
     refused = plumbline(home, "token", "nobody")
     assert refused.returncode == 1
     assert "choose from carer" in refused.stderr

@@ -1,0 +1,39 @@
+"""The console's process: `python -m services.console all`."""
+
+import argparse
+import sys
+
+import uvicorn
+
+from services.console.app import build_app
+from services.console.pages import account, incident, overview, report, work
+from services.console.settings import ConsoleSettings
+from services.runtime import logs
+
+ROUTERS = [work.router, report.router, overview.router, incident.router, account.router]
+
+
+def main() -> int:
+    """Serve the console until stopped."""
+    parser = argparse.ArgumentParser(
+        prog="python -m services.console",
+        description="The pages of Plumbline. Settings come from PLUMBLINE_* variables.",
+    )
+    parser.add_argument("role", choices=["api", "all"], help="both serve the pages")
+    parser.parse_args()
+    settings = ConsoleSettings()
+    logs.configure(settings.log_level, service="console")
+    uvicorn.run(
+        build_app(settings, ROUTERS),
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

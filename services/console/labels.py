@@ -1,0 +1,37 @@
+"""Codes in plain words. A code without a word of its own is shown with spaces."""
+
+_WORDS = {
+    "incident": "Incident", "near_miss": "Near miss", "good_care": "Good care",
+    "medication": "Medicines", "fall": "Fall", "choking": "Choking or swallowing", "pressure_damage": "Pressure damage",
+    "abuse_allegation": "Abuse or neglect, or an allegation of it", "missing_person": "Missing, or tried to leave",
+    "missed_visit": "Missed or late visit", "behaviour_distress": "Distress or behaviour that puts people at risk",
+    "infection": "Infection", "environment": "Building, equipment or utilities", "information": "Personal information",
+    "staffing": "Staffing", "death": "Death", "other": "Something else",
+    "none": "No harm", "low": "Low", "moderate": "Moderate", "severe": "Severe", "fatal": "Fatal",
+    "high": "High", "extreme": "Extreme",
+    "reported": "Reported", "triaged": "Triaged", "reviewing": "Reviewing", "acting": "Acting", "verifying": "Verifying",
+    "sharing": "Sharing", "checking_impact": "Checking impact", "closed": "Closed", "withdrawn": "Withdrawn",
+    "duplicate": "Duplicate",
+    "swarm_huddle": "Swarm huddle", "brief_fact_review": "Brief fact review", "after_action_review": "After action review",
+    "mdt_review": "Team review with other professions", "structured_review": "Structured review",
+    "thematic_review": "Thematic review", "in_depth_investigation": "In-depth investigation",
+    "person": "Person", "tasks": "Tasks", "tools_and_technology": "Tools and technology", "organisation": "Organisation",
+    "internal_environment": "Building and surroundings", "external_environment": "Outside the service",
+    "weaker": "Weaker", "intermediate": "Intermediate", "stronger": "Stronger",
+    "agreed": "Agreed", "open": "Open", "done": "Done, not verified yet", "verified": "Verified", "cancelled": "Cancelled",
+    "improved_and_sustained": "Improved and sustained", "improving_not_yet_proven": "Improving, not yet proven",
+    "no_change": "No change", "worse": "Worse", "cannot_judge": "Cannot judge yet",
+    "carer": "Carer", "shift_lead": "Shift lead", "on_call_manager": "On-call manager",
+    "registered_manager": "Registered manager", "regional_manager": "Regional manager", "quality_lead": "Quality lead",
+    "safeguarding_lead": "Safeguarding lead", "speak_up_guardian": "Speak-up guardian",
+    "nominated_individual": "Nominated individual", "director": "Director", "executive": "Executive",
+    "platform_admin": "Administrator", "service": "Plumbline itself",
+}  # fmt: skip
+
+
+def label(code: object) -> str:
+    """The word for a code; empty for nothing."""
+    if code is None:
+        return ""
+    text = str(code)
+    return _WORDS.get(text) or text.replace("_", " ").capitalize()

@@ -1,0 +1,30 @@
+"""The session itself: what to do when it ended in the middle of something."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from services.console.visit import SentForm, Visitor, go
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/session")
+def signed_in_again(visit: Visitor) -> Response:
+    """Where the new tab lands after signing in again."""
+    return visit.page("signed_in_again.html")
+
+
+@router.get("/accessibility")
+def accessibility(visit: Visitor) -> Response:
+    """What the pages hold to, and whom to tell when they do not."""
+    return visit.page("accessibility.html")
+
+
+@router.post("/session/resume")
+def resume(visit: Visitor, form: SentForm) -> Response:
+    """The form that was held while nobody was signed in, ready to be sent as whoever is signed in now."""
+    path = visit.text("held_path")
+    if not path.startswith("/") or path.startswith("//"):
+        return go("/")
+    held = [(n, v) for n, v in form.multi_items() if isinstance(v, str) and n not in ("held_path", "form_token")]
+    return visit.page("resume.html", held=held, held_path=path)

@@ -1,0 +1,36 @@
+"""What the bar at the top of every page leads to, by role."""
+
+from dataclasses import dataclass
+
+from services.console.page import TEXTS
+from services.console.visit import Visit
+from services.contracts.taxonomy import Role
+
+OVERSEERS = (
+    Role.REGISTERED_MANAGER,
+    Role.REGIONAL_MANAGER,
+    Role.QUALITY_LEAD,
+    Role.SAFEGUARDING_LEAD,
+    Role.NOMINATED_INDIVIDUAL,
+    Role.DIRECTOR,
+    Role.EXECUTIVE,
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One link; `here` if it leads to the page that is shown."""
+
+    href: str
+    text: str
+    here: bool
+
+
+def navigation(visit: Visit) -> list[Item]:
+    """The links for this person."""
+    _ = TEXTS.gettext
+    links = [("/", _("My work")), ("/report", _("Report something"))]
+    if visit.has(*OVERSEERS):
+        links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    path = visit.request.url.path
+    return [Item(href, text, path == href or (href != "/" and path.startswith(f"{href}/"))) for href, text in links]

@@ -1,0 +1,236 @@
+"""Reporting: one thing on each page, at most eight questions, and nothing typed is lost.
+
+Without a script the answers travel in the form from page to page; the server keeps nothing until the report is sent.
+With one, the draft is also kept on the device (`static/report.js`) and sent when the signal is back. Either way it is
+sent under one key, so it counts once.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from services.console.page import TEXTS, problems_of
+from services.console.service_api import Refused, new_key
+from services.console.visit import Visit, Visitor, go
+from services.contracts.taxonomy import Category, Kind
+from services.runtime.calendar import LONDON
+
+router = APIRouter(include_in_schema=False)
+_ = TEXTS.gettext
+
+MAX_STORY = 10_000
+Answers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One page: its fields, whether it is asked at all, and what is wrong with an answer, by field."""
+
+    name: str
+    fields: tuple[str, ...]
+    check: Callable[[Visit, Answers], dict[str, str]]
+    asked: Callable[[Answers], bool] = lambda answers: True
+
+
+def _one_of(
+    field: str, allowed: type[Kind] | type[Category], message: str
+) -> Callable[[Visit, Answers], dict[str, str]]:
+    return lambda visit, answers: {} if answers.get(field, "") in list(allowed) else {field: message}
+
+
+def _check_place(visit: Visit, answers: Answers) -> dict[str, str]:
+    known = {place["location_id"] for place in places(visit)}
+    return {} if answers.get("location_id") in known else {"location_id": _("Choose where it happened")}
+
+
+def _check_when(visit: Visit, answers: Answers) -> dict[str, str]:
+    if answers.get("when") == "now":
+        return {}
+    if answers.get("when") != "earlier":
+        return {"when": _("Choose whether it just happened")}
+    at = occurred_at(visit, answers)
+    if at is None:
+        return {"date": _("Give the day and the time, for example 14:05. Guess if you must.")}
+    if at > visit.now:
+        return {"date": _("This time has not come yet. Give the time it happened.")}
+    return {}
+
+
+def _check_danger(visit: Visit, answers: Answers) -> dict[str, str]:
+    return {} if answers.get("danger") in ("yes", "no") else {"danger": _("Say whether anybody is in danger now")}
+
+
+def _check_story(visit: Visit, answers: Answers) -> dict[str, str]:
+    story = answers.get("narrative", "")
+    if not story:
+        return {"narrative": _("Say what happened, in a few words at least")}
+    if len(story) > MAX_STORY:
+        return {"narrative": _("Shorten it to 10,000 characters; you can add more later")}
+    return {}
+
+
+def _check_about_staff(visit: Visit, answers: Answers) -> dict[str, str]:
+    fine = answers.get("about_staff") in ("yes", "no", "unsure")
+    return {} if fine else {"about_staff": _("Say whether it is about somebody who works here")}
+
+
+QUESTIONS = (
+    Question("kind", ("kind",), _one_of("kind", Kind, _("Choose what you want to report"))),
+    Question("danger", ("danger",), _check_danger, lambda answers: answers.get("kind") != Kind.GOOD_CARE),
+    Question("place", ("location_id",), _check_place),
+    Question("when", ("when", "date", "time", "at"), _check_when),
+    Question("type", ("category",), _one_of("category", Category, _("Choose the type that fits best"))),
+    Question("staff", ("about_staff",), _check_about_staff, lambda a: a.get("category") == Category.ABUSE_ALLEGATION),
+    Question("story", ("narrative",), _check_story),
+    Question("people", ("people",), lambda visit, answers: {}),
+)
+FIELDS = tuple(field for question in QUESTIONS for field in question.fields)
+_BY_NAME = {question.name: question for question in QUESTIONS}
+
+
+def places(visit: Visit) -> list[dict[str, Any]]:
+    """Where this person may report from: the active locations in their scope, by name."""
+    found = visit.api.all("directory", "/locations", active="true")
+    return sorted(found, key=lambda place: str(place["name"]))
+
+
+def occurred_at(visit: Visit, answers: Answers) -> datetime | None:
+    """When it happened; None if what was typed is no time. What was answered stays, however late it is sent."""
+    if answers.get("when") == "now":
+        return datetime.fromisoformat(answers["at"]) if "at" in answers else visit.now
+    try:
+        date = answers.get("date") or f"{visit.now.astimezone(LONDON):%Y-%m-%d}"
+        return datetime.fromisoformat(f"{date}T{answers.get('time', '').replace('.', ':').zfill(5)}").replace(
+            tzinfo=LONDON
+        )
+    except ValueError:
+        return None
+
+
+def person_reference(provider_id: uuid.UUID, code: str) -> str:
+    """The opaque reference of a person's code in the care record: the same code gives the same one, and no way back."""
+    return str(uuid.uuid5(provider_id, " ".join(code.upper().split())))
+
+
+@router.get("/report")
+def begin(visit: Visitor) -> Response:
+    """The first question, under a key of its own."""
+    return _ask(visit, "kind", {}, new_key(), {})
+
+
+@router.post("/report")
+def answer(visit: Visitor) -> Response:
+    """Check the answer, go on, back or to another question; at the end send everything, once."""
+    answers = {field: visit.text(field) for field in FIELDS if visit.text(field)}
+    key, step, to = visit.text("key") or new_key(), visit.text("step"), visit.text("go")
+    if to == "send":
+        return _send(visit, answers, key)
+    asked = [question for question in QUESTIONS if question.asked(answers)]
+    names = [question.name for question in asked]
+    if to.startswith("to:") and to[3:] in _BY_NAME:
+        return _ask(visit, to[3:], answers, key, {})
+    here = names.index(step) if step in names else 0
+    if to == "back":
+        return _ask(visit, names[max(here - 1, 0)], answers, key, {})
+    errors = asked[here].check(visit, answers)
+    if errors:
+        return _ask(visit, names[here], answers, key, errors)
+    if names[here] == "when":
+        at = occurred_at(visit, {name: value for name, value in answers.items() if name != "at"})
+        answers["at"] = at.isoformat() if at is not None else ""
+    following = next((q.name for q in asked if q.name not in names[: here + 1] and q.check(visit, answers)), None)
+    complete = visit.text("checked") == "yes" and following is None
+    if complete or here + 1 == len(asked):
+        return _check(visit, answers, key, {})
+    return _ask(visit, names[here + 1], answers, key, {})
+
+
+@router.get("/report/{incident_id}/received")
+def receipt(visit: Visitor, incident_id: str) -> Response:
+    """What happens next, and what can still be added."""
+    incident = visit.api.get("intake", f"/incidents/{incident_id}")
+    return visit.page(
+        "report/receipt.html", incident=incident,
+        attachments=visit.api.get_or_none("intake", f"/incidents/{incident_id}/attachments"),
+        questions=visit.api.get_or_none("intake", f"/incidents/{incident_id}/questions"),
+    )  # fmt: skip
+
+
+@router.post("/report/{incident_id}/photos")
+def add_photo(visit: Visitor, incident_id: str) -> Response:
+    """Add a photograph or document to a report."""
+    chosen = visit.file("file")
+    errors = {"file": _("Choose a photograph or document first")} if chosen is None else {}
+    if chosen is not None:
+        try:
+            visit.api.upload(
+                "intake", f"/incidents/{incident_id}/attachments", name=chosen.filename or "file",
+                media_type=chosen.content_type or "application/octet-stream", content=chosen.file.read(),
+                key=visit.text("key") or new_key(),
+            )  # fmt: skip
+        except Refused as refused:
+            errors = {"file": f"{refused.title}. {refused.detail}"}
+    if not errors:
+        return go(f"/report/{incident_id}/received#photos")
+    incident = visit.api.get("intake", f"/incidents/{incident_id}")
+    attachments = visit.api.get_or_none("intake", f"/incidents/{incident_id}/attachments")
+    return visit.page("report/receipt.html", 422, incident=incident, attachments=attachments, errors=errors)
+
+
+def _ask(visit: Visit, name: str, answers: Answers, key: str, errors: dict[str, str]) -> Response:
+    question = _BY_NAME[name]
+    asked = [q.name for q in QUESTIONS if q.asked(answers)]
+    hidden = {field: value for field, value in answers.items() if field not in question.fields}
+    found = places(visit) if name == "place" else []
+    return visit.page(
+        f"report/{name}.html", 422 if errors else 200, step=name, answers=answers, hidden=hidden, key=key, errors=errors,
+        number=asked.index(name) + 1 if name in asked else 1, count=len(asked), places=found, kinds=list(Kind),
+        categories=list(Category), max_story=MAX_STORY, today=f"{visit.now.astimezone(LONDON):%Y-%m-%d}",
+        yesterday=f"{(visit.now - timedelta(days=1)).astimezone(LONDON):%Y-%m-%d}",
+    )  # fmt: skip
+
+
+def _check(visit: Visit, answers: Answers, key: str, errors: dict[str, str], status: int = 200) -> Response:
+    place = next((p["name"] for p in places(visit) if p["location_id"] == answers.get("location_id")), "")
+    asked = [question.name for question in QUESTIONS if question.asked(answers)]
+    return visit.page(
+        "report/check.html", status, answers=answers, hidden=answers, key=key, errors=errors, place=place, asked=asked,
+        at=occurred_at(visit, answers),
+    )  # fmt: skip
+
+
+def _send(visit: Visit, answers: Answers, key: str) -> Response:
+    for question in QUESTIONS:
+        if question.asked(answers) and (errors := question.check(visit, answers)):
+            return _ask(visit, question.name, answers, key, errors)
+    at = occurred_at(visit, answers)
+    assert at is not None
+    codes = [code for code in answers.get("people", "").replace(",", "\n").splitlines() if code.strip()]
+    body = {
+        "location_id": answers["location_id"],
+        "occurred_at": at.isoformat(),
+        "kind": answers["kind"],
+        "category": answers["category"],
+        "immediate_danger": answers.get("danger") == "yes",
+        "narrative": answers["narrative"],
+        "person_refs": [person_reference(visit.actor.provider_id, code) for code in codes],
+        "not_about_staff": answers.get("about_staff") == "no",
+    }
+    try:
+        sent = visit.api.send("POST", "intake", "/incidents", body, key=key)
+    except Refused as refused:
+        if refused.kind == "idempotency-key-reused":
+            return _check(
+                visit,
+                answers,
+                new_key(),
+                {"form": _("You have changed it since it was sent. Send it again if both are needed.")},
+                409,
+            )
+        return _check(visit, answers, key, problems_of(refused), refused.status)
+    return go(f"/report/{sent.body['incident_id']}/received")

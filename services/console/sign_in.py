@@ -1,0 +1,144 @@
+"""Signing in with any OpenID Connect issuer: authorization code with PKCE (RFC 6749, RFC 7636). No password is seen here."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import jwt
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.httpx_client import OAuth2Client
+from fastapi import APIRouter, Form, Request
+from httpx import Client, HTTPError
+from starlette.responses import RedirectResponse, Response
+
+from services.console.page import render
+from services.console.session import Session
+from services.console.settings import ConsoleSettings
+
+router = APIRouter(include_in_schema=False)
+
+_ATTEMPT = "plumbline_attempt"
+_ATTEMPT_SECONDS = 600
+
+
+class SignIn:
+    """The issuer as the console uses it: where to send people, what their code is worth, how a token is renewed."""
+
+    def __init__(self, settings: ConsoleSettings, http: Client) -> None:
+        self._settings, self._http = settings, http
+        self._endpoints: dict[str, str] = {}
+        self.return_to = f"{settings.console_public_url.rstrip('/')}/signed-in"
+
+    def address(self, state: str, verifier: str) -> str:
+        """Where a person signs in."""
+        with self._client() as client:
+            address, _ = client.create_authorization_url(
+                self._endpoint("authorization_endpoint"), state=state, code_verifier=verifier
+            )
+        return str(address)
+
+    def redeem(self, code: str, verifier: str) -> Session | None:
+        """The session that a code is worth; None for a code that the issuer does not know."""
+        with self._client() as client:
+            try:
+                token = client.fetch_token(
+                    self._endpoint("token_endpoint"),
+                    grant_type="authorization_code", code=code, code_verifier=verifier,
+                )  # fmt: skip
+            except (AuthlibBaseError, HTTPError, ValueError):
+                return None
+        return _session(token)
+
+    def renew(self, session: Session) -> Session | None:
+        """The session with a new token, where the issuer gave the means for it."""
+        if session.refresh_token is None:
+            return None
+        with self._client() as client:
+            try:
+                token = client.refresh_token(self._endpoint("token_endpoint"), refresh_token=session.refresh_token)
+            except (AuthlibBaseError, HTTPError, ValueError):
+                return None
+        return _session(token)
+
+    def _client(self) -> OAuth2Client:
+        secret = self._settings.console_client_secret
+        return OAuth2Client(
+            self._settings.console_client_id,
+            secret.get_secret_value() if secret else None,
+            token_endpoint_auth_method="client_secret_basic" if secret else "none",
+            redirect_uri=self.return_to,
+            scope="openid profile offline_access",
+            code_challenge_method="S256",
+            timeout=10,
+        )
+
+    def _endpoint(self, name: str) -> str:
+        if name not in self._endpoints:
+            issuer = self._settings.oidc_issuer.rstrip("/")
+            self._endpoints |= self._http.get(f"{issuer}/.well-known/openid-configuration").raise_for_status().json()
+        return self._endpoints[name]
+
+
+def _session(token: Mapping[str, Any]) -> Session:
+    access = str(token["access_token"])
+    # Read for the name and the end only; every service checks the signature, and so does the console before a page.
+    claims = jwt.decode(access, options={"verify_signature": False})
+    now = time.time()
+    return Session(
+        access_token=access,
+        refresh_token=token.get("refresh_token"),
+        expires_at=float(claims.get("exp", now)),
+        name=str(claims.get("name") or claims.get("preferred_username") or "You"),
+        started_at=now,
+        seen_at=now,
+    )
+
+
+def _inside(path: str) -> str:
+    """Only paths of the console itself: nobody is led elsewhere by a link."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+
+
+@router.get("/sign-in")
+def begin(request: Request, to: str = "/") -> Response:
+    """Send somebody to the issuer, and remember where they wanted to go."""
+    state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
+    try:
+        address = request.app.state.sign_in.address(state, verifier)
+    except HTTPError:
+        return render("problem.html", 503, title="Signing in is not possible at the moment",
+                      detail="The sign-in service does not answer. Wait a few seconds, then try again.", visit=None)  # fmt: skip
+    response = RedirectResponse(address, 303)
+    attempt = {"state": state, "verifier": verifier, "to": _inside(to)}
+    request.app.state.cookies.set(response, _ATTEMPT, request.app.state.cookies.seal(attempt), seconds=_ATTEMPT_SECONDS)
+    return response
+
+
+@router.get("/signed-in")
+def end(request: Request, code: str = "", state: str = "") -> Response:
+    """The issuer has sent somebody back: open their session, if it was this browser that asked for it."""
+    cookies = request.app.state.cookies
+    attempt = cookies.unseal(request.cookies.get(_ATTEMPT, ""), _ATTEMPT_SECONDS)
+    session = None
+    if attempt is not None and state and state == attempt.get("state"):
+        session = request.app.state.sign_in.redeem(code, str(attempt["verifier"]))
+    if attempt is None or session is None:
+        return render("problem.html", 400, title="You are not signed in", visit=None,
+                      detail="This sign-in has ended or belongs to another window. Start again.",
+                      link={"href": "/sign-in", "text": "Sign in"})  # fmt: skip
+    response = RedirectResponse(_inside(str(attempt["to"])), 303)
+    response.delete_cookie(_ATTEMPT, path="/")
+    cookies.keep(response, session, None)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request, form_token: Annotated[str, Form()] = "") -> Response:
+    """End the session on this device."""
+    cookies = request.app.state.cookies
+    session = cookies.open(request.cookies)
+    response = render("signed_out.html", visit=None)
+    if session is not None and form_token == session.form_token:
+        cookies.end(response)
+    return response

@@ -1,0 +1,120 @@
+"""One request of one person: their session, their API, the form they sent."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from services.console.page import render
+from services.console.service_api import ServiceApi
+from services.console.session import Cookies, Session
+from services.runtime.actor import Actor
+from services.runtime.errors import ServiceError
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in, or the session is over. `held` is what was sent, so that it is not lost."""
+
+    def __init__(self, held: FormData | None = None) -> None:
+        self.held = held
+
+
+class ForeignForm(Exception):
+    """A form that this session did not hand out."""
+
+
+@dataclass
+class Visit:
+    """Who is here and what they may call."""
+
+    request: Request
+    session: Session
+    actor: Actor
+    api: ServiceApi
+    form: FormData
+
+    @property
+    def now(self) -> datetime:
+        """The time that records and deadlines use."""
+        at: datetime = self.request.app.state.clock.now()
+        return at
+
+    def page(self, template: str, status: int = 200, **words: Any) -> HTMLResponse:
+        """A page with everything that the frame around it needs."""
+        return render(
+            template, status, visit=self, now=self.now, path=self.request.url.path, roles=self.actor.roles,
+            form_token=self.session.form_token, **words,
+        )  # fmt: skip
+
+    def text(self, name: str) -> str:
+        """A field of the form, without space around it; empty if it was not sent."""
+        value = self.form.get(name)
+        return value.strip() if isinstance(value, str) else ""
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a field that may be ticked several times."""
+        return [value for value in self.form.getlist(name) if isinstance(value, str)]
+
+    def file(self, name: str) -> UploadFile | None:
+        """An uploaded file, if one was chosen."""
+        value = self.form.get(name)
+        return value if isinstance(value, UploadFile) and value.filename else None
+
+    def typed(self) -> dict[str, str]:
+        """All texts of the form, to show the form again as it was."""
+        return {name: value for name, value in self.form.items() if isinstance(value, str)}
+
+    def has(self, *roles: str) -> bool:
+        """Whether the person has one of these roles."""
+        return bool(self.actor.roles.intersection(roles))
+
+
+def go(path: str) -> Response:
+    """To another page, after something was saved."""
+    return RedirectResponse(path, 303)
+
+
+async def _form(request: Request) -> FormData:
+    if request.method in ("GET", "HEAD"):
+        return FormData()
+    return await request.form(max_files=5, max_fields=500, max_part_size=1_000_000)
+
+
+SentForm = Annotated[FormData, Depends(_form)]
+
+
+def _is_resumed(request: Request) -> bool:
+    """The page that held a form while nobody was signed in knows no token: its origin must do. It only shows the form."""
+    origin = request.headers.get("origin")
+    same = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    return same and request.url.path == "/session/resume"
+
+
+def _visit(request: Request, form: SentForm) -> Visit:
+    cookies: Cookies = request.app.state.cookies
+    session = cookies.open(request.cookies)
+    held = form if request.method == "POST" else None
+    if session is None:
+        raise SignInNeeded(held)
+    if session.stale:
+        renewed = request.app.state.sign_in.renew(session)
+        if renewed is None:
+            raise SignInNeeded(held)
+        session = replace(renewed, form_token=session.form_token, started_at=session.started_at)
+    try:
+        actor = request.app.state.authenticator.authenticate(session.access_token)
+    except ServiceError:
+        raise SignInNeeded(held) from None
+    if request.method == "POST" and form.get("form_token") != session.form_token and not _is_resumed(request):
+        raise ForeignForm
+    request.state.session = session
+    api = ServiceApi(request.app.state.http, request.app.state.services, session.access_token)
+    return Visit(request, session, actor, api, form)
+
+
+Visitor = Annotated[Visit, Depends(_visit)]
+"""The signed-in person behind a request, for a page."""

@@ -1,0 +1,95 @@
+"""A real browser before a whole stack: Debian's Chromium, driven by Playwright. Skipped, loudly, where there is none."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from deploy.local.state import PROJECT, Home
+from tests.e2e.running import RunningStack
+
+CHROMIUM = os.environ.get("PLUMBLINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+SHOTS = PROJECT / "build" / "screenshots"
+WIDTHS = {"phone": {"width": 320, "height": 640}, "desk": {"width": 1280, "height": 900}}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker takes them all: they share a stack and a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            if CHROMIUM is None:
+                item.add_marker(
+                    pytest.mark.skip(reason="NO BROWSER TESTS: install Debian's chromium, or set PLUMBLINE_CHROMIUM")
+                )
+
+
+@pytest.fixture(scope="session")
+def console(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
+    """A whole stack in real time, lived in: the demonstration has been played on it."""
+    stack = RunningStack(Home(run_folder / f"browser-{worker_id}"))
+    try:
+        stack.up("--clock-speed=86400")
+        done = stack.plumbline("demo", "--scenario", "near-miss", "--json")
+        assert done.returncode == 0, done.stderr
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def person(console: RunningStack, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`person("carer")` is a page of somebody who has signed in, in a browser profile of their own."""
+    contexts: list[BrowserContext] = []
+
+    def signed_in(persona: str, width: str = "desk", **options: object) -> Page:
+        context = browser.new_context(viewport=WIDTHS[width], base_url=console.record.url("console"), **options)  # type: ignore[arg-type]
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto("/")
+        page.click(f"button[value={persona}]")
+        page.wait_for_url("**/")
+        return page
+
+    yield signed_in
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def accessible() -> Callable[[Page], None]:
+    """`accessible(page)`: axe finds nothing against WCAG 2.2 AA, and the page needs no sideways scrolling."""
+
+    def check(page: Page) -> None:
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
+        assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+
+    return check
+
+
+@pytest.fixture
+def shot() -> Callable[[Page, str], None]:
+    """`shot(page, "report")` keeps a picture as build output."""
+
+    def take(page: Page, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+
+    return take

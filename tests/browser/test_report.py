@@ -1,0 +1,129 @@
+"""Reporting in a real browser: by mouse on a desk, by keyboard on a phone's width, without a script, sent twice."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.running import eventually
+
+Person = Callable[..., Page]
+Check = Callable[[Page], None]
+Shot = Callable[[Page, str], None]
+
+
+def answer(page: Page, choose: str) -> None:
+    page.get_by_label(choose, exact=True).check()
+    page.get_by_role("button", name="Continue").click()
+
+
+def to_the_end(page: Page, check: Check | None = None) -> None:
+    """Answer every question of a first report up to the page that shows it whole."""
+    page.goto("/report")
+    steps: list[Callable[[], None]] = [
+        lambda: answer(page, "Incident"),
+        lambda: answer(page, "No, everybody is safe now"),
+        lambda: page.get_by_role("button", name="Continue").click(),
+        lambda: answer(page, "Just now"),
+        lambda: answer(page, "Fall"),
+        lambda: (page.get_by_label("What happened?").fill("The resident slid from the chair. No pain, up again at once."),
+                 page.get_by_role("button", name="Continue").click())[1],
+        lambda: (page.get_by_label("Whom did it happen to?").fill("R-17"), page.get_by_role("button", name="Continue").click())[1],
+    ]  # fmt: skip
+    for step in steps:
+        if check:
+            check(page)
+        step()
+    expect(page.get_by_role("heading", name="Check and send")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with a script", "without"])
+def test_a_first_report_in_eight_questions_at_most(person: Person, accessible: Check, shot: Shot, script: bool) -> None:
+    page = person("carer", "phone", java_script_enabled=script)
+    to_the_end(page, accessible if script else None)
+    if script:
+        accessible(page)
+        shot(page, "report-check")
+    assert "of 7" in page.locator("body").inner_text() or page.url.endswith("/report")
+    page.get_by_role("button", name="Send the report").click()
+    expect(page.get_by_role("heading", name="Your report is in")).to_be_visible()
+    if script:
+        accessible(page)
+        shot(page, "report-received")
+
+
+def test_what_is_missing_is_named_and_linked_and_nothing_typed_is_lost(person: Person, accessible: Check) -> None:
+    page = person("carer", "phone")
+    page.goto("/report")
+    page.get_by_role("button", name="Continue").click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_contain_text("Choose what you want to report")
+    accessible(page)
+    summary.get_by_role("link").click()
+    expect(page.locator("#kind")).to_be_focused()
+    to_the_end(page)
+    page.get_by_role("button", name="Change What happened").click()
+    expect(page.get_by_label("What happened?")).to_have_value(
+        "The resident slid from the chair. No pain, up again at once."
+    )
+
+
+def test_sent_twice_it_counts_once(person: Person) -> None:
+    page = person("carer")
+    to_the_end(page)
+    fields = page.evaluate("Object.fromEntries(new FormData(document.querySelector('form[data-report]')))")
+    sent = [page.request.post("/report", form={**fields, "go": "send"}).url for _ in range(2)]
+    assert sent[0] == sent[1]
+    assert sent[0].endswith("/received")
+
+
+def test_an_ended_session_holds_what_was_typed(person: Person, accessible: Check) -> None:
+    page = person("carer")
+    to_the_end(page)
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Send the report").click()
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
+    accessible(page)
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Sign in again").click()
+    opened.value.click("button[value=carer]")
+    expect(opened.value.get_by_role("heading", name="You are signed in again")).to_be_visible()
+    page.get_by_role("button", name="Send what I typed").click()
+    page.get_by_role("button", name="Send it now").click()
+    expect(page.get_by_role("heading", name="Your report is in")).to_be_visible()
+
+
+def test_the_whole_report_by_keyboard_alone(person: Person) -> None:
+    page = person("carer", "phone")
+    page.goto("/report")
+    for _ in range(150):
+        if page.get_by_role("heading", name="Check and send").is_visible():
+            break
+        page.keyboard.press("Tab")
+        kind = page.evaluate("document.activeElement.type || ''")
+        if kind == "radio":
+            page.keyboard.press("Space")
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+        elif kind == "textarea":
+            page.keyboard.type("Written by keyboard.")
+            page.keyboard.press("Tab")
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Check and send")).to_be_visible()
+
+
+def test_the_manager_sees_it_and_the_story_is_whole(person: Person, accessible: Check, shot: Shot) -> None:
+    page = person("carer")
+    to_the_end(page)
+    page.get_by_role("button", name="Send the report").click()
+    incident = page.url.split("/report/")[1].split("/")[0]
+    manager = person("registered_manager")
+    eventually(lambda: manager.goto(f"/incidents/{incident}").ok, "the manager to see it")  # type: ignore[union-attr]
+    expect(manager.get_by_role("heading", name="What was reported")).to_be_visible()
+    accessible(manager)
+    shot(manager, "incident")
+    for path in ("/", "/incidents", "/overview", "/accessibility"):
+        manager.goto(path)
+        accessible(manager)
+        shot(manager, f"manager{path.replace('/', '-').rstrip('-')}")
