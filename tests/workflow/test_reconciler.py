@@ -83,6 +83,7 @@ class Records(Services):
     def __init__(self) -> None:
         super().__init__()
         self.open: list[uuid.UUID] = []
+        self.themes: list[contract.OpenIncident] = []
 
     def activities(self) -> dict[str, list[Callable[..., Any]]]:
         """Those of the stand-ins, and the list."""
@@ -96,6 +97,12 @@ class Records(Services):
 
         found = super().activities()
         found[contract.INTAKE_QUEUE].append(list_open)
+
+        @activity.defn(name=contract.LIST_OPEN_THEMES)
+        async def list_themes(query: contract.ListOpenIncidents) -> contract.OpenIncidents:
+            return contract.OpenIncidents(incidents=self.themes if query.after is None else [])
+
+        found[contract.REVIEW_QUEUE].append(list_themes)
         return found
 
     def sent_again(self) -> list[tuple[str, uuid.UUID]]:
