@@ -46,6 +46,7 @@ from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.store import obligations_of
 from services.intake.safeguarding import commands as safeguarding
+from services.intake.speak_up import policy as speak_up
 from services.intake.store import (
     Feedback,
     Incident,
@@ -111,6 +112,7 @@ class Receipt(BaseModel):
     stage: Stage
     triage_due_at: AwareDatetime
     what_happens_next: str
+    fair_blame: str = Field(description="What a reporter may rely on, in the provider's words.")
 
 
 class TriageIncident(Strict):
@@ -299,6 +301,7 @@ def report_incident(
         stage=Stage.REPORTED,
         triage_due_at=triage_due_at,
         what_happens_next=FEEDBACK[Stage.REPORTED],
+        fair_blame=speak_up.shipped().fair_blame,
     )
     rows: list[Row] = [
         ("intake.incident", incident),
