@@ -21,6 +21,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi.testclient import TestClient
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 
 from services.runtime import db, migrate
@@ -29,6 +30,10 @@ from services.runtime.app import build_app
 from services.runtime.auth import Authenticator
 from services.runtime.clock import Clock
 from services.runtime.settings import AuthSettings, MigrationSettings
+
+settings.register_profile("shared_machine", deadline=None)
+settings.load_profile("shared_machine")
+"""A busy machine decides how long an example takes, not the code: what is fast enough is measured by `make bench`."""
 
 SERVICES = ("directory", "intake", "review", "actions", "reporting")
 _RUN = "PLUMBLINE_TEST_RUN"
