@@ -16,6 +16,7 @@ from services.contracts.taxonomy import (
     Consequence,
     EnquiryOutcome,
     EscalationReason,
+    HoldFor,
     Kind,
     Likelihood,
     ObligationOutcome,
@@ -235,6 +236,30 @@ class BreakGlassUsed(IncidentData):
     break_glass_id: UUID
     person_id: UUID
     ends_at: datetime
+
+
+class HoldPlaced(IncidentData):
+    """Internal fact-finding waits until somebody outside agrees; asked again at `look_again_at`. A higher revision replaces."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.hold_placed.v1"
+
+    hold_id: UUID
+    revision: int
+    waits_for: HoldFor
+    placed_at: datetime
+    look_again_at: datetime
+
+
+class HoldLifted(IncidentData):
+    """They agreed, or are not needed: this hold stops nothing any more."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.hold_lifted.v1"
+
+    hold_id: UUID
+    revision: int
+    waits_for: HoldFor
+    placed_at: datetime
+    lifted_at: datetime
 
 
 class SafeguardingOpened(IncidentData):
@@ -483,6 +508,8 @@ EVENTS = (
     BlockerLifted,
     IncidentRestricted,
     BreakGlassUsed,
+    HoldPlaced,
+    HoldLifted,
     SafeguardingOpened,
     SafeguardingDecided,
     SafeguardingReferred,

@@ -278,6 +278,15 @@ class SafeguardingStep(StrEnum):
     ENQUIRY_OUTCOME = "enquiry_outcome"
 
 
+class HoldFor(StrEnum):
+    """Whose agreement internal fact-finding waits for."""
+
+    POLICE = "police"
+    LOCAL_AUTHORITY = "local_authority"
+    CORONER = "coroner"
+    HSE = "hse"
+
+
 class AuthorityDecision(StrEnum):
     """What a local authority does about a referral. Its threshold is its own (Care Act 2014, section 42)."""
 

@@ -8,6 +8,7 @@ from services.intake.attachments import api as attachments
 from services.intake.candour import api as candour
 from services.intake.details import api as details
 from services.intake.escalation import api as escalation
+from services.intake.holds import api as holds
 from services.intake.obligations import api as obligations
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
@@ -27,6 +28,7 @@ SERVICE = Service(
         obligations.router,
         candour.router,
         safeguarding.router,
+        holds.router,
         speak_up.router,
         speak_up_pages.router,
     ],

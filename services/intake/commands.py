@@ -46,6 +46,7 @@ from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.store import obligations_of
 from services.intake.safeguarding import commands as safeguarding
+from services.intake.speak_up import policy as speak_up
 from services.intake.store import (
     Feedback,
     Incident,
@@ -111,6 +112,7 @@ class Receipt(BaseModel):
     stage: Stage
     triage_due_at: AwareDatetime
     what_happens_next: str
+    fair_blame: str = Field(description="What a reporter may rely on, in the provider's words.")
 
 
 class TriageIncident(Strict):
@@ -299,6 +301,7 @@ def report_incident(
         stage=Stage.REPORTED,
         triage_due_at=triage_due_at,
         what_happens_next=FEEDBACK[Stage.REPORTED],
+        fair_blame=speak_up.shipped().fair_blame,
     )
     rows: list[Row] = [
         ("intake.incident", incident),
@@ -658,7 +661,8 @@ def import_incidents(
 ) -> ImportResult:
     """Take historical incidents over. A row with a known source reference is left as it is.
 
-    Closed ones start no process. Open ones start where a new report starts, with a triage clock from now.
+    Closed ones are records and start nothing. Open ones are as if reported now: triage clock, ladder, obligations, and an
+    allegation is restricted before anybody hears of it.
     """
     known = {
         location.location_id: location
@@ -723,8 +727,27 @@ def import_incidents(
                 for incident_id, row, _ in new
             ],
         )
-        outbox.record(session, SERVICE, *(_import_event(actor, item, now) for item in new))
+        for item in new:
+            _import_new(session, actor, item, now)
     return ImportResult(created=len(new), unchanged=len(accepted) - len(new), rejected=rejected)
+
+
+def _import_new(session: Session, actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime) -> None:
+    """Say that it is there. What is still open is treated as a report: nobody knows who was told in the system before."""
+    incident_id, row, _ = item
+    restricted = row.closed_at is None and row.category is Category.ABUSE_ALLEGATION
+    if restricted:
+        access.restrict(session, actor, incident_id, now=now, excluded=())
+    outbox.record(session, SERVICE, _import_event(actor, item, now, restricted=restricted))
+    if row.closed_at is not None:
+        return
+    if restricted:
+        incident = session.get_one(Incident, incident_id)
+        incident.next_move = access.whose_move(session, incident_id, incident.next_move)
+        if row.kind is not Kind.GOOD_CARE:
+            safeguarding.open_at_report(session, actor, incident_id, (), now)
+    ladder.at_report(session, actor, incident_id, False, row.category, row.kind, now)
+    obligations.at_report(session, actor, incident_id, row.category, row.kind, now)
 
 
 def _import_problem(actor: Actor, row: ImportedIncident, location: Location | None, now: datetime) -> str | None:
@@ -739,7 +762,9 @@ def _import_problem(actor: Actor, row: ImportedIncident, location: Location | No
     return None
 
 
-def _import_event(actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime) -> dict[str, Any]:
+def _import_event(
+    actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime, *, restricted: bool
+) -> dict[str, Any]:
     incident_id, row, location = item
     event: EventData
     if row.closed_at is None:
@@ -753,6 +778,7 @@ def _import_event(actor: Actor, item: tuple[UUID, ImportedIncident, Location], n
             reported_at=row.reported_at or row.occurred_at,
             immediate_danger=False,
             triage_due_at=policy.shipped().triage_due(now, immediate_danger=False),
+            restricted=restricted,
         )
     else:
         event = IncidentImported(

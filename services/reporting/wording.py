@@ -25,6 +25,8 @@ TEMPLATES = {
     intake.IncidentClosed.TYPE: "Everything is done, checked and measured; it is closed.",
     intake.IncidentRestricted.TYPE: "Restricted it to those who need to know.",
     intake.BreakGlassUsed.TYPE: "Opened this restricted record by break-glass, with a recorded reason, until {ends_at}.",
+    intake.HoldPlaced.TYPE: "Internal fact-finding waits until agreed with: {waits_for}. We ask again by {look_again_at}.",
+    intake.HoldLifted.TYPE: "Internal fact-finding may go on; agreed with: {waits_for}.",
     intake.SafeguardingOpened.TYPE: (
         "An adult may need safeguarding: refer to the local authority, or decide with a reason not to, by {refer_due_at}."
     ),

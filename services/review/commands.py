@@ -25,6 +25,7 @@ from services.contracts.review import (
 from services.contracts.taxonomy import CaseKind, MemberDecision, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
+from services.review.holds.store import refuse_while_held
 from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
 from services.review.thematic.store import count, theme_of
 from services.runtime import audit, outbox, restriction
@@ -303,8 +304,12 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
 
 
 def submit_review(session: Session, actor: Actor, review_id: UUID, version: int, now: datetime) -> Review:
-    """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written."""
+    """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written.
+
+    Not while internal fact-finding of the incident is on hold (409).
+    """
     review = _written_by(session, actor, review_id, version)
+    refuse_while_held(session, review.incident_id)
     draft = _draft(session, review)
     found = domain.gaps(draft, actions=Need(review.actions_need), briefing=Need(review.briefing_need))
     if review.case_kind is CaseKind.THEME:

@@ -4,6 +4,8 @@ from sqlalchemy.orm import Session
 
 from services.contracts.directory import LocationRecorded
 from services.contracts.intake import IncidentImported, IncidentReported, IncidentRestricted
+from services.contracts.intake import HoldLifted, HoldPlaced, IncidentReported, IncidentRestricted
+from services.review.holds.store import keep_hold
 from services.review.sharing.commands import record_location
 from services.review.thematic.store import keep_incident
 from services.runtime import restriction
@@ -53,9 +55,43 @@ def on_imported(session: Session, received: Received) -> None:
     keep_incident(session, received.provider_id, IncidentImported.model_validate(received.data))
 
 
+def on_hold_placed(session: Session, received: Received) -> None:
+    """Statements and submission wait from now on."""
+    event = HoldPlaced.model_validate(received.data)
+    keep_hold(
+        session,
+        provider_id=received.provider_id,
+        incident_id=event.incident_id,
+        hold_id=event.hold_id,
+        revision=event.revision,
+        waits_for=event.waits_for,
+        placed_at=event.placed_at,
+        look_again_at=event.look_again_at,
+        lifted_at=None,
+    )
+
+
+def on_hold_lifted(session: Session, received: Received) -> None:
+    """They wait no more, also when this comes before the word that they had to."""
+    event = HoldLifted.model_validate(received.data)
+    keep_hold(
+        session,
+        provider_id=received.provider_id,
+        incident_id=event.incident_id,
+        hold_id=event.hold_id,
+        revision=event.revision,
+        waits_for=event.waits_for,
+        placed_at=event.placed_at,
+        look_again_at=None,
+        lifted_at=event.lifted_at,
+    )
+
+
 HANDLERS = {
     LocationRecorded.TYPE: on_location,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,
     IncidentRestricted.TYPE: on_restricted,
+    HoldPlaced.TYPE: on_hold_placed,
+    HoldLifted.TYPE: on_hold_lifted,
 }

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from services.review import store
 from services.review.commands import WriteBriefing, findings_of
 from services.review.domain import Audience, Need, ReviewStatus, Step
 from services.review.gate import Weakness
+from services.review.holds.store import HoldView, standing
 from services.review.store import Review
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -95,6 +96,7 @@ class ReviewView(ReviewSummary):
     actions_needed: bool | None
     briefing_needed: bool | None
     steps: list[StepView]
+    holds: list[HoldView] = Field(description="What its fact-finding waits for; `due_at` runs on meanwhile.")
 
 
 def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
@@ -114,6 +116,7 @@ def view(session: Session, review: Review) -> ReviewView:
             "factors": [_columns(FactorView, row) for row in store.factors(session, review.review_id)],
             "learning": [_columns(LearningView, row) for row in store.learning(session, review.review_id)],
             "steps": [_columns(StepView, row) for row in store.steps(session, review.review_id)],
+            "holds": [_columns(HoldView, row) for row in standing(session, review.incident_id)],
         }
     )
 

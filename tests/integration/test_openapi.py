@@ -25,6 +25,7 @@ WHOLE = {
     "/reviews/{review_id}/findings",
     "/incidents/{incident_id}/attachments",
     "/incidents/{incident_id}/escalations",
+    "/incidents/{incident_id}/holds",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
     # The three levels of a hierarchy.

@@ -49,6 +49,7 @@ LOOKS: dict[str, Look] = {
     "facts": Look("intake", f"{_INCIDENT}/facts", "The answers that decide obligations.", record=True),
     "candour": Look("intake", f"{_INCIDENT}/candour", "The duty of candour: the test, the steps, what is missing.", record=True),
     "safeguarding": Look("intake", f"{_INCIDENT}/safeguarding", "The safeguarding record.", record=True),
+    "holds": Look("intake", f"{_INCIDENT}/holds", "What internal fact-finding waits for.", key="hold_id"),
     "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
     "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
     "concerns": Look("intake", "/concerns", "Concerns this person reviews.", rows="items", key="concern_id"),

@@ -473,7 +473,9 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
     return body["facts"] if step.api.body == "facts" else body
 
 
-_AT_THE_STEP = frozenset({"happened", "submitted", "received", "done", "referred", "decided", "concluded"})
+_AT_THE_STEP = frozenset(
+    {"happened", "submitted", "received", "done", "referred", "decided", "concluded", "asked", "answered"}
+)
 
 
 def _names(annotation: Any) -> str | None:

@@ -12,6 +12,7 @@ from services.contracts.taxonomy import (
     Band,
     Category,
     EnquiryOutcome,
+    HoldFor,
     Kind,
     PhysicalHarm,
     PsychologicalHarm,
@@ -610,6 +611,35 @@ class SafeguardingOutcome(AboutIncident):
     )
 
 
+_HOLDS = Find(f"{_INCIDENT}/holds", "hold_id", {"waits_for": "{waits_for}"})
+_HOLD = f"{_INCIDENT}/holds"
+
+
+class PlaceHold(AboutIncident):
+    """Stop internal fact-finding until the police or an authority agree: no statement, no submission of the review."""
+
+    api = Api("intake", "POST", _HOLD, answer="hold_id")
+
+    do: Literal["place_hold"]
+    waits_for: HoldFor
+    reason: Text
+    asked: Moment | None = Field(default=None, serialization_alias="asked_at", description="Default: at the step.")
+    look_again: Moment = Field(serialization_alias="look_again_at", description="When somebody asks again.")
+
+
+class LiftHold(AboutIncident):
+    """Record that they agreed to internal fact-finding, and what was agreed."""
+
+    api = Api("intake", "POST", "/holds/{found}/agreement", version_of="/holds/{found}", find=_HOLDS)
+
+    do: Literal["lift_hold"]
+    waits_for: HoldFor = Field(exclude=True)
+    answer: Text
+    answered: Moment | None = Field(
+        default=None, serialization_alias="answered_at", description="Default: at the step."
+    )
+
+
 class ChangeAccess(AboutIncident):
     """Restrict an incident, or change who is named and who is kept away. Both lists are whole."""
 
@@ -776,7 +806,7 @@ VERBS: dict[str, type[Step]] = {
         WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
         CancelAction, AcknowledgeBriefing, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
-        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, ChangeAccess, BreakGlass, SpeakUp,
+        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
         EndTheme, Call,
     )

@@ -56,6 +56,7 @@ class SafeguardingPolicy(_Strict):
     authority_answer_working_days: AuthorityAnswer
     enquiry_follow_up_days: int = Field(ge=1)
     late_again_hours: float = Field(gt=0)
+    hold_look_again_days_at_most: int = Field(default=28, ge=1)
     restricted: Restricted
 
 
