@@ -21,6 +21,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, text
 
 from services.runtime import db, migrate
@@ -29,6 +30,10 @@ from services.runtime.app import build_app
 from services.runtime.auth import Authenticator
 from services.runtime.clock import Clock
 from services.runtime.settings import AuthSettings, MigrationSettings
+
+# How fast the machine is at this moment is no property of the code.
+settings.register_profile("plumbline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("plumbline")
 
 SERVICES = ("directory", "intake", "review", "actions", "reporting")
 _RUN = "PLUMBLINE_TEST_RUN"

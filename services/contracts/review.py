@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.contracts.event import IncidentData
+from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import ReviewMethod, Role, Seips
 
 
@@ -90,6 +91,7 @@ class BriefingReached(IncidentData):
 
 
 EVENTS = (
+    PolicyPublished,
     ReviewOpened,
     ReviewSubmitted,
     ReviewReturned,
