@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.actions.domain import ImprovementPolicy
 from services.contracts.taxonomy import Band, ExposureUnit
+from services.runtime.policy_file import PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=1000)]
 
@@ -47,9 +48,7 @@ class _Document(_Strict):
         return self
 
 
-def load(path: Path) -> ImprovementPolicy:
-    """A policy from a file. Raises ValueError that names what is wrong."""
-    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+def _built(document: _Document) -> ImprovementPolicy:
     return ImprovementPolicy(
         version=document.version,
         agree_working_days=document.agree_working_days,
@@ -67,7 +66,15 @@ def load(path: Path) -> ImprovementPolicy:
     )
 
 
+def load(path: Path) -> ImprovementPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return _built(_Document.model_validate(yaml.safe_load(path.read_text())))
+
+
 @cache
 def shipped() -> ImprovementPolicy:
     """The default policy."""
     return load(Path(__file__).parent / "policies" / "default.yaml")
+
+
+KIND = PolicyKind("improvement", _Document, build=_built, shipped=shipped)

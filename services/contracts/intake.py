@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.contracts.event import EventData, IncidentData
+from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import (
     AuthorityDecision,
     Band,
@@ -490,6 +491,7 @@ class CandourCompleted(IncidentData):
 
 
 EVENTS = (
+    PolicyPublished,
     IncidentReported,
     IncidentImported,
     IncidentTriaged,

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.contracts.event import CaseData, ThemeData
+from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import Band, Category, MemberDecision, ReviewMethod, Role, Seips, ThemeStage
 
 
@@ -160,6 +161,7 @@ EVENTS = (
     ThemeStageEntered,
     ThemeReminded,
     ThemeEnded,
+    PolicyPublished,
     ReviewOpened,
     ReviewSubmitted,
     ReviewReturned,

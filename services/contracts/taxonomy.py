@@ -146,7 +146,9 @@ class ReviewMethod(StrEnum):
     HUDDLE = "swarm_huddle"
     BRIEF = "brief_fact_review"
     AFTER_ACTION = "after_action_review"
+    MDT = "mdt_review"
     STRUCTURED = "structured_review"
+    THEMATIC = "thematic_review"
     INVESTIGATION = "in_depth_investigation"
 
 

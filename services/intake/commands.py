@@ -41,7 +41,14 @@ from services.contracts.taxonomy import (
 from services.intake import access, policy
 from services.intake.clocks import blocked_by, stop_all
 from services.intake.details.queries import count_earlier
-from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, TRIAGED_BY_RULE, harm_contradiction, may_enter
+from services.intake.domain import (
+    CLOCK_TOLERANCE,
+    FEEDBACK,
+    TRIAGED_BY_RULE,
+    TriagePolicy,
+    harm_contradiction,
+    may_enter,
+)
 from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.store import obligations_of
@@ -237,7 +244,7 @@ def report_incident(
             "is true, and staff are named",
             "Leave not_about_staff out, or about_staff and about_line.",
         )
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     incident_id, danger = new_id(), command.immediate_danger
     allegation = command.category is Category.ABUSE_ALLEGATION and not command.not_about_staff
     restricted = restricted or allegation or bool(away)
@@ -334,7 +341,7 @@ def triage_incident(
     incident = _open_incident(session, actor, incident_id, version)
     if command.reason is None and latest_triage(session, incident_id) is not None:
         raise invalid("reason", "is needed to triage again", "Say which facts have changed since the last triage.")
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
     score = command.consequence * command.likelihood
     if score < suggestion.consequence * suggestion.likelihood and command.reason is None:
@@ -370,7 +377,7 @@ def default_triage(session: Session, command: activities.DefaultTriage, now: dat
         return
     if latest_triage(session, incident.incident_id) is not None:
         return
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
     scored = TriageIncident(
         actual_harm=suggestion.actual_harm, consequence=suggestion.consequence, likelihood=suggestion.likelihood
@@ -388,7 +395,7 @@ def _triage(
     by_default: bool,
     now: datetime,
 ) -> None:
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     score = command.consequence * command.likelihood
     band = rules.band(score)
     before = latest_triage(session, incident.incident_id)
@@ -616,7 +623,7 @@ def _set_clock(session: Session, incident: Incident, command: activities.EnterSt
 def remind(session: Session, command: activities.Remind, now: datetime, actor: Actor) -> activities.Reminded:
     """Remind whoever has the next move. The same command twice reminds once and gives the same answer."""
     incident = _locked(session, command.incident_id)
-    next_at, up = policy.shipped().next_reminder(now, command.count)
+    next_at, up = policy.current(session, actor.provider_id).next_reminder(now, command.count)
     role = access.whose_move(session, incident.incident_id, command.next_move) or command.next_move
     if not insert_new(
         session,
@@ -678,7 +685,7 @@ def import_incidents(
             accepted.append((new_id(), row, known[row.location_id]))
     if not accepted:
         return ImportResult(created=0, unchanged=0, rejected=rejected)
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     result = session.execute(
         upsert(Incident).on_conflict_do_nothing().returning(Incident.incident_id),
         [
@@ -728,17 +735,19 @@ def import_incidents(
             ],
         )
         for item in new:
-            _import_new(session, actor, item, now)
+            _import_new(session, actor, item, rules, now)
     return ImportResult(created=len(new), unchanged=len(accepted) - len(new), rejected=rejected)
 
 
-def _import_new(session: Session, actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime) -> None:
+def _import_new(
+    session: Session, actor: Actor, item: tuple[UUID, ImportedIncident, Location], rules: TriagePolicy, now: datetime
+) -> None:
     """Say that it is there. What is still open is treated as a report: nobody knows who was told in the system before."""
     incident_id, row, _ = item
     restricted = row.closed_at is None and row.category is Category.ABUSE_ALLEGATION
     if restricted:
         access.restrict(session, actor, incident_id, now=now, excluded=())
-    outbox.record(session, SERVICE, _import_event(actor, item, now, restricted=restricted))
+    outbox.record(session, SERVICE, _import_event(actor, item, rules, now, restricted=restricted))
     if row.closed_at is not None:
         return
     if restricted:
@@ -763,7 +772,7 @@ def _import_problem(actor: Actor, row: ImportedIncident, location: Location | No
 
 
 def _import_event(
-    actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime, *, restricted: bool
+    actor: Actor, item: tuple[UUID, ImportedIncident, Location], rules: TriagePolicy, now: datetime, *, restricted: bool
 ) -> dict[str, Any]:
     incident_id, row, location = item
     event: EventData
@@ -777,7 +786,7 @@ def _import_event(
             occurred_at=row.occurred_at,
             reported_at=row.reported_at or row.occurred_at,
             immediate_danger=False,
-            triage_due_at=policy.shipped().triage_due(now, immediate_danger=False),
+            triage_due_at=rules.triage_due(now, immediate_danger=False),
             restricted=restricted,
         )
     else:

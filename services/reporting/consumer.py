@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from services.contracts import actions, directory, intake, review
+from services.contracts import actions, directory, intake, policy, review
 from services.contracts.event import EventData, IncidentData, ThemeData
 from services.contracts.identity import EVERYWHERE
 from services.contracts.taxonomy import Role, Stage, ThemeStage
@@ -479,6 +479,8 @@ IGNORED = frozenset(
         # Outside the line: only those who review concerns know that there is one.
         intake.ConcernRaised.TYPE,
         intake.ConcernContinued.TYPE,
+        # By what rules a provider decides is read where it decides; each decision names its version.
+        policy.PolicyPublished.TYPE,
         # How people work is for the audience of a briefing.
         directory.PersonRecorded.TYPE,
     }

@@ -199,7 +199,9 @@ _WORDS: dict[str, Mapping[str, str]] = {
         ReviewMethod.HUDDLE: "a short talk of the team",
         ReviewMethod.BRIEF: "a short look at the facts",
         ReviewMethod.AFTER_ACTION: "a meeting of those involved",
+        ReviewMethod.MDT: "a meeting of several professions",
         ReviewMethod.STRUCTURED: "a full review",
+        ReviewMethod.THEMATIC: "a review of several incidents together",
         ReviewMethod.INVESTIGATION: "an in-depth investigation",
     },
 }

@@ -154,7 +154,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
     The safeguarding lead leads the review of a restricted incident: the manager of the place does not see it.
     A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
     """
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     response = rules.choose(command.kind, command.category, command.band, command.actual_harm)
     restricted = restriction.find(session, SERVICE, command.incident_id) is not None
     depth = {

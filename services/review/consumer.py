@@ -3,8 +3,7 @@
 from sqlalchemy.orm import Session
 
 from services.contracts.directory import LocationRecorded
-from services.contracts.intake import IncidentImported, IncidentReported, IncidentRestricted
-from services.contracts.intake import HoldLifted, HoldPlaced, IncidentReported, IncidentRestricted
+from services.contracts.intake import HoldLifted, HoldPlaced, IncidentImported, IncidentReported, IncidentRestricted
 from services.review.holds.store import keep_hold
 from services.review.sharing.commands import record_location
 from services.review.thematic.store import keep_incident

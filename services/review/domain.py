@@ -1,7 +1,7 @@
 """The rules of review: pure, no I/O."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
@@ -101,6 +101,8 @@ class ReviewPolicy:
 
     version: str
     rules: Sequence[ReviewRule]
+    hours: Mapping[ReviewMethod, float] = field(default_factory=dict)
+    """What a review by a method costs, in hours of people's work, as the provider estimates it."""
 
     def choose(self, kind: Kind, category: Category, band: Band, actual_harm: PhysicalHarm) -> Response:
         """What the first fitting rule says."""
@@ -233,9 +235,9 @@ def _briefing(draft: Draft, need: Need) -> Iterator[Gap]:
         elif need is Need.UNLESS_EXPLAINED and reason is None:
             yield Gap("briefing", "is missing", "Write the briefing, or say in no_briefing_reason why none is needed.")
         return
-    for field in ("summary", "what_changes", "question"):
-        if getattr(briefing, field) is None:
-            yield Gap(f"briefing.{field}", "is missing", "Fill it in.")
+    for name in ("summary", "what_changes", "question"):
+        if getattr(briefing, name) is None:
+            yield Gap(f"briefing.{name}", "is missing", "Fill it in.")
     if not 2 <= len(set(briefing.options)) == len(briefing.options) <= MAX_OPTIONS:
         yield Gap(
             "briefing.options",

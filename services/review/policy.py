@@ -1,15 +1,22 @@
 """Reads a proportionality policy from YAML and refuses one that cannot work."""
 
+from collections.abc import Iterator
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy.orm import Session
 
+from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role
 from services.review.domain import APPROVERS, REVIEWERS, Audience, Need, Response, ReviewPolicy, ReviewRule
+from services.runtime import first_match
+from services.runtime.first_match import Box
+from services.runtime.policies import Policies
+from services.runtime.policy_file import Fault, PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=250)]
 
@@ -42,13 +49,19 @@ class _Rule(_Strict):
     actions: Need
     briefing: _Briefing
 
-    @model_validator(mode="after")
-    def _roles(self) -> "_Rule":
-        if self.lead_role not in REVIEWERS:
-            raise ValueError(f"rule {self.id}: lead_role must be one of {', '.join(REVIEWERS)}")
-        if self.approval_role not in APPROVERS:
-            raise ValueError(f"rule {self.id}: approval_role must be one of {', '.join(APPROVERS)}")
-        return self
+    @field_validator("lead_role")
+    @classmethod
+    def _leads(cls, role: Role) -> Role:
+        if role not in REVIEWERS:
+            raise ValueError(f"cannot lead a review. Choose one of: {', '.join(REVIEWERS)}.")
+        return role
+
+    @field_validator("approval_role")
+    @classmethod
+    def _approves(cls, role: Role) -> Role:
+        if role not in APPROVERS:
+            raise ValueError(f"cannot approve a review. Choose one of: {', '.join(APPROVERS)}.")
+        return role
 
     def read(self) -> ReviewRule:
         """The rule as the domain knows it."""
@@ -74,42 +87,93 @@ class _Rule(_Strict):
 
 class _Document(_Strict):
     version: str = Field(min_length=1)
+    hours: dict[ReviewMethod, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
     rules: list[_Rule]
-
-    @model_validator(mode="after")
-    def _complete(self) -> "_Document":
-        if not self.rules or self.rules[-1].when != _When():
-            raise ValueError("rules: the last rule must have an empty `when`, so that every incident fits one")
-        if any(rule.when == _When() for rule in self.rules[:-1]):
-            raise ValueError("rules: a rule with an empty `when` before the last makes the later ones unreachable")
-        if len({rule.id for rule in self.rules}) < len(self.rules):
-            raise ValueError("rules: two rules have the same id, so a decision would not say which one fired")
-        return self
-
-    @model_validator(mode="after")
-    def _serious_incidents_change_something(self) -> "_Document":
-        policy = self.read()
-        for kind, category, band, harm in product(Kind, Category, Band, PhysicalHarm):
-            response = policy.choose(kind, category, band, harm)
-            serious = band in (Band.HIGH, Band.EXTREME) or harm is PhysicalHarm.FATAL
-            if serious and {response.actions_need, response.briefing_need} != {Need.REQUIRED}:
-                raise ValueError(
-                    f"rule {response.rule}: fits {kind} with band {band} and harm {harm}, "
-                    "where actions and briefing must be required"
-                )
-        return self
 
     def read(self) -> ReviewPolicy:
         """The policy as the domain knows it."""
-        return ReviewPolicy(version=self.version, rules=[rule.read() for rule in self.rules])
+        return ReviewPolicy(self.version, [rule.read() for rule in self.rules], self.hours)
+
+
+_SPACE: Box = {
+    "kind": frozenset(Kind),
+    "category": frozenset(Category),
+    "band": frozenset(Band),
+    "actual_harm": frozenset(PhysicalHarm),
+}
+_SERIOUS: tuple[Box, ...] = (
+    {"band": frozenset({Band.HIGH, Band.EXTREME})},
+    {"actual_harm": frozenset({PhysicalHarm.FATAL})},
+)
+
+
+def _box(when: _When) -> Box:
+    said = {name: getattr(when, name) for name in _SPACE}
+    return {name: frozenset(values) for name, values in said.items() if values is not None}
+
+
+def _faults(document: _Document) -> Iterator[Fault]:
+    boxes, ids = [_box(rule.when) for rule in document.rules], [rule.id for rule in document.rules]
+    for n, rule in enumerate(document.rules):
+        if rule.id in ids[:n]:
+            yield Fault(
+                ("rules", n, "id"),
+                "is the same id as an earlier rule's, so that a decision would not say which one fired",
+                "Give it another id.",
+            )
+        reached = first_match.left(boxes[n], boxes[:n], _SPACE)
+        if not reached:
+            yield Fault(
+                ("rules", n), f"rule {rule.id} is unreachable: what fits it fits earlier rules",
+                "Put it above the rule that covers it, narrow that one, or remove this one.",
+            )  # fmt: skip
+        serious = (first_match.meet(part, one) for part in reached for one in _SERIOUS)
+        harmful = next((part for part in serious if part is not None), None)
+        if harmful is not None and {rule.actions, rule.briefing.need} != {Need.REQUIRED}:
+            field = ("actions",) if rule.actions is not Need.REQUIRED else ("briefing", "need")
+            yield Fault(
+                ("rules", n, *field),
+                f"rule {rule.id} fits serious incidents ({first_match.example(harmful, _SPACE)}),"
+                " where actions and briefing must be required",
+                "Write `required` for both, or put a rule for serious incidents above this one.",
+            )
+    gap = first_match.left({}, boxes, _SPACE)
+    if gap:
+        yield Fault(
+            ("rules",), f"no rule fits, for example, {first_match.example(gap[0], _SPACE)}",
+            "Let the last rule have an empty `when`, so that every incident fits one.",
+        )  # fmt: skip
 
 
 def load(path: Path) -> ReviewPolicy:
     """A policy from a file. Raises ValueError that names what is wrong."""
-    return _Document.model_validate(yaml.safe_load(path.read_text())).read()
+    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+    said = [f"{'.'.join(map(str, fault.path))}: {fault.problem}. {fault.remedy}" for fault in _faults(document)]
+    if said:
+        raise ValueError("\n".join(said))
+    return document.read()
 
 
 @cache
 def shipped() -> ReviewPolicy:
     """The default policy."""
     return load(Path(__file__).parent / "policies" / "default.yaml")
+
+
+KIND = PolicyKind("review", _Document, build=_Document.read, shipped=shipped, faults=_faults)
+
+POLICIES = Policies(
+    service="review",
+    kinds={KIND.name: KIND},
+    writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    published=lambda i, name, version, sha256: PolicyPublished(
+        policy_id=i, name=name, policy_version=version, sha256=sha256
+    ),
+)
+
+
+def current(session: Session, provider_id: UUID) -> ReviewPolicy:
+    """What a provider goes by now."""
+    found: ReviewPolicy = POLICIES.current(session, provider_id, KIND.name)
+    return found

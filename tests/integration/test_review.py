@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sqlalchemy import Engine, text
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod
 from services.contracts.topics import EVENTS
-from services.review import activities, consumer
+from services.review import activities, consumer, policy
 from services.runtime import audit, db, restriction
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
@@ -570,6 +571,8 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     incident_id = desk.open(home).incident_id
     desk.approved()
     desk.acknowledge(desk.send(incident_id), desk.make("carer", locations=[home]), home)
+    own = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text().replace("default-1", "own-1")
+    assert desk.api.post("/policies", desk.quality, {"name": "review", "source": own}).status_code == 201
     tables = desk.rows("select tablename from pg_tables where schemaname = 'review'")
     names = {row["tablename"] for row in tables} - {"migration"}
     filled = {name for name in names if desk.rows(f"select 1 from review.{name}")}

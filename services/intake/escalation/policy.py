@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
 from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Tell
+from services.runtime.policy_file import PolicyKind
 
 
 class _Strict(BaseModel):
@@ -84,9 +85,7 @@ class _Document(_Strict):
         return self
 
 
-def load(path: Path) -> EscalationPolicy:
-    """A policy from a file. Raises ValueError that names what is wrong."""
-    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+def _built(document: _Document) -> EscalationPolicy:
     return EscalationPolicy(
         version=document.version,
         ladder=document.ladder,
@@ -134,7 +133,15 @@ def load(path: Path) -> EscalationPolicy:
     )
 
 
+def load(path: Path) -> EscalationPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return _built(_Document.model_validate(yaml.safe_load(path.read_text())))
+
+
 @cache
 def shipped() -> EscalationPolicy:
     """The default policy."""
     return load(Path(__file__).parents[1] / "policies" / "escalation.yaml")
+
+
+KIND = PolicyKind("escalation", _Document, build=_built, shipped=shipped)

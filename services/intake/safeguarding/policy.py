@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.taxonomy import Role
+from services.runtime.policy_file import PolicyKind
 
 
 class _Strict(BaseModel):
@@ -69,3 +70,6 @@ def load(path: Path) -> SafeguardingPolicy:
 def shipped() -> SafeguardingPolicy:
     """The default policy."""
     return load(Path(__file__).parents[1] / "policies" / "safeguarding.yaml")
+
+
+KIND = PolicyKind("safeguarding", SafeguardingPolicy, build=lambda policy: policy, shipped=shipped)
