@@ -22,9 +22,11 @@ from services.contracts.review import (
     ReviewReturned,
     ReviewSubmitted,
 )
-from services.contracts.taxonomy import ReviewMethod, Role, Seips
+from services.contracts.taxonomy import Category, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
+from services.review.methods import store as methods
+from services.review.methods import template
 from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
@@ -159,6 +161,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
         "rule": response.rule,
         "policy_version": rules.version,
         "method": response.method,
+        "template": template.newest(response.method).name,
         "lead_role": Role.SAFEGUARDING_LEAD if restricted else response.lead_role,
         "approval_role": response.approval_role,
         "actions_need": response.actions_need,
@@ -240,18 +243,30 @@ def save_draft(
     session: Session, actor: Actor, review_id: UUID, command: WriteDraft, version: int, now: datetime
 ) -> Review:
     """Replace the content of a review that is being written (else 409). Nothing has to be complete yet."""
-    review = _written_by(session, actor, review_id, version)
+    review = written_by(session, actor, review_id)
+    check_version(review.version, version, _differing(session, review, command))
     for field in ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason"):
         setattr(review, field, getattr(command, field))
     review.briefing = None if command.briefing is None else command.briefing.model_dump()
     review.version += 1
     _replace_lists(session, review, command)
-    last = store.steps(session, review_id)[-1]
+    note_author(session, actor, review, now)
+    return review
+
+
+def _differing(session: Session, review: Review, command: WriteDraft) -> list[str]:
+    """The fields of a draft that the review holds differently."""
+    kept = asdict(_draft(session, review))
+    return [name for name, value in command.model_dump().items() if kept[name] != value]
+
+
+def note_author(session: Session, actor: Actor, review: Review, now: datetime) -> None:
+    """Note in the history that somebody began to write."""
+    last = store.steps(session, review.review_id)[-1]
     # A draft saves itself every few seconds: the history notes who began to write, the submission what was written.
     if (last.step, last.actor_id) != (Step.DRAFTED, actor.id):
-        _step(session, actor, review_id, Step.DRAFTED, now)
+        _step(session, actor, review.review_id, Step.DRAFTED, now)
         _Change(session, actor, review, now).record("review_drafted", None)
-    return review
 
 
 def _replace_lists(session: Session, review: Review, command: WriteDraft) -> None:
@@ -275,7 +290,8 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
 
 def submit_review(session: Session, actor: Actor, review_id: UUID, version: int, now: datetime) -> Review:
     """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written."""
-    review = _written_by(session, actor, review_id, version)
+    review = written_by(session, actor, review_id)
+    check_version(review.version, version)
     draft = _draft(session, review)
     found = domain.gaps(draft, actions=Need(review.actions_need), briefing=Need(review.briefing_need))
     if found:
@@ -286,16 +302,19 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
             "It was not submitted. Correct the fields below in the draft, then submit it again.",
             errors=[FieldProblem(field=gap.field, message=gap.message, remedy=gap.remedy) for gap in found],
         )
+    findings = sorted({one.weakness for one in findings_of(session, review)})
+    content = _content(session, review, draft)
     review.status = ReviewStatus.SUBMITTED
     review.version += 1
     _step(session, actor, review_id, Step.SUBMITTED, now)
+    methods.keep(session, review, content, findings, by=actor.id, at=now)
     _Change(session, actor, review, now).record(
         "review_submitted",
         ReviewSubmitted(incident_id=review.incident_id, review_id=review_id, cycle=review.cycle),
         factors=[factor.element for factor in draft.factors],
         learning_count=len(draft.learning),
-        findings=sorted({one.weakness for one in findings_of(session, review)}),
-        content_sha256=audit.digest(json.dumps(asdict(draft), sort_keys=True, ensure_ascii=False)),
+        findings=findings,
+        content_sha256=audit.digest(json.dumps(content, sort_keys=True, ensure_ascii=False)),
     )
     return review
 
@@ -344,10 +363,9 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
     return review
 
 
-def _written_by(session: Session, actor: Actor, review_id: UUID, version: int) -> Review:
+def written_by(session: Session, actor: Actor, review_id: UUID) -> Review:
     """The review, held for a change by one of its writers."""
     review = visible_review(session, actor, review_id, lock=True)
-    check_version(review.version, version)
     if not ReviewStatus(review.status).editable:
         raise conflict(
             "not-editable",
@@ -378,7 +396,20 @@ def _decided_by(session: Session, actor: Actor, review_id: UUID, version: int) -
 
 def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
-    return gate.findings(_draft(session, review), repeat=store.is_repeat(session, review))
+    asked = [question.id for question in template.asked(review.template, Category(review.category))]
+    return [
+        *gate.findings(_draft(session, review), repeat=store.is_repeat(session, review)),
+        *gate.unanswered(asked, methods.answers(session, review.review_id)),
+    ]
+
+
+def _content(session: Session, review: Review, draft: domain.Draft) -> dict[str, Any]:
+    """Everything people wrote in a review: the draft, and the answers to the method's questions."""
+    answers = {
+        row.question: {"answer": row.answer, "not_applicable_reason": row.not_applicable_reason}
+        for row in methods.answers(session, review.review_id).values()
+    }
+    return {**asdict(draft), "template": review.template, "answers": answers}
 
 
 def _draft(session: Session, review: Review) -> domain.Draft:

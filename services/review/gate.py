@@ -6,7 +6,7 @@ people reminded again). How often it is right is measured: `python -m tests.eval
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ class Weakness(StrEnum):
     THIN_CAUSE = "thin_cause"
     UNCONNECTED_LEARNING = "unconnected_learning"
     REMINDER_ONLY = "reminder_only"
+    UNANSWERED = "unanswered_question"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,18 @@ def findings(draft: Draft, *, repeat: bool) -> list[Finding]:
         *_unconnected_learning(draft),
         *(_reminder_only(draft) if repeat else ()),
     ]
+
+
+def unanswered(asked: Sequence[str], answered: Collection[str]) -> list[Finding]:
+    """The method's questions that have neither an answer nor a reason why they do not apply."""
+    return [
+        Finding(
+            Weakness.UNANSWERED, f"answers.{question}", "",
+            "This question of the method is not answered.",
+            "Answer it, or say why it does not apply here.",
+        )
+        for question in asked if question not in answered
+    ]  # fmt: skip
 
 
 # Words.

@@ -81,6 +81,7 @@ class ReviewView(ReviewSummary):
     actual_harm: PhysicalHarm
     rule: str
     policy_version: str
+    template: str | None
     actions_need: Need
     briefing_need: Need
     briefing_audience: Audience

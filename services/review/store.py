@@ -64,6 +64,7 @@ class Review(Table):
     actions_needed: Mapped[bool | None]
     briefing_needed: Mapped[bool | None]
     triage_revision: Mapped[int]
+    template: Mapped[str | None]
     version: Mapped[int]
 
 

@@ -568,6 +568,10 @@ def test_the_newest_revision_of_a_location_stands(desk: Desk) -> None:
 
 def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> None:
     incident_id = desk.open(home).incident_id
+    form = desk.api.get(f"{desk.path}/method", desk.manager).json()
+    question = form["stages"][0]["questions"][0]["id"]
+    answered = desk.api.put(f"{desk.path}/answers/{question}", desk.manager, {"answer": "Yes"})
+    assert answered.status_code == 200
     desk.approved()
     desk.acknowledge(desk.send(incident_id), desk.make("carer", locations=[home]), home)
     tables = desk.rows("select tablename from pg_tables where schemaname = 'review'")
@@ -638,7 +642,8 @@ def _location(desk: Desk, location_id: UUID, region_id: UUID, *, revision: int, 
 
 def test_the_gate_points_out_and_refuses_nothing(desk: Desk, home: UUID) -> None:
     desk.open(home)
-    assert desk.api.get(f"{desk.path}/findings", desk.manager).json() == []
+    unread = desk.api.get(f"{desk.path}/findings", desk.manager).json()
+    assert {one["weakness"] for one in unread} == {"unanswered_question"}
     desk.submitted()
     weak = {
         **DRAFT,
