@@ -27,7 +27,7 @@ from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
 from services.review.methods import store as methods
 from services.review.methods import template
-from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
+from services.review.store import Factor, Learning, Review, ReviewStep, RootCause, visible_review
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -41,6 +41,7 @@ SERVICE = "review"
 
 MAX_FACTORS = 20
 MAX_LEARNING = 20
+MAX_CAUSES = 10
 
 
 class Strict(BaseModel):
@@ -62,6 +63,18 @@ class WriteLearning(Strict):
     statement: ShortText
     answers_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
         default=None, description="The place of the factor it answers, counted from 0."
+    )
+    answers_cause: Annotated[int, Field(ge=0, lt=MAX_CAUSES)] | None = Field(
+        default=None, description="The place of the root cause it answers, counted from 0."
+    )
+
+
+class WriteRootCause(Strict):
+    """What lies beneath, and which factors show it."""
+
+    statement: ShortText
+    factors: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_FACTORS)]], Field(max_length=MAX_FACTORS)] = Field(
+        default_factory=list, description="The places of the factors that show it, counted from 0."
     )
 
 
@@ -96,6 +109,7 @@ class WriteDraft(Strict):
         default=None, description="Why no briefing is needed, where the policy lets you say so."
     )
     briefing: WriteBriefing | None = None
+    root_causes: Annotated[list[WriteRootCause], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
 
 
 class ReturnReview(Strict):
@@ -278,6 +292,12 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
             insert(Factor),
             [{**owner, "place": place, **factor.model_dump()} for place, factor in enumerate(command.factors)],
         )
+    session.execute(delete(RootCause).where(RootCause.review_id == review.review_id))
+    if command.root_causes:
+        session.execute(
+            insert(RootCause),
+            [{**owner, "place": place, **cause.model_dump()} for place, cause in enumerate(command.root_causes)],
+        )
     if command.learning:
         session.execute(
             insert(Learning),
@@ -421,11 +441,14 @@ def _draft(session: Session, review: Review) -> domain.Draft:
             for row in store.factors(session, review.review_id)
         ],
         learning=[
-            domain.Learning(statement=row.statement, answers_factor=row.answers_factor)
+            domain.Learning(row.statement, row.answers_factor, row.answers_cause)
             for row in store.learning(session, review.review_id)
         ],
         only_person_reason=review.only_person_reason,
         no_actions_reason=review.no_actions_reason,
         no_briefing_reason=review.no_briefing_reason,
         briefing=None if review.briefing is None else domain.BriefingDraft(**review.briefing),
+        root_causes=[
+            domain.RootCause(row.statement, row.factors) for row in store.root_causes(session, review.review_id)
+        ],
     )

@@ -155,6 +155,7 @@ def _texts(draft: Draft) -> Iterator[tuple[str, str]]:
     yield from ((name, text) for name in ("what_happened", "why") if (text := getattr(draft, name)))
     yield from ((f"factors.{n}.description", f.description) for n, f in enumerate(draft.factors) if f.description)
     yield from ((f"learning.{n}.statement", learning.statement) for n, learning in enumerate(draft.learning))
+    yield from ((f"root_causes.{n}.statement", cause.statement) for n, cause in enumerate(draft.root_causes))
     if draft.only_person_reason:
         yield "only_person_reason", draft.only_person_reason
 
@@ -196,6 +197,8 @@ def _unconnected_learning(draft: Draft) -> Iterator[Finding]:
         answered = draft.factors if known is None or known >= len(draft.factors) else [draft.factors[known]]
         causes = set().union(*(_stems(factor.description) for factor in answered)) if answered else set()
         causes |= _stems(draft.why)
+        if learning.answers_cause is not None and learning.answers_cause < len(draft.root_causes):
+            causes |= _stems(draft.root_causes[learning.answers_cause].statement)
         if not _stems(learning.statement) & causes:
             yield Finding(
                 Weakness.UNCONNECTED_LEARNING, f"learning.{place}.statement", learning.statement,

@@ -38,7 +38,8 @@ DRAFT: dict[str, Any] = {
         {"element": "tasks", "description": "Nobody owns the chart after a hospital stay"},
         {"element": "tools_and_technology", "description": "No alert"},
     ],
-    "learning": [{"statement": "One chart prevents double doses", "answers_factor": 0}],
+    "root_causes": [{"statement": "No step joins the charts when somebody comes home", "factors": [0, 1]}],
+    "learning": [{"statement": "One chart prevents double doses", "answers_factor": 0, "answers_cause": 0}],
     "briefing": BRIEFING,
 }
 

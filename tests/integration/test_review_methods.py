@@ -123,3 +123,37 @@ def test_what_was_returned_is_kept_and_the_change_is_shown(desk: Desk, home: UUI
     assert page["items"] == [first]
     last = desk.api.get(f"{desk.path}/submissions?limit=1&cursor={page['next']}", desk.quality).json()
     assert last == {"items": [second], "next": None}
+
+
+def test_a_cause_stands_on_factors_and_learning_on_a_cause(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    statement = "Nobody joins the charts"
+    loose = {
+        **DRAFT,
+        "root_causes": [{"statement": statement}, {"statement": statement, "factors": [0, 3]}],
+        "learning": [{"statement": "One chart", "answers_cause": 2}],
+    }
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, loose, version=1).status_code == 200
+    refused = desk.api.post(f"{desk.path}/submission", desk.manager, version=2)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == [
+        "root_causes.0.factors", "root_causes.1.factors", "learning.0.answers_cause",
+    ]  # fmt: skip
+    assert statement not in refused.text
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, DRAFT, version=2).status_code == 200
+    shown = desk.api.get(desk.path, desk.manager).json()
+    assert shown["root_causes"] == DRAFT["root_causes"]
+    assert shown["learning"][0]["answers_cause"] == 0
+    assert desk.api.post(f"{desk.path}/submission", desk.manager, version=3).status_code == 200
+
+
+def test_learning_follows_from_the_cause_it_names(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    learning = {"statement": "Reconcile before the first dose", "answers_factor": 2}
+    weak = {**DRAFT, "root_causes": [{"statement": "Reconciling has no owner", "factors": [1]}], "learning": [learning]}
+    address = f"{desk.path}/findings"
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, weak, version=1).status_code == 200
+    assert "unconnected_learning" in {one["weakness"] for one in desk.api.get(address, desk.manager).json()}
+    linked = {**weak, "learning": [{**learning, "answers_cause": 0}]}
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, linked, version=2).status_code == 200
+    assert "unconnected_learning" not in {one["weakness"] for one in desk.api.get(address, desk.manager).json()}
