@@ -22,11 +22,13 @@ from services.contracts.review import (
     ReviewReturned,
     ReviewSubmitted,
 )
-from services.contracts.taxonomy import CaseKind, MemberDecision, ReviewMethod, Role, Seips
+from services.contracts.taxonomy import CaseKind, Category, MemberDecision, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
 from services.review.holds.store import refuse_while_held
-from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
+from services.review.methods import store as methods
+from services.review.methods import template
+from services.review.store import Factor, Learning, Review, ReviewStep, RootCause, visible_review
 from services.review.thematic.store import count, theme_of
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
@@ -41,6 +43,7 @@ SERVICE = "review"
 
 MAX_FACTORS = 20
 MAX_LEARNING = 20
+MAX_CAUSES = 10
 
 
 class Strict(BaseModel):
@@ -62,6 +65,18 @@ class WriteLearning(Strict):
     statement: ShortText
     answers_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
         default=None, description="The place of the factor it answers, counted from 0."
+    )
+    answers_cause: Annotated[int, Field(ge=0, lt=MAX_CAUSES)] | None = Field(
+        default=None, description="The place of the root cause it answers, counted from 0."
+    )
+
+
+class WriteRootCause(Strict):
+    """What lies beneath, and which factors show it."""
+
+    statement: ShortText
+    factors: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_FACTORS)]], Field(max_length=MAX_FACTORS)] = Field(
+        default_factory=list, description="The places of the factors that show it, counted from 0."
     )
 
 
@@ -96,6 +111,7 @@ class WriteDraft(Strict):
         default=None, description="Why no briefing is needed, where the policy lets you say so."
     )
     briefing: WriteBriefing | None = None
+    root_causes: Annotated[list[WriteRootCause], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
 
 
 class ReturnReview(Strict):
@@ -163,6 +179,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
         "rule": response.rule,
         "policy_version": rules.version,
         "method": response.method,
+        "template": template.newest(response.method).name,
         "lead_role": Role.SAFEGUARDING_LEAD if restricted else response.lead_role,
         "approval_role": response.approval_role,
         "actions_need": response.actions_need,
@@ -270,18 +287,30 @@ def save_draft(
     session: Session, actor: Actor, review_id: UUID, command: WriteDraft, version: int, now: datetime
 ) -> Review:
     """Replace the content of a review that is being written (else 409). Nothing has to be complete yet."""
-    review = _written_by(session, actor, review_id, version)
+    review = written_by(session, actor, review_id)
+    check_version(review.version, version, _differing(session, review, command))
     for field in ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason"):
         setattr(review, field, getattr(command, field))
     review.briefing = None if command.briefing is None else command.briefing.model_dump()
     review.version += 1
     _replace_lists(session, review, command)
-    last = store.steps(session, review_id)[-1]
+    note_author(session, actor, review, now)
+    return review
+
+
+def _differing(session: Session, review: Review, command: WriteDraft) -> list[str]:
+    """The fields of a draft that the review holds differently."""
+    kept = asdict(_draft(session, review))
+    return [name for name, value in command.model_dump().items() if kept[name] != value]
+
+
+def note_author(session: Session, actor: Actor, review: Review, now: datetime) -> None:
+    """Note in the history that somebody began to write."""
+    last = store.steps(session, review.review_id)[-1]
     # A draft saves itself every few seconds: the history notes who began to write, the submission what was written.
     if (last.step, last.actor_id) != (Step.DRAFTED, actor.id):
-        _step(session, actor, review_id, Step.DRAFTED, now)
+        _step(session, actor, review.review_id, Step.DRAFTED, now)
         _Change(session, actor, review, now).record("review_drafted", None)
-    return review
 
 
 def _replace_lists(session: Session, review: Review, command: WriteDraft) -> None:
@@ -292,6 +321,12 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
         session.execute(
             insert(Factor),
             [{**owner, "place": place, **factor.model_dump()} for place, factor in enumerate(command.factors)],
+        )
+    session.execute(delete(RootCause).where(RootCause.review_id == review.review_id))
+    if command.root_causes:
+        session.execute(
+            insert(RootCause),
+            [{**owner, "place": place, **cause.model_dump()} for place, cause in enumerate(command.root_causes)],
         )
     if command.learning:
         session.execute(
@@ -308,7 +343,8 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
 
     Not while internal fact-finding of the incident is on hold (409).
     """
-    review = _written_by(session, actor, review_id, version)
+    review = written_by(session, actor, review_id)
+    check_version(review.version, version)
     refuse_while_held(session, review.incident_id)
     draft = _draft(session, review)
     found = domain.gaps(draft, actions=Need(review.actions_need), briefing=Need(review.briefing_need))
@@ -323,16 +359,19 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
             "It was not submitted. Correct the fields below in the draft, then submit it again.",
             errors=[FieldProblem(field=gap.field, message=gap.message, remedy=gap.remedy) for gap in found],
         )
+    findings = sorted({one.weakness for one in findings_of(session, review)})
+    content = _content(session, review, draft)
     review.status = ReviewStatus.SUBMITTED
     review.version += 1
     _step(session, actor, review_id, Step.SUBMITTED, now)
+    methods.keep(session, review, content, findings, by=actor.id, at=now)
     _Change(session, actor, review, now).record(
         "review_submitted",
         ReviewSubmitted(incident_id=review.incident_id, review_id=review_id, cycle=review.cycle),
         factors=[factor.element for factor in draft.factors],
         learning_count=len(draft.learning),
-        findings=sorted({one.weakness for one in findings_of(session, review)}),
-        content_sha256=audit.digest(json.dumps(asdict(draft), sort_keys=True, ensure_ascii=False)),
+        findings=findings,
+        content_sha256=audit.digest(json.dumps(content, sort_keys=True, ensure_ascii=False)),
     )
     return review
 
@@ -381,10 +420,9 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
     return review
 
 
-def _written_by(session: Session, actor: Actor, review_id: UUID, version: int) -> Review:
+def written_by(session: Session, actor: Actor, review_id: UUID) -> Review:
     """The review, held for a change by one of its writers."""
     review = visible_review(session, actor, review_id, lock=True)
-    check_version(review.version, version)
     if not ReviewStatus(review.status).editable:
         raise conflict(
             "not-editable",
@@ -415,7 +453,20 @@ def _decided_by(session: Session, actor: Actor, review_id: UUID, version: int) -
 
 def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
-    return gate.findings(_draft(session, review), repeat=store.is_repeat(session, review))
+    asked = [question.id for question in template.asked(review.template, Category(review.category))]
+    return [
+        *gate.findings(_draft(session, review), repeat=store.is_repeat(session, review)),
+        *gate.unanswered(asked, methods.answers(session, review.review_id)),
+    ]
+
+
+def _content(session: Session, review: Review, draft: domain.Draft) -> dict[str, Any]:
+    """Everything people wrote in a review: the draft, and the answers to the method's questions."""
+    answers = {
+        row.question: {"answer": row.answer, "not_applicable_reason": row.not_applicable_reason}
+        for row in methods.answers(session, review.review_id).values()
+    }
+    return {**asdict(draft), "template": review.template, "answers": answers}
 
 
 def _draft(session: Session, review: Review) -> domain.Draft:
@@ -427,11 +478,14 @@ def _draft(session: Session, review: Review) -> domain.Draft:
             for row in store.factors(session, review.review_id)
         ],
         learning=[
-            domain.Learning(statement=row.statement, answers_factor=row.answers_factor)
+            domain.Learning(row.statement, row.answers_factor, row.answers_cause)
             for row in store.learning(session, review.review_id)
         ],
         only_person_reason=review.only_person_reason,
         no_actions_reason=review.no_actions_reason,
         no_briefing_reason=review.no_briefing_reason,
         briefing=None if review.briefing is None else domain.BriefingDraft(**review.briefing),
+        root_causes=[
+            domain.RootCause(row.statement, row.factors) for row in store.root_causes(session, review.review_id)
+        ],
     )

@@ -119,10 +119,19 @@ class Factor:
 
 @dataclass(frozen=True)
 class Learning:
-    """What was learned. `answers_factor` is the place of a factor in its list, from 0."""
+    """What was learned. `answers_factor` and `answers_cause` are places in their lists, from 0."""
 
     statement: str
     answers_factor: int | None
+    answers_cause: int | None = None
+
+
+@dataclass(frozen=True)
+class RootCause:
+    """What lies beneath, and the places of the factors that show it, from 0."""
+
+    statement: str
+    factors: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,7 @@ class Draft:
     no_actions_reason: str | None
     no_briefing_reason: str | None
     briefing: BriefingDraft | None
+    root_causes: Sequence[RootCause] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +177,7 @@ def gaps(draft: Draft, *, actions: Need, briefing: Need) -> list[Gap]:
     return [
         *_narrative(draft),
         *_factors(draft),
+        *_root_causes(draft),
         *_learning(draft),
         *_actions(draft, actions),
         *_briefing(draft, briefing),
@@ -196,6 +207,22 @@ def _factors(draft: Draft) -> Iterator[Gap]:
         )
 
 
+def _root_causes(draft: Draft) -> Iterator[Gap]:
+    for place, cause in enumerate(draft.root_causes):
+        if not cause.factors:
+            yield Gap(
+                f"root_causes.{place}.factors",
+                "is empty: no factor shows this cause",
+                "Give the places of the factors that show it, counted from 0, or remove the cause.",
+            )
+        elif max(cause.factors) >= len(draft.factors):
+            yield Gap(
+                f"root_causes.{place}.factors",
+                "holds what is not the place of a factor",
+                "Give the places of factors in the list, counted from 0.",
+            )
+
+
 def _learning(draft: Draft) -> Iterator[Gap]:
     if not draft.learning:
         yield Gap("learning", "is empty", "State at least one thing that was learned.")
@@ -205,6 +232,12 @@ def _learning(draft: Draft) -> Iterator[Gap]:
                 f"learning.{place}.answers_factor",
                 "is not the place of a factor",
                 "Give the place of a factor in the list, counted from 0, or leave it out.",
+            )
+        if learning.answers_cause is not None and learning.answers_cause >= len(draft.root_causes):
+            yield Gap(
+                f"learning.{place}.answers_cause",
+                "is not the place of a root cause",
+                "Give the place of a root cause in the list, counted from 0, or leave it out.",
             )
 
 

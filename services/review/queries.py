@@ -53,6 +53,14 @@ class LearningView(BaseModel):
     learning_id: UUID
     statement: str
     answers_factor: int | None
+    answers_cause: int | None
+
+
+class RootCauseView(BaseModel):
+    """What lies beneath, and the places of the factors that show it."""
+
+    statement: str
+    factors: list[int]
 
 
 class FindingView(BaseModel):
@@ -82,12 +90,14 @@ class ReviewView(ReviewSummary):
     actual_harm: PhysicalHarm
     rule: str
     policy_version: str
+    template: str | None
     actions_need: Need
     briefing_need: Need
     briefing_audience: Audience
     what_happened: str | None
     why: str | None
     factors: list[FactorView]
+    root_causes: list[RootCauseView]
     learning: list[LearningView]
     only_person_reason: str | None
     no_actions_reason: str | None
@@ -114,6 +124,7 @@ def view(session: Session, review: Review) -> ReviewView:
         {
             **_columns(ReviewView, review),
             "factors": [_columns(FactorView, row) for row in store.factors(session, review.review_id)],
+            "root_causes": [_columns(RootCauseView, row) for row in store.root_causes(session, review.review_id)],
             "learning": [_columns(LearningView, row) for row in store.learning(session, review.review_id)],
             "steps": [_columns(StepView, row) for row in store.steps(session, review.review_id)],
             "holds": [_columns(HoldView, row) for row in standing(session, review.incident_id)],

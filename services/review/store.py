@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, MetaData, Text, exists, select
+from sqlalchemy import ARRAY, DateTime, Integer, MetaData, Text, exists, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -65,6 +65,7 @@ class Review(Table):
     actions_needed: Mapped[bool | None]
     briefing_needed: Mapped[bool | None]
     triage_revision: Mapped[int]
+    template: Mapped[str | None]
     version: Mapped[int]
 
     @property
@@ -96,6 +97,19 @@ class Learning(Table):
     place: Mapped[int]
     statement: Mapped[str]
     answers_factor: Mapped[int | None]
+    answers_cause: Mapped[int | None]
+
+
+class RootCause(Table):
+    """What lies beneath. `place` is its place in the list, from 0; `factors` the places of those that show it."""
+
+    __tablename__ = "root_cause"
+
+    review_id: Mapped[UUID] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    statement: Mapped[str]
+    factors: Mapped[list[int]] = mapped_column(ARRAY(Integer))
 
 
 class ReviewStep(Table):
@@ -171,6 +185,11 @@ def latest_approved(session: Session, incident_id: UUID, cycle: int) -> Review |
 def factors(session: Session, review_id: UUID) -> Sequence[Factor]:
     """The factors of a review in order."""
     return session.scalars(select(Factor).where(Factor.review_id == review_id).order_by(Factor.place)).all()
+
+
+def root_causes(session: Session, review_id: UUID) -> Sequence[RootCause]:
+    """The root causes of a review in order."""
+    return session.scalars(select(RootCause).where(RootCause.review_id == review_id).order_by(RootCause.place)).all()
 
 
 def learning(session: Session, review_id: UUID) -> Sequence[Learning]:

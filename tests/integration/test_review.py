@@ -39,7 +39,8 @@ DRAFT: dict[str, Any] = {
         {"element": "tasks", "description": "Nobody owns the chart after a hospital stay"},
         {"element": "tools_and_technology", "description": "No alert"},
     ],
-    "learning": [{"statement": "One chart prevents double doses", "answers_factor": 0}],
+    "root_causes": [{"statement": "No step joins the charts when somebody comes home", "factors": [0, 1]}],
+    "learning": [{"statement": "One chart prevents double doses", "answers_factor": 0, "answers_cause": 0}],
     "briefing": BRIEFING,
 }
 
@@ -569,6 +570,10 @@ def test_the_newest_revision_of_a_location_stands(desk: Desk) -> None:
 
 def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> None:
     incident_id = desk.open(home).incident_id
+    form = desk.api.get(f"{desk.path}/method", desk.manager).json()
+    question = form["stages"][0]["questions"][0]["id"]
+    answered = desk.api.put(f"{desk.path}/answers/{question}", desk.manager, {"answer": "Yes"})
+    assert answered.status_code == 200
     desk.approved()
     desk.acknowledge(desk.send(incident_id), desk.make("carer", locations=[home]), home)
     own = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text().replace("default-1", "own-1")
@@ -641,7 +646,8 @@ def _location(desk: Desk, location_id: UUID, region_id: UUID, *, revision: int, 
 
 def test_the_gate_points_out_and_refuses_nothing(desk: Desk, home: UUID) -> None:
     desk.open(home)
-    assert desk.api.get(f"{desk.path}/findings", desk.manager).json() == []
+    unread = desk.api.get(f"{desk.path}/findings", desk.manager).json()
+    assert {one["weakness"] for one in unread} == {"unanswered_question"}
     desk.submitted()
     weak = {
         **DRAFT,

@@ -1,0 +1,159 @@
+"""The forms of the methods on a real database: questions, several people, and what was submitted before."""
+# ruff: noqa: F811 - fixtures
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.contracts.taxonomy import Category
+from services.review.methods import template
+from tests.integration.test_review import DRAFT, SECRET, Desk, desk, home  # noqa: F401 - fixtures
+
+
+def _questions(form: dict[str, Any]) -> list[str]:
+    return [question["id"] for stage in form["stages"] for question in stage["questions"]]
+
+
+def _unanswered(desk: Desk) -> set[str]:
+    found = desk.api.get(f"{desk.path}/findings", desk.manager).json()
+    return {one["field"] for one in found if one["weakness"] == "unanswered_question"}
+
+
+def test_a_review_carries_the_form_it_started_with(
+    desk: Desk,
+    home: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk.open(home, category=Category.CHOKING)
+    form = desk.api.get(f"{desk.path}/method", desk.manager).json()
+    assert form["template"] == template.newest(desk.plan.method).name
+    assert desk.api.get(desk.path, desk.manager).json()["template"] == form["template"]
+    newer = template.newest("swarm_huddle")
+    monkeypatch.setattr(template, "newest", lambda _: newer)
+    assert desk.api.get(f"{desk.path}/method", desk.manager).json() == form
+    desk.open(home)
+    assert desk.api.get(f"{desk.path}/method", desk.manager).json()["template"] == newer.name
+
+
+def test_every_question_is_answered_or_set_aside_with_a_reason(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    form = desk.api.get(f"{desk.path}/method", desk.manager).json()
+    asked = _questions(form)
+    assert len(asked) > 5
+    assert _unanswered(desk) == {f"answers.{one}" for one in asked}
+    for place, question in enumerate(asked):
+        body = {"answer": f"Answer {place}"} if place % 2 else {"not_applicable_reason": "Nobody moved"}
+        answer = desk.api.put(f"{desk.path}/answers/{question}", desk.manager, body)
+        assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"'), answer.text
+    assert _unanswered(desk) == set()
+    shown = desk.api.get(f"{desk.path}/method", desk.quality).json()
+    assert shown["stages"][0]["questions"][0]["answer"]["not_applicable_reason"] == "Nobody moved"
+
+
+@pytest.mark.parametrize("body", [{}, {"answer": "Yes", "not_applicable_reason": "No"}, {"answer": " "}])
+def test_an_answer_is_one_thing(desk: Desk, home: UUID, body: dict[str, str]) -> None:
+    desk.open(home)
+    question = _questions(desk.api.get(f"{desk.path}/method", desk.manager).json())[0]
+    assert desk.api.put(f"{desk.path}/answers/{question}", desk.manager, body).status_code == 422
+
+
+def test_several_people_answer_and_nobody_is_overwritten_unseen(desk: Desk, home: UUID) -> None:
+    command = desk.open(home)
+    lead = desk.make("safeguarding_lead")
+    first, second = _questions(desk.api.get(f"{desk.path}/method", desk.manager).json())[:2]
+    assert desk.api.put(f"{desk.path}/answers/{first}", desk.manager, {"answer": "One"}).status_code == 200
+    assert desk.api.put(f"{desk.path}/answers/{second}", lead, {"answer": SECRET}).status_code == 200
+    assert desk.api.put(f"{desk.path}/answers/{first}", lead, {"answer": "Two"}).status_code == 428
+    assert desk.api.put(f"{desk.path}/answers/{first}", lead, {"answer": "Two"}, version=1).status_code == 200
+    late = desk.api.put(f"{desk.path}/answers/{first}", desk.manager, {"answer": "Three"}, version=1)
+    assert (late.status_code, late.headers["ETag"]) == (412, '"2"')
+    assert [error["field"] for error in late.json()["errors"]] == ["answer"]
+    assert "Three" not in late.text
+    assert "Two" not in late.text
+    # Who answered is an author, and does not decide.
+    drafted = [step["actor_id"] for step in desk.api.get(desk.path, desk.manager).json()["steps"][1:]]
+    assert {str(desk.manager.id), str(lead.id)} <= set(drafted)
+    assert SECRET not in str(desk.events(command.incident_id))
+    kept = desk.api.get(f"/incidents/{command.incident_id}/audit", desk.quality).text
+    assert SECRET not in kept
+
+
+def test_a_late_draft_is_told_which_fields_differ(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, DRAFT, version=1).status_code == 200
+    late = desk.api.put(f"{desk.path}/draft", desk.quality, {**DRAFT, "why": "Another reason"}, version=1)
+    assert (late.status_code, late.headers["ETag"]) == (412, '"2"')
+    assert [error["field"] for error in late.json()["errors"]] == ["why"]
+    assert "Another reason" not in late.text
+    assert desk.api.get(desk.path, desk.manager).json()["why"] == DRAFT["why"]
+
+
+def test_who_may_not(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    question = _questions(desk.api.get(f"{desk.path}/method", desk.manager).json())[0]
+    address, body = f"{desk.path}/answers/{question}", {"answer": "Yes"}
+    carer = desk.make("carer")
+    assert desk.api.put(address, carer, body).status_code == 403
+    assert desk.api.get(f"{desk.path}/method", carer).status_code == 403
+    assert desk.api.get(f"{desk.path}/submissions", carer).status_code == 403
+    assert desk.api.put(f"{desk.path}/answers/no_such", desk.manager, body).status_code == 404
+    assert desk.api.put(address, desk.manager, body, version=3).status_code == 412
+    desk.submitted()
+    assert desk.api.put(address, desk.manager, body).status_code == 409
+
+
+def test_what_was_returned_is_kept_and_the_change_is_shown(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    desk.submitted()
+    returned = desk.api.post(f"{desk.path}/return", desk.quality, {"reason": "Ask why once more"}, version=3)
+    assert returned.status_code == 200
+    better = {**DRAFT, "why": "The hospital's chart came with nobody's name to own it."}
+    question = _questions(desk.api.get(f"{desk.path}/method", desk.manager).json())[0]
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, better, version=4).status_code == 200
+    assert desk.api.put(f"{desk.path}/answers/{question}", desk.manager, {"answer": "Yes"}).status_code == 200
+    assert desk.api.post(f"{desk.path}/submission", desk.manager, version=5).status_code == 200
+    first, second = desk.api.get(f"{desk.path}/submissions", desk.quality).json()["items"]
+    assert (first["number"], first["changed"], first["content"]["why"]) == (1, [], DRAFT["why"])
+    assert "unanswered_question" in first["findings"]
+    changed = {one["field"]: (one["before"], one["after"]) for one in second["changed"]}
+    assert changed == {f"answers.{question}.answer": (None, "Yes"), "why": (DRAFT["why"], better["why"])}
+    # In pages of one the change is the same.
+    page = desk.api.get(f"{desk.path}/submissions?limit=1", desk.quality).json()
+    assert page["items"] == [first]
+    last = desk.api.get(f"{desk.path}/submissions?limit=1&cursor={page['next']}", desk.quality).json()
+    assert last == {"items": [second], "next": None}
+
+
+def test_a_cause_stands_on_factors_and_learning_on_a_cause(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    statement = "Nobody joins the charts"
+    loose = {
+        **DRAFT,
+        "root_causes": [{"statement": statement}, {"statement": statement, "factors": [0, 3]}],
+        "learning": [{"statement": "One chart", "answers_cause": 2}],
+    }
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, loose, version=1).status_code == 200
+    refused = desk.api.post(f"{desk.path}/submission", desk.manager, version=2)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == [
+        "root_causes.0.factors", "root_causes.1.factors", "learning.0.answers_cause",
+    ]  # fmt: skip
+    assert statement not in refused.text
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, DRAFT, version=2).status_code == 200
+    shown = desk.api.get(desk.path, desk.manager).json()
+    assert shown["root_causes"] == DRAFT["root_causes"]
+    assert shown["learning"][0]["answers_cause"] == 0
+    assert desk.api.post(f"{desk.path}/submission", desk.manager, version=3).status_code == 200
+
+
+def test_learning_follows_from_the_cause_it_names(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    learning = {"statement": "Reconcile before the first dose", "answers_factor": 2}
+    weak = {**DRAFT, "root_causes": [{"statement": "Reconciling has no owner", "factors": [1]}], "learning": [learning]}
+    address = f"{desk.path}/findings"
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, weak, version=1).status_code == 200
+    assert "unconnected_learning" in {one["weakness"] for one in desk.api.get(address, desk.manager).json()}
+    linked = {**weak, "learning": [{**learning, "answers_cause": 0}]}
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, linked, version=2).status_code == 200
+    assert "unconnected_learning" not in {one["weakness"] for one in desk.api.get(address, desk.manager).json()}
