@@ -21,11 +21,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
 from services.contracts.intake import ConcernContinued, ConcernRaised, IncidentReopened
+from services.contracts.review import AdoptionAsked, BriefingSent
 from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import concern, search_attributes, thematic
+from workflows import briefing, concern, search_attributes, thematic
 from workflows.facts import NEEDED, NEEDED_OF_THEME
 from workflows.incident import WORKFLOW, workflow_id
 from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent, ThemeCase
@@ -52,9 +53,17 @@ def wanted(received: Received) -> bool:
     """Whether a process waits for this event. The opening of actions is news only when the process did not ask."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
+    if _follows_up(received):
+        return True
     if _of_theme(received):
         return received.type in NEEDED_OF_THEME
     return received.type in NEEDED or received.type in CONCERNS
+
+
+def _follows_up(received: Received) -> bool:
+    """Whether a briefing has something to follow up from now on."""
+    sent = received.type == BriefingSent.TYPE and received.data.get("follow_up_at") is not None
+    return sent or received.type == AdoptionAsked.TYPE
 
 
 def _of_theme(received: Received) -> bool:
@@ -104,7 +113,7 @@ async def hand_on(
 
 
 def _start(received: Received) -> dict[str, Any]:
-    """What is started, if it does not run: for a concern its watch, else the incident with the event as its signal."""
+    """What is started, if it does not run: for a concern its watch, for a briefing what follows it, else the incident with the event as its signal."""
     if received.type in CONCERNS:
         return {
             "workflow": concern.WORKFLOW,
@@ -112,6 +121,18 @@ def _start(received: Received) -> dict[str, Any]:
             "id": concern.workflow_id(UUID(received.key)),
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             "static_summary": "concern",
+        }
+    if _follows_up(received):
+        return {
+            "workflow": briefing.WORKFLOW,
+            "arg": briefing.BriefingCase(
+                briefing_id=UUID(received.data["briefing_id"]), provider_id=received.provider_id
+            ),
+            "id": briefing.workflow_id(received.data["briefing_id"]),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            # One that runs already sleeps until what it knew of.
+            **({"start_signal": briefing.LOOK_SIGNAL} if received.type == AdoptionAsked.TYPE else {}),
+            "static_summary": "briefing",
         }
     signal = {
         "start_signal": EVENT_SIGNAL,

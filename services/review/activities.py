@@ -9,6 +9,7 @@ from temporalio import activity
 from services.contracts import activities as contract
 from services.review import commands
 from services.review.sharing import commands as sharing
+from services.review.sharing import follow_up
 from services.review.thematic import commands as thematic
 from services.runtime import outbox
 from services.runtime.actor import system
@@ -42,6 +43,13 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def end_review(command: contract.EndReview) -> None:
         with transaction(context.engine, command.provider_id) as session:
             commands.end_review(session, command, context.clock.now(), system(command.provider_id))
+            follow_up.end(session, command, context.clock.now())
+
+    @activity.defn(name=contract.FOLLOW_UP_BRIEFING)
+    @activity_errors("review", contract.FOLLOW_UP_BRIEFING)
+    def follow_up_briefing(command: contract.FollowUpBriefing) -> contract.BriefingFollowUp:
+        with transaction(context.engine, command.provider_id) as session:
+            return follow_up.follow_up(session, command, context.clock.now(), system(command.provider_id))
 
     @activity.defn(name=contract.OPEN_THEME_REVIEW)
     @activity_errors("review", contract.OPEN_THEME_REVIEW)
@@ -78,6 +86,7 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     return [
         open_review,
         send_briefing,
+        follow_up_briefing,
         end_review,
         open_theme_review,
         enter_theme_stage,

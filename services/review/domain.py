@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 """Who may write a review."""
@@ -15,7 +16,8 @@ APPROVERS = (*REVIEWERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 THEMATIC = "thematic_review"
 """The method of a theme's review, beside the methods by which a single incident is reviewed."""
 
-MAX_OPTIONS = 5
+STAFF = (Role.CARER, Role.SHIFT_LEAD, *APPROVERS)
+"""Who is expected to know what was learned."""
 
 
 class ReviewStatus(StrEnum):
@@ -132,20 +134,6 @@ class RootCause:
 
     statement: str
     factors: Sequence[int]
-
-
-@dataclass(frozen=True)
-class BriefingDraft:
-    """What other teams will read, and the question that shows whether it was understood.
-
-    `correct` is the place of the right answer among the options, from 0.
-    """
-
-    summary: str | None
-    what_changes: str | None
-    question: str | None
-    options: Sequence[str]
-    correct: int | None
 
 
 @dataclass(frozen=True)
@@ -268,21 +256,8 @@ def _briefing(draft: Draft, need: Need) -> Iterator[Gap]:
         elif need is Need.UNLESS_EXPLAINED and reason is None:
             yield Gap("briefing", "is missing", "Write the briefing, or say in no_briefing_reason why none is needed.")
         return
-    for name in ("summary", "what_changes", "question"):
-        if getattr(briefing, name) is None:
-            yield Gap(f"briefing.{name}", "is missing", "Fill it in.")
-    if not 2 <= len(set(briefing.options)) == len(briefing.options) <= MAX_OPTIONS:
-        yield Gap(
-            "briefing.options",
-            f"must be 2 to {MAX_OPTIONS} different answers",
-            "Give the right answer and at least one wrong one that people really believe.",
-        )
-    if briefing.correct is None or briefing.correct >= len(briefing.options):
-        yield Gap(
-            "briefing.correct",
-            "is not the place of an option",
-            "Give the place of the right answer among the options, counted from 0.",
-        )
+    for name, message, remedy in problems(briefing, len(draft.learning)):
+        yield Gap(f"briefing.{name}", message, remedy)
 
 
 MIN_MEMBERS = 2
