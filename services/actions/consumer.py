@@ -2,8 +2,8 @@
 
 from sqlalchemy.orm import Session
 
-from services.actions import measure
 from services.actions.agreeing.store import Finding
+from services.actions.impact import counting
 from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
 from services.contracts.intake import (
@@ -27,19 +27,19 @@ def on_reported(session: Session, received: Received) -> None:
     event = IncidentReported.model_validate(received.data)
     if event.restricted:
         restriction.keep(session, "actions", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
-    measure.record_incident(session, received.provider_id, event, ended=False)
+    counting.record_incident(session, received.provider_id, event, ended=False)
 
 
 def on_imported(session: Session, received: Received) -> None:
     """Count an incident of the past."""
     event = IncidentImported.model_validate(received.data)
-    measure.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
+    counting.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
 
 
 def on_triaged(session: Session, received: Received) -> None:
     """Know how serious it could have been."""
     event = IncidentTriaged.model_validate(received.data)
-    measure.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
+    counting.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
 
 
 def on_stage_entered(session: Session, received: Received) -> None:
@@ -49,7 +49,7 @@ def on_stage_entered(session: Session, received: Received) -> None:
     def change(incident: Incident) -> None:
         incident.cycle, incident.ended = event.cycle, event.stage.ended
 
-    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.incident_id, received.version, change)
 
 
 def on_reopened(session: Session, received: Received) -> None:
@@ -59,24 +59,24 @@ def on_reopened(session: Session, received: Received) -> None:
     def change(incident: Incident) -> None:
         incident.cycle, incident.ended = event.cycle, False
 
-    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.incident_id, received.version, change)
 
 
 def on_withdrawn(session: Session, received: Received) -> None:
     """Count it no more."""
     event = IncidentWithdrawn.model_validate(received.data)
-    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+    counting.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
 
 
 def on_duplicate(session: Session, received: Received) -> None:
     """Count it no more: another one stands for it."""
     event = IncidentMarkedDuplicate.model_validate(received.data)
-    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+    counting.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
 
 
 def on_exposure(session: Session, received: Received) -> None:
     """Keep the newest denominator."""
-    measure.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
+    counting.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
 
 
 def on_restricted(session: Session, received: Received) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.actions.store import Action, Checkpoint
+from services.actions.impact.store import Checkpoint
+from services.actions.store import Action
 from services.contracts.event import EventData
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor

@@ -15,9 +15,12 @@ import pytest
 from sqlalchemy import Engine, select, text
 from temporalio.testing import ActivityEnvironment
 
-from services.actions import activities, commands, consumer, measure
-from services.actions.domain import Observed, Window
-from services.actions.store import Action, Checkpoint, Improvement, Incident
+from services.actions import activities, commands, consumer
+from services.actions.impact import commands as impact
+from services.actions.impact import counting
+from services.actions.impact.domain import Observed, Window
+from services.actions.impact.store import Checkpoint
+from services.actions.store import Action, Improvement, Incident
 from services.contracts import activities as contract
 from services.contracts.directory import ExposureRecorded
 from services.contracts.event import EventData
@@ -198,7 +201,7 @@ class World:
             command = contract.MeasureCheckpoint(
                 command_id="measure", provider_id=self.provider, incident_id=incident_id, checkpoint_id=checkpoint_id
             )
-            return commands.measure_checkpoint(session, command, self.clock.now(), system(self.provider))
+            return impact.measure_checkpoint(session, command, self.clock.now(), system(self.provider))
 
     def judge(self, checkpoint_id: Any, verdict: Verdict, actor: Actor | None = None, **changes: Any) -> Any:
         """A person decides on the version they read."""
@@ -781,8 +784,8 @@ def test_a_final_verdict_drops_what_was_planned(world: World) -> None:
 def observe(world: World, first: date, until: date, unit: ExposureUnit = ExposureUnit.OCCUPIED_BED_DAYS) -> Observed:
     """What the service would count."""
     with transaction(world.engine, world.provider) as session:
-        return measure.observe(
-            session, measure.Measure(world.provider, Category.MEDICATION, unit), Window(first, until)
+        return counting.observe(
+            session, counting.Measure(world.provider, Category.MEDICATION, unit), Window(first, until)
         )
 
 

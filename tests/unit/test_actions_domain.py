@@ -13,19 +13,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.actions import policy
-from services.actions.domain import (
-    ActionStatus,
+from services.actions.domain import ActionStatus, independent
+from services.actions.impact import verdict as impact
+from services.actions.impact.domain import (
     Observed,
     RateRatio,
     Window,
     counts_as,
-    independent,
     local_day,
     settles,
     window_before,
     window_between,
 )
-from services.actions.statistics import rate_ratio
+from services.actions.impact.verdict import rate_ratio
 from services.contracts.taxonomy import Band, Kind, Verdict
 
 RULES = policy.shipped()
@@ -100,7 +100,7 @@ def test_no_ratio(before: tuple[int, int], after: tuple[int, int]) -> None:
 
 def propose(before: Observed, after: Observed, *, last: bool = True) -> tuple[Verdict, str]:
     """What the shipped policy says."""
-    found = RULES.propose(before, after, rate_ratio(before, after, RULES.confidence), last=last)
+    found = impact.propose(RULES, before, after, rate_ratio(before, after, RULES.confidence), last=last)
     return found.verdict, found.rule
 
 
@@ -171,9 +171,9 @@ def test_only_a_final_verdict_settles() -> None:
 
 
 def test_no_ratio_cannot_be_judged_even_with_exposure() -> None:
-    rules = RULES.propose(observed(9, 10), observed(0, 10), None, last=True)
+    rules = impact.propose(RULES, observed(9, 10), observed(0, 10), None, last=True)
     assert rules.verdict is Verdict.CANNOT_JUDGE
-    assert RULES.propose(observed(9, 10), observed(3, 10), RateRatio(0.3, 0.2, 0.9), last=True).verdict is (
+    assert impact.propose(RULES, observed(9, 10), observed(3, 10), RateRatio(0.3, 0.2, 0.9), last=True).verdict is (
         Verdict.SUSTAINED
     )
 

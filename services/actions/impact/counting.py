@@ -13,8 +13,9 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from services.actions.domain import Observed, Window, counts_as, local_day
-from services.actions.store import DailyCount, Exposure, Incident
+from services.actions.impact.domain import Observed, Window, counts_as, local_day
+from services.actions.impact.store import DailyCount, Exposure
+from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
 from services.contracts.intake import IncidentImported, IncidentReported
 from services.contracts.taxonomy import Category, ExposureUnit, Kind
