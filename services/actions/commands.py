@@ -34,6 +34,7 @@ from services.actions.domain import (
 from services.actions.history import SERVICE
 from services.actions.history import record as _record
 from services.actions.impact import commands as impact
+from services.actions.impact.measuring import freeze_measure
 from services.actions.store import (
     Action,
     Evidence,
@@ -238,7 +239,8 @@ def open_actions(
     )
     rules = policy.shipped()
     if improvement.opened_at is None:
-        impact.freeze_measure(session, actor, improvement, command.band, now)
+        improvement.band, improvement.opened_at = command.band, now
+        freeze_measure(session, actor, improvement, now)
         for action in _actions(session, improvement):
             if action.status == ActionStatus.AGREED:
                 _open(session, actor, action, now, late=False)

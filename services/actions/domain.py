@@ -71,6 +71,8 @@ class ImprovementPolicy:
     default_unit: ExposureUnit
     min_baseline_events: int
     min_expected_events: int
+    min_baseline_months: int
+    min_points_after: int
     confidence: float
     stronger_needed: Collection[Band]
 

@@ -1,23 +1,24 @@
 """The use-cases of impact, in one transaction of the caller, as those of actions."""
 
 from datetime import datetime
+from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.actions import policy
-from services.actions.history import SERVICE
 from services.actions.history import record as _record
-from services.actions.impact.counting import Measure, observe, unit_of
-from services.actions.impact.domain import CheckpointStatus, Window, settles, window_before, window_between
-from services.actions.impact.store import Checkpoint, visible_checkpoint
-from services.actions.impact.verdict import propose, rate_ratio
+from services.actions.impact.domain import CheckpointStatus, Observed, settles, window_between
+from services.actions.impact.observing import look
+from services.actions.impact.store import Checkpoint, Strict, measure_of, visible_checkpoint
+from services.actions.impact.verdict import conclude, shown
 from services.actions.store import Improvement, lock_cycle
 from services.contracts import activities
 from services.contracts.actions import CheckpointMeasured, ImpactJudged, PlannedCheckpoint
-from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Verdict
+from services.contracts.taxonomy import Band, Role, Stage, Verdict
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -26,13 +27,10 @@ from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import ShortText
 
+RECORDERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 JUDGES = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
-
-
-class Strict(BaseModel):
-    """Unknown fields are refused: a misspelt field must not be lost silently."""
-
-    model_config = ConfigDict(extra="forbid")
+DEFINERS = (*RECORDERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+_NOTHING = Observed(0, 0, Decimal(0))
 
 
 class JudgeImpact(Strict):
@@ -40,34 +38,8 @@ class JudgeImpact(Strict):
 
     verdict: Verdict
     reason: ShortText | None = Field(default=None, description="Needed when the verdict is not the proposed one.")
-
-
-def freeze_measure(session: Session, actor: Actor, improvement: Improvement, band: Band, now: datetime) -> None:
-    """From here on nobody can choose the category, unit or baseline that suits the result."""
-    rules = policy.shipped()
-    baseline = window_before(now, rules.baseline_days)
-    improvement.band = band
-    improvement.opened_at = now
-    improvement.unit = unit_of(session, improvement.location_id) or rules.default_unit
-    improvement.baseline_first, improvement.baseline_until = baseline.first, baseline.until
-    improvement.policy_version = rules.version
-    session.flush()
-    audit.append(
-        session,
-        SERVICE,
-        chain=improvement.incident_id,
-        actor=actor,
-        action="measure_frozen",
-        subject=improvement.incident_id,
-        at=now,
-        data={
-            "cycle": improvement.cycle,
-            "category": improvement.category,
-            "unit": improvement.unit,
-            "baseline_first": baseline.first,
-            "baseline_until": baseline.until,
-            "policy_version": rules.version,
-        },
+    reopen_at: Literal[Stage.REVIEWING, Stage.ACTING] | None = Field(
+        default=None, description="Where the next cycle begins after no change or worse; with a review unless said."
     )
 
 
@@ -101,6 +73,7 @@ def _plan_checkpoint(session: Session, improvement: Improvement, number: int, du
             region_id=improvement.region_id,
             status=CheckpointStatus.PLANNED,
             due_at=due_at,
+            warnings=[],
             version=1,
         )
     )
@@ -124,23 +97,35 @@ def measure_checkpoint(
 
 def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: datetime) -> None:
     improvement = lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
-    assert improvement.unit is not None
-    assert improvement.baseline_first is not None
-    assert improvement.baseline_until is not None
     assert improvement.effective_at is not None
-    measure = Measure(improvement.provider_id, Category(improvement.category), ExposureUnit(improvement.unit))
-    window = window_between(improvement.effective_at, now)
-    before = observe(session, measure, Window(improvement.baseline_first, improvement.baseline_until))
-    after = observe(session, measure, window)
+    defined = measure_of(session, checkpoint.incident_id, checkpoint.cycle)
+    assert defined is not None
     rules = policy.shipped()
-    ratio = rate_ratio(before, after, rules.confidence)
-    proposal = propose(rules, before, after, ratio, last=_next_planned(session, checkpoint) is None)
+    window = window_between(improvement.effective_at, now)
+    looked = look(
+        session,
+        improvement,
+        defined,
+        window,
+        confidence=rules.confidence,
+        last=_next_planned(session, checkpoint) is None,
+        improved_before=_improved_before(session, checkpoint, defined.number),
+    )
+    found = looked.found
+    concluded = conclude(rules, found)
+    proposal, ratio = concluded.proposal, concluded.ratio
     decide_due_at = add_working_days(now, rules.decide_working_days)
     checkpoint.status, checkpoint.measured_at, checkpoint.decide_due_at = CheckpointStatus.MEASURED, now, decide_due_at
     checkpoint.first_day, checkpoint.until_day = window.first, window.until
-    checkpoint.events, checkpoint.near_misses, checkpoint.exposure = after.events, after.near_misses, after.exposure
-    checkpoint.baseline_events, checkpoint.baseline_near_misses = before.events, before.near_misses
-    checkpoint.baseline_exposure = before.exposure
+    checkpoint.measure_number, checkpoint.warnings = defined.number, list(concluded.warnings)
+    before, after = found.before or _NOTHING, found.after or _NOTHING
+    if found.before is not None and found.after is not None:
+        checkpoint.events, checkpoint.near_misses, checkpoint.exposure = after.events, after.near_misses, after.exposure
+        checkpoint.baseline_events, checkpoint.baseline_near_misses = before.events, before.near_misses
+        checkpoint.baseline_exposure = before.exposure
+    if concluded.chart is not None:
+        checkpoint.chart = shown(concluded.chart, found.series, found.direction)
+    checkpoint.balance = looked.balance or None
     if ratio is not None:
         checkpoint.ratio, checkpoint.ratio_low, checkpoint.ratio_high = ratio.ratio, ratio.lower, ratio.upper
     checkpoint.proposed, checkpoint.rule, checkpoint.policy_version = proposal.verdict, proposal.rule, rules.version
@@ -162,6 +147,7 @@ def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: dateti
             proposed=proposal.verdict,
             rule=proposal.rule,
             decide_due_at=decide_due_at,
+            indicator=defined.indicator_id is not None,
         ),
         events=after.events,
         near_misses=after.near_misses,
@@ -171,8 +157,23 @@ def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: dateti
         baseline_exposure=before.exposure,
         proposed=proposal.verdict,
         rule=proposal.rule,
+        measure_number=defined.number,
+        warnings=list(concluded.warnings),
         policy_version=rules.version,
     )
+
+
+def _improved_before(session: Session, checkpoint: Checkpoint, measure_number: int) -> bool:
+    """Whether an earlier checkpoint of the cycle, by the same definition, showed an improvement."""
+    improved = (Verdict.IMPROVING, Verdict.SUSTAINED)
+    earlier = select(Checkpoint.checkpoint_id).where(
+        Checkpoint.incident_id == checkpoint.incident_id,
+        Checkpoint.cycle == checkpoint.cycle,
+        Checkpoint.number < checkpoint.number,
+        Checkpoint.measure_number == measure_number,
+        func.coalesce(Checkpoint.verdict, Checkpoint.proposed).in_(improved),
+    )
+    return session.scalars(earlier.limit(1)).first() is not None
 
 
 def judge_impact(
@@ -197,7 +198,14 @@ def judge_impact(
             f"is needed: rule '{checkpoint.rule}' proposes {checkpoint.proposed}",
             "Say why you see it differently, or agree with the proposal.",
         )
+    reopens = command.verdict in (Verdict.NO_CHANGE, Verdict.WORSE)
+    if command.reopen_at is not None and not reopens:
+        raise invalid(
+            "reopen_at", "belongs to no change or worse", f"Leave it out: {command.verdict} begins no new cycle."
+        )
+    reopen_at = (command.reopen_at or Stage.REVIEWING) if reopens else None
     checkpoint.status, checkpoint.verdict = CheckpointStatus.JUDGED, command.verdict
+    checkpoint.reopen_at = reopen_at
     checkpoint.agreed_with_proposal, checkpoint.reason = agreed, command.reason
     checkpoint.decided_by, checkpoint.decided_at = actor.id, now
     checkpoint.version += 1
@@ -215,9 +223,11 @@ def judge_impact(
             verdict=command.verdict,
             agreed_with_proposal=agreed,
             next_checkpoint=next_checkpoint,
+            reopen_at=reopen_at,
         ),
         verdict=command.verdict,
         proposed=checkpoint.proposed,
+        reopen_at=reopen_at,
         next_checkpoint=None if next_checkpoint is None else next_checkpoint.checkpoint_id,
         reason_sha256=None if command.reason is None else audit.digest(command.reason),
     )

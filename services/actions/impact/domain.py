@@ -89,3 +89,42 @@ class Proposal:
 def settles(verdict: Verdict) -> bool:
     """Whether a verdict ends the measuring. What is not yet proven, or cannot be judged, is measured again."""
     return verdict not in (Verdict.IMPROVING, Verdict.CANNOT_JUDGE)
+
+
+class MeasureKind(StrEnum):
+    """What a cycle is measured by: incidents counted here, or a series that people or another system record."""
+
+    INCIDENT_RATE = "incident_rate"
+    INDICATOR = "indicator"
+
+
+class Scope(StrEnum):
+    """Where incidents are counted."""
+
+    PROVIDER = "provider"
+    REGION = "region"
+    LOCATION = "location"
+
+
+class About(StrEnum):
+    """What an indicator is about: the ways in which an action can show its effect beside fewer incidents."""
+
+    AUDIT_SCORE = "audit_score"
+    COMPETENCE = "competence_observed"
+    STAFF_CONFIDENCE = "staff_confidence"
+    OUTCOME_FOR_PEOPLE = "outcome_for_people"
+    QUALITY_INDICATOR = "quality_indicator"
+
+
+def month_of(day: date) -> date:
+    """The first day of its month."""
+    return day.replace(day=1)
+
+
+def months_of(window: Window) -> list[date]:
+    """The months that a window touches, by their first days; the first and the last may be in it in part."""
+    months, month = [], month_of(window.first)
+    while month < window.until:
+        months.append(month)
+        month = month_of(month + timedelta(days=31))
+    return months
