@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
     from services.contracts import activities
+    from services.contracts.identity import EVERYWHERE
     from workflows import process_clock
 
 WORKFLOW = "ConcernWorkflow"
@@ -22,8 +23,6 @@ _RETRY = RetryPolicy(
 _TIMEOUT = timedelta(minutes=1)
 _PATIENCE = timedelta(hours=20)
 """A mail server may be away for so long: then the next look comes, and tells again."""
-_EVERYWHERE = UUID(int=0)
-"""No location: whoever covers the whole provider."""
 
 
 class ConcernCase(BaseModel):
@@ -74,7 +73,7 @@ class ConcernWorkflow:
                 command_id=f"{case.concern_id}:{case.looks}:{role}",
                 provider_id=case.provider_id,
                 incident_id=case.concern_id,
-                location_id=watch.location_id or _EVERYWHERE,
+                location_id=watch.location_id or EVERYWHERE,
                 role=role,
             )
             on_call: activities.OnCall = await workflow.execute_activity(

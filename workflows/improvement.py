@@ -1,6 +1,6 @@
 """From what was learned to what changed for good: acting, verifying, sharing, checking impact.
 
-Written once for whatever has learning to act on: here an incident's cycle, a theme's later. The process (`Process`)
+Written once for whatever has learning to act on: a cycle of an incident, or of a theme. The process (`Process`)
 gives waiting, reminding and activities; these functions say what each stage opens, waits for and leads to.
 """
 
@@ -9,15 +9,19 @@ from typing import Protocol
 
 from services.contracts import activities
 from services.contracts.taxonomy import Role, Stage, Verdict
-from workflows.messages import ActionFact, CheckpointFact, CycleFacts, IncidentCase
+from workflows.messages import ActionFact, Case, CheckpointFact, CycleFacts, Standing
 
 
 class Process(Protocol):
     """What a stage may ask of the workflow it runs in."""
 
     @property
-    def case(self) -> IncidentCase:
+    def case(self) -> Case:
         """The state."""
+
+    @property
+    def position(self) -> Standing:
+        """Where the process is."""
 
     def over(self) -> bool:
         """Whether the case ended or was reopened: the stage has nothing left to wait for."""
@@ -52,7 +56,7 @@ class Ready(Protocol):
 
 
 def _facts(process: Process) -> CycleFacts:
-    return process.case.facts(process.case.position.cycle)
+    return process.case.facts(process.position.cycle)
 
 
 def after_review(facts: CycleFacts) -> Stage:
@@ -65,7 +69,7 @@ def after_review(facts: CycleFacts) -> Stage:
 
 async def acting(process: Process) -> Stage:
     """Open the actions; wait until all are done."""
-    facts, position = _facts(process), process.case.position
+    facts, position = _facts(process), process.position
     if not position.opened:
         plan = await process.open_actions()
         for opened in plan.actions:
@@ -96,7 +100,7 @@ def _earliest_open(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
 async def verifying(process: Process) -> Stage:
     """Wait until somebody else has seen every action in practice; a returned one leads back to acting."""
     facts = _facts(process)
-    if not process.case.position.opened and not facts.actions_complete:
+    if not process.position.opened and not facts.actions_complete:
         dues = [a.verify_due_at for a in facts.actions.values() if a.status == "done" and a.verify_due_at is not None]
         await process.enter(min(dues, default=None), Role.QUALITY_LEAD)
     await process.wait(lambda: facts.actions_complete or not _all_done(facts))
@@ -105,7 +109,7 @@ async def verifying(process: Process) -> Stage:
     return Stage.SHARING if _briefing_needed(process.case) else after_sharing(facts)
 
 
-def _briefing_needed(case: IncidentCase) -> bool:
+def _briefing_needed(case: Case) -> bool:
     """What the newest review says: a cycle that was reopened at acting has none of its own."""
     for cycle in sorted(case.cycles, reverse=True):
         review = case.cycles[cycle].review
@@ -122,7 +126,7 @@ def after_sharing(facts: CycleFacts) -> Stage:
 async def sharing(process: Process) -> Stage:
     """Send the briefing; wait until it reached and was understood by enough."""
     facts = _facts(process)
-    if not process.case.position.opened:
+    if not process.position.opened:
         plan = await process.send_briefing()
         await process.enter(plan.due_at, Role.REGISTERED_MANAGER)
     await process.wait(lambda: facts.briefing_reached)
@@ -131,7 +135,7 @@ async def sharing(process: Process) -> Stage:
 
 async def checking(process: Process) -> Stage | None:
     """At each checkpoint measure and wait for a person's verdict. None means: not effective, a new cycle is needed."""
-    facts, position = _facts(process), process.case.position
+    facts, position = _facts(process), process.position
     while not process.over():
         decided = [c.verdict for c in facts.checkpoints if c.verdict is not None]
         if Verdict.SUSTAINED in decided:

@@ -21,13 +21,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
 from services.contracts.intake import ConcernContinued, ConcernRaised, IncidentReopened
+from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import concern, search_attributes
-from workflows.facts import NEEDED
-from workflows.incident import ROUTINE, URGENT, WORKFLOW, workflow_id
-from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
+from workflows import concern, search_attributes, thematic
+from workflows.facts import NEEDED, NEEDED_OF_THEME
+from workflows.incident import WORKFLOW, workflow_id
+from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent, ThemeCase
+from workflows.process import ROUTINE, URGENT
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +49,17 @@ _PERMANENT = (RPCStatusCode.INVALID_ARGUMENT,)
 
 
 def wanted(received: Received) -> bool:
-    """Whether the process waits for this event. The opening of actions is news only when the process did not ask."""
+    """Whether a process waits for this event. The opening of actions is news only when the process did not ask."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
+    if _of_theme(received):
+        return received.type in NEEDED_OF_THEME
     return received.type in NEEDED or received.type in CONCERNS
+
+
+def _of_theme(received: Received) -> bool:
+    """Whether the case that an event belongs to is a theme."""
+    return "theme_id" in received.data or received.data.get("case_kind") == CaseKind.THEME
 
 
 async def hand_on(
@@ -104,6 +113,21 @@ def _start(received: Received) -> dict[str, Any]:
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             "static_summary": "concern",
         }
+    signal = {
+        "start_signal": EVENT_SIGNAL,
+        "start_signal_args": [RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)],
+    }
+    if _of_theme(received):
+        theme = ThemeCase(theme_id=UUID(received.key), provider_id=received.provider_id)
+        return {
+            "workflow": thematic.WORKFLOW,
+            "arg": theme,
+            "id": thematic.workflow_id(theme.theme_id),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            "search_attributes": search_attributes.of_theme(theme),
+            "static_summary": "theme",
+            **signal,
+        }
     case = IncidentCase(incident_id=UUID(received.key), provider_id=received.provider_id)
     again = received.type == IncidentReopened.TYPE
     return {
@@ -113,10 +137,9 @@ def _start(received: Received) -> dict[str, Any]:
         "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE
         if again
         else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-        "start_signal": EVENT_SIGNAL,
-        "start_signal_args": [RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)],
         "search_attributes": search_attributes.of(case),
         "static_summary": "incident",
+        **signal,
     }
 
 

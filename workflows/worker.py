@@ -14,6 +14,7 @@ from workflows.digest import DigestWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
+from workflows.thematic import ThematicReviewWorkflow
 
 PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
 
@@ -27,12 +28,12 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, concerns, the reconciler and the digest."""
+    """A worker for incidents, themes, concerns, the reconciler and the digest."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, ConcernWorkflow, ReconcileWorkflow, DigestWorkflow],
+        workflows=[IncidentWorkflow, ThematicReviewWorkflow, ConcernWorkflow, ReconcileWorkflow, DigestWorkflow],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,

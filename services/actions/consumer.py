@@ -6,6 +6,7 @@ from services.actions.agreeing.store import Finding
 from services.actions.impact import counting
 from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
+from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import (
     IncidentImported,
     IncidentMarkedDuplicate,
@@ -16,7 +17,8 @@ from services.contracts.intake import (
     IncidentWithdrawn,
     StageEntered,
 )
-from services.contracts.review import ReviewApproved
+from services.contracts.review import ReviewApproved, ThemeCommissioned, ThemeEnded, ThemeStageEntered
+from services.contracts.taxonomy import CaseKind
 from services.runtime import restriction
 from services.runtime.consumer import Received
 from services.runtime.db import insert_new
@@ -108,7 +110,39 @@ def on_approved(session: Session, received: Received) -> None:
         )
 
 
+def on_theme_commissioned(session: Session, received: Received) -> None:
+    """Know the theme: actions are agreed for it as for an incident. It is counted nowhere."""
+    event = ThemeCommissioned.model_validate(received.data)
+    theme = counting.known_case(session, received.provider_id, event.theme_id)
+    theme.case_kind = CaseKind.THEME
+    theme.location_id, theme.region_id = EVERYWHERE, event.region_id
+    theme.category, theme.band = event.category, event.band
+
+
+def on_theme_stage(session: Session, received: Received) -> None:
+    """Know its cycle, and whether it is over."""
+    event = ThemeStageEntered.model_validate(received.data)
+
+    def change(theme: Incident) -> None:
+        theme.cycle, theme.ended = event.cycle, event.stage.over
+
+    counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
+
+
+def on_theme_ended(session: Session, received: Received) -> None:
+    """It will not be finished."""
+    event = ThemeEnded.model_validate(received.data)
+
+    def change(theme: Incident) -> None:
+        theme.ended = True
+
+    counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
+
+
 HANDLERS = {
+    ThemeCommissioned.TYPE: on_theme_commissioned,
+    ThemeStageEntered.TYPE: on_theme_stage,
+    ThemeEnded.TYPE: on_theme_ended,
     ReviewApproved.TYPE: on_approved,
     IncidentRestricted.TYPE: on_restricted,
     IncidentReported.TYPE: on_reported,

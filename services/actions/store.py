@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from services.contracts.taxonomy import CaseKind
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import ServiceError, not_found
@@ -20,7 +21,10 @@ class Table(DeclarativeBase):
 
 
 class Incident(Table):
-    """What actions knows of an incident, from intake's events. Events may overtake the report that fills the facts."""
+    """What actions knows of a case, from events: of an incident, or of a theme, which is of no single place.
+
+    Events may overtake the report that fills the facts.
+    """
 
     __tablename__ = "incident"
 
@@ -37,11 +41,12 @@ class Incident(Table):
     ended: Mapped[bool]
     withdrawn: Mapped[bool]
     state_version: Mapped[int]
+    case_kind: Mapped[str] = mapped_column(default=CaseKind.INCIDENT)
 
     @property
     def counted(self) -> bool:
-        """Whether it is in the daily counts: reported, and neither withdrawn nor a duplicate."""
-        return self.location_id is not None and not self.withdrawn
+        """Whether it is in the daily counts: reported, and neither withdrawn nor a duplicate. A theme never is."""
+        return self.case_kind != CaseKind.THEME and self.location_id is not None and not self.withdrawn
 
 
 class Improvement(Table):

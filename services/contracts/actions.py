@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from services.contracts.event import IncidentData
+from services.contracts.event import CaseData
 from services.contracts.taxonomy import Role, Stage, Strength, Verdict
 
 
@@ -20,7 +20,7 @@ class PlannedCheckpoint(BaseModel):
     due_at: datetime
 
 
-class ActionAgreed(IncidentData):
+class ActionAgreed(CaseData):
     """An action that answers a learning was agreed, with an owner."""
 
     TYPE: ClassVar[str] = "plumbline.action.agreed.v1"
@@ -31,7 +31,7 @@ class ActionAgreed(IncidentData):
     owner_role: Role
 
 
-class ActionOpened(IncidentData):
+class ActionOpened(CaseData):
     """Work may start; the clock runs.
 
     `late` is set when it was agreed after the process had opened the actions of the cycle, so does not know of it yet.
@@ -46,7 +46,7 @@ class ActionOpened(IncidentData):
     late: bool
 
 
-class ActionDone(IncidentData):
+class ActionDone(CaseData):
     """The owner says so. Nobody has checked yet."""
 
     TYPE: ClassVar[str] = "plumbline.action.done.v1"
@@ -58,7 +58,7 @@ class ActionDone(IncidentData):
     verify_due_at: datetime
 
 
-class ActionVerified(IncidentData):
+class ActionVerified(CaseData):
     """Somebody other than the owner saw it in practice.
 
     `cycle_complete` is set when no action of the cycle is left to do or verify; `checkpoints` is then the plan for
@@ -74,7 +74,7 @@ class ActionVerified(IncidentData):
     checkpoints: list[PlannedCheckpoint]
 
 
-class ActionReturned(IncidentData):
+class ActionReturned(CaseData):
     """Verification found it wanting; back to the owner."""
 
     TYPE: ClassVar[str] = "plumbline.action.returned.v1"
@@ -85,7 +85,7 @@ class ActionReturned(IncidentData):
     due_at: datetime
 
 
-class ActionCancelled(IncidentData):
+class ActionCancelled(CaseData):
     """An approver agreed that it will not be done. `cycle_complete` and `checkpoints` as for ActionVerified."""
 
     TYPE: ClassVar[str] = "plumbline.action.cancelled.v1"
@@ -96,7 +96,7 @@ class ActionCancelled(IncidentData):
     checkpoints: list[PlannedCheckpoint]
 
 
-class CheckpointMeasured(IncidentData):
+class CheckpointMeasured(CaseData):
     """The measure was computed against its frozen baseline and a verdict proposed; a person decides.
 
     Of an indicator the counts are those of its numerator and denominator, or 0 where it has plain values.
@@ -116,7 +116,7 @@ class CheckpointMeasured(IncidentData):
     indicator: bool = False
 
 
-class ImpactJudged(IncidentData):
+class ImpactJudged(CaseData):
     """A person decided. `next_checkpoint` is set when the answer is not final, `reopen_at` when another cycle begins."""
 
     TYPE: ClassVar[str] = "plumbline.impact.judged.v1"

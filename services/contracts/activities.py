@@ -18,6 +18,7 @@ from services.contracts.taxonomy import (
     ReviewMethod,
     Role,
     Stage,
+    ThemeStage,
 )
 
 DIRECTORY_QUEUE = "directory"
@@ -293,6 +294,58 @@ END_REVIEW = "review.end_review"
 class EndReview(Command):
     """The incident was withdrawn or is a duplicate: what is open of its reviews and briefings ends too."""
 
+
+OPEN_THEME_REVIEW = "review.open_theme_review"
+
+
+class OpenThemeReview(Command):
+    """Open the thematic review of a theme, whose id stands in `incident_id`. Once for a cycle."""
+
+    cycle: int
+
+
+class ThemeReviewPlan(BaseModel):
+    """Until when it is due and who has the next move."""
+
+    review_id: UUID
+    lead_role: Role
+    due_at: datetime
+
+
+ENTER_THEME_STAGE = "review.enter_theme_stage"
+
+
+class EnterThemeStage(Command):
+    """Record that a theme entered a stage. Ignored when it has already left it or ended."""
+
+    cycle: int
+    stage: ThemeStage
+    next_move: Role | None = None
+    due_at: datetime | None = None
+
+
+REMIND_THEME = "review.remind_theme"
+
+
+class RemindTheme(Command):
+    """A clock of a theme ran out: say who is to be told. `count` is how often it did in this stage."""
+
+    cycle: int
+    stage: ThemeStage
+    count: int
+
+
+class ThemeReminder(BaseModel):
+    """Whom to tell, by name or, up the line, by role; and when the clock rings again."""
+
+    next_at: datetime
+    notice_id: UUID
+    person_id: UUID | None
+    role: Role | None
+
+
+LIST_OPEN_THEMES = "review.list_open_themes"
+"""Takes and answers what `LIST_OPEN_INCIDENTS` does; the ids are of themes."""
 
 SEND_BRIEFING = "review.send_briefing"
 

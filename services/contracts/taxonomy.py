@@ -23,6 +23,38 @@ class Stage(StrEnum):
         return self in (Stage.CLOSED, Stage.WITHDRAWN, Stage.DUPLICATE)
 
 
+class CaseKind(StrEnum):
+    """What actions, briefings and checkpoints follow from."""
+
+    INCIDENT = "incident"
+    THEME = "theme"
+
+
+class ThemeStage(StrEnum):
+    """Where a thematic review is. From acting on it goes the way of an incident. Ended: it will not be finished."""
+
+    COMMISSIONED = "commissioned"
+    REVIEWING = "reviewing"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    SHARING = "sharing"
+    CHECKING = "checking_impact"
+    CLOSED = "closed"
+    ENDED = "ended"
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody has a move left."""
+        return self in (ThemeStage.CLOSED, ThemeStage.ENDED)
+
+
+class MemberDecision(StrEnum):
+    """Whether an incident that was considered belongs to a theme."""
+
+    LINKED = "linked"
+    EXCLUDED = "excluded"
+
+
 class Kind(StrEnum):
     """What sort of event is reported. A near miss reached nobody; good care is worth learning from too."""
 

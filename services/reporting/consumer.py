@@ -12,13 +12,26 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from services.contracts import actions, directory, intake, review
-from services.contracts.event import EventData, IncidentData
-from services.contracts.taxonomy import Role, Stage
+from services.contracts.event import EventData, IncidentData, ThemeData
+from services.contracts.identity import EVERYWHERE
+from services.contracts.taxonomy import Role, Stage, ThemeStage
 from services.contracts.topics import PUBLISHERS
 from services.reporting import store
-from services.reporting.domain import ActionStatus, Case, Entry, Exposure, Incident, Location, Progress, ReviewStatus
+from services.reporting.domain import (
+    STAGE_OF_THEME,
+    ActionStatus,
+    Case,
+    Entry,
+    Exposure,
+    Incident,
+    Location,
+    Progress,
+    ReviewStatus,
+)
 from services.runtime import restriction
 from services.runtime.consumer import Received, sending_ahead
+
+CaseEvent = IncidentData | ThemeData
 
 
 def project(session: Session, events: Sequence[Received]) -> None:
@@ -47,26 +60,26 @@ def tell(case: Case, event: Received) -> None:
     _tell(case, _data(event), event)
 
 
-def _data(event: Received) -> IncidentData:
+def _data(event: Received) -> CaseEvent:
     return _ON_CASE[event.type][0].model_validate(event.data)
 
 
-def _tell(case: Case, data: IncidentData, event: Received) -> None:
+def _tell(case: Case, data: CaseEvent, event: Received) -> None:
     _ON_CASE[event.type][1](case, data, event)
     case.incident.heard(event.occurred_at)
 
 
 def _project_cases(session: Session, provider_id: UUID, events: Sequence[Received]) -> None:
     told = [(_data(event), event) for event in events]
-    answer = store.ask_cases(session, provider_id, {data.incident_id for data, _ in told})
-    entries = [_entry(data.incident_id, event) for data, event in told]
+    answer = store.ask_cases(session, provider_id, {data.case_id for data, _ in told})
+    entries = [_entry(data.case_id, event) for data, event in told]
     cases = store.asked_cases(answer)
     # Before what must be thought about, to be written meanwhile.
     store.append_entries(session, entries)
     for data, event in told:
-        case = cases.get(data.incident_id)
+        case = cases.get(data.case_id)
         if case is None:
-            case = cases[data.incident_id] = Case(Incident(provider_id, data.incident_id))
+            case = cases[data.case_id] = Case(Incident(provider_id, data.case_id))
         _tell(case, data, event)
     for case in cases.values():
         case.settle()
@@ -75,7 +88,9 @@ def _project_cases(session: Session, provider_id: UUID, events: Sequence[Receive
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
     summary = event.data.copy()
-    summary.pop("incident_id")
+    # The id of the case stands beside; that of a theme's member may be of an incident that the reader may not see.
+    for name in ("incident_id", "theme_id", "case_kind"):
+        summary.pop(name, None)
     return Entry(
         provider_id=event.provider_id,
         incident_id=incident_id,
@@ -286,6 +301,53 @@ def _briefing_reached(case: Case, event: review.BriefingReached, received: Recei
     case.incident.briefing_reached(cycle=event.cycle, reach_percent=event.reach_percent, at=received.occurred_at)
 
 
+def _theme_commissioned(case: Case, event: review.ThemeCommissioned, received: Received) -> None:
+    case.as_theme().terms(
+        version=received.version,
+        at=received.occurred_at,
+        lead_id=event.lead_id,
+        signal_id=event.signal_id,
+        locations=len(event.locations),
+    )
+    case.incident.location_id, case.incident.region_id = EVERYWHERE, event.region_id
+    case.incident.category, case.incident.band = event.category, event.band
+    if received.version == 1:
+        # Later it is said again because the terms changed, which moves it nowhere.
+        case.incident.enter(
+            STAGE_OF_THEME[ThemeStage.COMMISSIONED],
+            version=1,
+            at=received.occurred_at,
+            next_move=Role.QUALITY_LEAD,
+            due_at=event.accept_due_at,
+        )
+
+
+def _theme_accepted(case: Case, event: review.ThemeAccepted, received: Received) -> None:
+    case.as_theme().accepted_at = received.occurred_at
+
+
+def _theme_member_decided(case: Case, event: review.ThemeMemberDecided, received: Received) -> None:
+    case.as_theme().members(version=received.version, linked=event.linked, excluded=event.excluded)
+
+
+def _theme_stage_entered(case: Case, event: review.ThemeStageEntered, received: Received) -> None:
+    theme = case.as_theme()
+    theme.watch_at = event.watch_at or theme.watch_at
+    case.incident.enter(
+        STAGE_OF_THEME[event.stage],
+        version=received.version,
+        at=received.occurred_at,
+        cycle=event.cycle,
+        next_move=event.next_move,
+        due_at=event.due_at,
+    )
+
+
+def _theme_ended(case: Case, event: review.ThemeEnded, received: Received) -> None:
+    case.as_theme()
+    case.incident.enter(STAGE_OF_THEME[ThemeStage.ENDED], version=received.version, at=received.occurred_at)
+
+
 def _action_agreed(case: Case, event: actions.ActionAgreed, received: Received) -> None:
     action = case.action(event.action_id, event.cycle)
     action.agreed(strength=event.strength, owner_role=event.owner_role)
@@ -340,7 +402,7 @@ def _impact_judged(case: Case, event: actions.ImpactJudged, received: Received) 
         _plan(case, event.cycle, [event.next_checkpoint], received)
 
 
-_ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received], None]]] = {
+_ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], None]]] = {
     model.TYPE: (model, apply)
     for model, apply in (
         (intake.IncidentReported, _reported),
@@ -375,6 +437,12 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (intake.EnquiryConcluded, _told_only),
         (intake.SafeguardingWarned, _told_only),
         (intake.SafeguardingLate, _told_only),
+        (review.ThemeCommissioned, _theme_commissioned),
+        (review.ThemeAccepted, _theme_accepted),
+        (review.ThemeMemberDecided, _theme_member_decided),
+        (review.ThemeStageEntered, _theme_stage_entered),
+        (review.ThemeReminded, _told_only),
+        (review.ThemeEnded, _theme_ended),
         (review.ReviewOpened, _review_opened),
         (review.ReviewSubmitted, _review_submitted),
         (review.ReviewReturned, _review_returned),

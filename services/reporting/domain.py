@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from services.contracts.taxonomy import Stage, Verdict
+from services.contracts.taxonomy import Stage, ThemeStage, Verdict
 
 
 class ReviewStatus(StrEnum):
@@ -291,6 +291,49 @@ class Checkpoint:
             self.due_at, self.planned_at = due_at, at
 
 
+THEME = "theme"
+"""The origin of a case that is a theme: it was never reported, so it is in no list and no count of incidents."""
+
+STAGE_OF_THEME: dict[ThemeStage, Stage] = {
+    ThemeStage.COMMISSIONED: Stage.TRIAGED,
+    ThemeStage.ENDED: Stage.WITHDRAWN,
+    **{stage: Stage(stage) for stage in ThemeStage if stage.value in {one.value for one in Stage}},
+}
+"""The stage of an incident in whose place each stage of a theme stands."""
+
+THEME_STAGE = {stage: theme_stage for theme_stage, stage in STAGE_OF_THEME.items()}
+
+
+@dataclass
+class Theme:
+    """What a theme has beside what it shares with an incident. Its id is the case's."""
+
+    provider_id: UUID
+    incident_id: UUID
+    lead_id: UUID | None = None
+    signal_id: UUID | None = None
+    locations: int = 0
+    commissioned_at: datetime | None = None
+    accepted_at: datetime | None = None
+    terms_version: int = 0
+    linked: int = 0
+    excluded: int = 0
+    members_version: int = 0
+    watch_at: datetime | None = None
+
+    def terms(self, *, version: int, at: datetime, lead_id: UUID, signal_id: UUID | None, locations: int) -> None:
+        """Who leads it, where the pattern was seen; said again when the terms change."""
+        self.commissioned_at = at if self.commissioned_at is None else min(self.commissioned_at, at)
+        if version > self.terms_version:
+            self.terms_version = version
+            self.lead_id, self.signal_id, self.locations = lead_id, signal_id, locations
+
+    def members(self, *, version: int, linked: int, excluded: int) -> None:
+        """How many incidents were considered so far."""
+        if version > self.members_version:
+            self.members_version, self.linked, self.excluded = version, linked, excluded
+
+
 @dataclass(frozen=True)
 class Running:
     """A clock that runs: what for, until when, and which action it is about, if any."""
@@ -308,8 +351,17 @@ class Case:
     actions: dict[UUID, Action] = field(default_factory=dict)
     escalations: dict[UUID, Escalation] = field(default_factory=dict)
     checkpoints: dict[UUID, Checkpoint] = field(default_factory=dict)
+    theme: Theme | None = None
     told: set[UUID] = field(default_factory=set)
     """The parts that an event was about, which are those to write back."""
+
+    def as_theme(self) -> Theme:
+        """The theme that an event is about."""
+        incident = self.incident
+        incident.origin = THEME
+        if self.theme is None:
+            self.theme = Theme(incident.provider_id, incident.incident_id)
+        return self.theme
 
     def action(self, action_id: UUID, cycle: int) -> Action:
         """The action that an event is about."""

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.contracts.taxonomy import Band
-from services.reporting.domain import OPEN_STAGES, ClockKind
+from services.contracts.taxonomy import Band, Stage, ThemeStage
+from services.reporting.domain import OPEN_STAGES, THEME_STAGE, ClockKind
 from services.runtime.clock import Clock
 from services.runtime.process import Context
 
@@ -28,7 +28,15 @@ _OPEN = text(
     " from reporting.incident where ended_at is null and reported_at is not null and stage is not null group by 1, 2"
 )
 
+_THEMES = text(
+    "select stage, count(*) as open, count(*) filter (where earliest_due_at < :now) as overdue"
+    " from reporting.incident where ended_at is null and origin = 'theme' and stage is not null group by 1"
+)
+
 _PROGRESS = text("select max(last_event_at) from reporting.progress")
+
+
+_Counts = tuple[Sequence[Any], datetime | None, Sequence[Any]]
 
 
 class CaseMetrics(Collector):
@@ -41,7 +49,7 @@ class CaseMetrics(Collector):
         self._engine, self._clock, self._refresh = system_engine, clock, refresh
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._counts: tuple[Sequence[Any], datetime | None] | None = None
+        self._counts: _Counts | None = None
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Names and labels, so that registering does not ask the database."""
@@ -52,8 +60,8 @@ class CaseMetrics(Collector):
         counts = self._read()
         if counts is None:
             return
-        rows, last_event_at = counts
-        incidents, overdue, done, escalations, last = _families()
+        rows, last_event_at, themes = counts
+        incidents, overdue, done, escalations, last, themes_open, themes_overdue = _families()
         by_place = {(row.stage, row.band): row.open for row in rows}
         for stage in OPEN_STAGES:
             for band in (_UNTRIAGED, *Band):
@@ -64,15 +72,21 @@ class CaseMetrics(Collector):
         escalations.add_metric([], sum(row.escalations for row in rows))
         if last_event_at is not None:
             last.add_metric([], last_event_at.timestamp())
-        yield from (incidents, overdue, done, escalations, last)
+        of_themes = {THEME_STAGE[Stage(row.stage)]: row.open for row in themes}
+        for theme_stage in ThemeStage:
+            if not theme_stage.over:
+                themes_open.add_metric([theme_stage], of_themes.get(theme_stage, 0))
+        themes_overdue.add_metric([], sum(row.overdue for row in themes))
+        yield from (incidents, overdue, done, escalations, last, themes_open, themes_overdue)
 
-    def _read(self) -> tuple[Sequence[Any], datetime | None] | None:
+    def _read(self) -> _Counts | None:
         with self._lock:
             if time.monotonic() - self._read_at >= self._refresh:
                 try:
                     with self._engine.connect() as connection:
-                        rows = connection.execute(_OPEN, {"now": self._clock.now()}).all()
-                        self._counts = rows, connection.scalar(_PROGRESS)
+                        now = {"now": self._clock.now()}
+                        rows, themes = connection.execute(_OPEN, now).all(), connection.execute(_THEMES, now).all()
+                        self._counts = rows, connection.scalar(_PROGRESS), themes
                 except SQLAlchemyError:
                     self._counts = None
                 self._read_at = time.monotonic()
@@ -95,6 +109,8 @@ def _families() -> tuple[GaugeMetricFamily, ...]:
             "plumbline_projection_last_event_timestamp_seconds",
             "When the newest event that was projected happened, on the clock of the records.",
         ),
+        GaugeMetricFamily("plumbline_themes_open", "Thematic reviews that are not over.", labels=["stage"]),
+        GaugeMetricFamily("plumbline_themes_overdue", "Open thematic reviews with a clock that ran out."),
     )
 
 

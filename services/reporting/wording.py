@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.contracts import actions, intake, review
-from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
+from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, ThemeStage, Verdict
 from services.reporting.domain import ClockKind, Running
 
 _LOCAL = ZoneInfo("Europe/London")
@@ -46,6 +46,17 @@ TEMPLATES = {
     intake.CandourWarned.TYPE: "Duty of candour: most of our own time for {waits_for} has passed.",
     intake.CandourLate.TYPE: "Duty of candour: {waits_for} is late by our own target.",
     intake.CandourCompleted.TYPE: "Duty of candour: every part is recorded.",
+    review.ThemeCommissioned.TYPE: (
+        "Asked for several incidents to be looked at together: {category}, {band}. Whoever leads it accepts by"
+        " {accept_due_at}."
+    ),
+    review.ThemeAccepted.TYPE: "Accepted the terms.",
+    review.ThemeMemberDecided.TYPE: (
+        "Considered another incident: {decision}. So far {linked} belong to the theme, {excluded} do not."
+    ),
+    review.ThemeStageEntered.TYPE: "Moved on to: {stage}.",
+    review.ThemeReminded.TYPE: "Time ran out. Told {to_role}.",
+    review.ThemeEnded.TYPE: "Ended the theme unfinished, with a reason.",
     review.ReviewOpened.TYPE: "Asked {lead_role} to find out why it happened, by {method}, by {due_at}.",
     review.ReviewSubmitted.TYPE: "Finished finding out why it happened and asked for approval.",
     review.ReviewReturned.TYPE: "Sent the review back to be completed.",
@@ -93,6 +104,7 @@ _VARIANTS = {
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
     ),
+    (review.ThemeReminded.TYPE, "to_role", None): "Time ran out. Told whoever leads the theme.",
     (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
     (actions.ImpactJudged.TYPE, "agreed_with_proposal", False): (
         "Decided, other than the figures suggest, what the changes achieved: {verdict}."
@@ -110,6 +122,11 @@ STAGES: Mapping[str, str] = {
     Stage.CLOSED: "Closed",
     Stage.WITHDRAWN: "Ended as reported in error",
     Stage.DUPLICATE: "Ended because another report covers it",
+}
+
+_THEME_STAGES: Mapping[str, str] = {
+    ThemeStage.COMMISSIONED: "Waiting for whoever leads it to accept the terms",
+    ThemeStage.ENDED: "Ended unfinished",
 }
 
 THEN = {
@@ -140,7 +157,8 @@ _WORDS: dict[str, Mapping[str, str]] = {
         PhysicalHarm.NONE: "nobody was harmed",
         PhysicalHarm.FATAL: "somebody died",
     },
-    "stage": STAGES,
+    "stage": {**STAGES, **_THEME_STAGES},
+    "decision": {"linked": "it belongs to the theme", "excluded": "it does not belong to it"},
     "reason": {
         "high_risk": "the risk is high",
         "immediate_danger": "somebody may still be in danger",

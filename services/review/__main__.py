@@ -5,6 +5,7 @@ import sys
 from services.contracts.topics import topic, urgent_topic
 from services.review import activities, api, consumer
 from services.review.sharing import api as sharing
+from services.review.thematic import api as thematic
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -12,7 +13,7 @@ SERVICE = Service(
     name="review",
     title="Review",
     description="Why it happened, what was learned, and who has learned it.",
-    routers=[api.router, sharing.router],
+    routers=[api.router, sharing.router, thematic.router],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
     consumes=[topic("directory"), topic("intake")],
     consumes_urgent=[urgent_topic("intake")],

@@ -15,17 +15,18 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from services.contracts import activities
-from services.contracts.event import EventData
+from services.contracts.event import CaseData, EventData
 from services.contracts.review import (
     ReviewApproved,
     ReviewOpened,
     ReviewReturned,
     ReviewSubmitted,
 )
-from services.contracts.taxonomy import ReviewMethod, Role, Seips
+from services.contracts.taxonomy import CaseKind, MemberDecision, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
 from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
 from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
+from services.review.thematic.store import count, theme_of
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -121,6 +122,8 @@ class _Change:
             data={"cycle": self._review.cycle, **data},
         )
         if event is not None:
+            if isinstance(event, CaseData):
+                event = event.model_copy(update={"case_kind": self._review.case_kind})
             row = outbox.event_row(
                 event, actor=self._actor, subject=self._review.review_id, version=self._review.version, at=self._at
             )
@@ -221,6 +224,32 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
     )
 
 
+def open_for_theme(session: Session, actor: Actor, now: datetime, **values: Any) -> Review:
+    """Open the review of a theme in a cycle, or answer the one that is open. The theme itself tells that it began."""
+    opened = insert_new(
+        session,
+        Review,
+        review_id=new_id(),
+        provider_id=actor.provider_id,
+        status=ReviewStatus.OPEN,
+        opened_at=now,
+        version=1,
+        **values,
+    )
+    review = store.review_of(session, values["incident_id"], values["cycle"])
+    if opened:
+        _step(session, actor, review.review_id, Step.OPENED, now)
+        _Change(session, actor, review, now).record(
+            "review_opened",
+            None,
+            method=review.method,
+            rule=review.rule,
+            policy_version=review.policy_version,
+            due_at=review.due_at,
+        )
+    return review
+
+
 def end_review(session: Session, command: activities.EndReview, now: datetime, actor: Actor) -> None:
     """End what is open of a withdrawn incident's or a duplicate's reviews. Approved ones stay; again does nothing."""
     unfinished = (
@@ -278,6 +307,9 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
     review = _written_by(session, actor, review_id, version)
     draft = _draft(session, review)
     found = domain.gaps(draft, actions=Need(review.actions_need), briefing=Need(review.briefing_need))
+    if review.case_kind is CaseKind.THEME:
+        theme = theme_of(session, review)
+        found += domain.theme_gaps(count(session, theme.theme_id, MemberDecision.LINKED), theme.questions)
     if found:
         raise ServiceError(
             422,

@@ -3,8 +3,9 @@
 from sqlalchemy.orm import Session
 
 from services.contracts.directory import LocationRecorded
-from services.contracts.intake import IncidentReported, IncidentRestricted
+from services.contracts.intake import IncidentImported, IncidentReported, IncidentRestricted
 from services.review.sharing.commands import record_location
+from services.review.thematic.store import keep_incident
 from services.runtime import restriction
 from services.runtime.consumer import Received
 
@@ -40,14 +41,21 @@ def on_restricted(session: Session, received: Received) -> None:
 
 
 def on_reported(session: Session, received: Received) -> None:
-    """A restricted incident stays hidden until the word about who may see it is there."""
+    """Know that it is there. A restricted one stays hidden until the word about who may see it has come."""
     event = IncidentReported.model_validate(received.data)
     if event.restricted:
         restriction.keep(session, "review", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
+    keep_incident(session, received.provider_id, event)
+
+
+def on_imported(session: Session, received: Received) -> None:
+    """An incident of the past may belong to a theme too."""
+    keep_incident(session, received.provider_id, IncidentImported.model_validate(received.data))
 
 
 HANDLERS = {
     LocationRecorded.TYPE: on_location,
     IncidentReported.TYPE: on_reported,
+    IncidentImported.TYPE: on_imported,
     IncidentRestricted.TYPE: on_restricted,
 }

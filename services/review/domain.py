@@ -12,6 +12,9 @@ REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, 
 APPROVERS = (*REVIEWERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Among whom a policy may choose the approver; they may read reviews too."""
 
+THEMATIC = "thematic_review"
+"""The method of a theme's review, beside the methods by which a single incident is reviewed."""
+
 MAX_OPTIONS = 5
 
 
@@ -245,6 +248,22 @@ def _briefing(draft: Draft, need: Need) -> Iterator[Gap]:
             "is not the place of an option",
             "Give the place of the right answer among the options, counted from 0.",
         )
+
+
+MIN_MEMBERS = 2
+"""One incident is no pattern."""
+
+
+def theme_gaps(linked: int, questions: Sequence[str]) -> Iterator[Gap]:
+    """What keeps the review of a theme from being submitted besides what keeps any."""
+    if linked < MIN_MEMBERS:
+        yield Gap(
+            "members",
+            "are too few for a pattern",
+            f"Link at least {MIN_MEMBERS} incidents with a reason at PUT /themes/{{theme_id}}/members/{{incident_id}}.",
+        )
+    if not questions:
+        yield Gap("questions", "are missing", "Say at PUT /themes/{theme_id}/terms what is to be answered.")
 
 
 def actions_needed(draft: Draft, need: Need) -> bool:

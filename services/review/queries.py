@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -30,7 +30,7 @@ class ReviewSummary(BaseModel):
     kind: Kind
     category: Category
     band: Band
-    method: ReviewMethod
+    method: ReviewMethod | Literal["thematic_review"]
     status: ReviewStatus
     lead_role: Role
     approval_role: Role

@@ -9,7 +9,8 @@ from sqlalchemy import ARRAY, DateTime, MetaData, Text, exists, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from services.review.domain import ReviewStatus, Step
+from services.contracts.taxonomy import CaseKind
+from services.review.domain import THEMATIC, ReviewStatus, Step
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
@@ -65,6 +66,11 @@ class Review(Table):
     briefing_needed: Mapped[bool | None]
     triage_revision: Mapped[int]
     version: Mapped[int]
+
+    @property
+    def case_kind(self) -> CaseKind:
+        """Whether it is the review of an incident, or of a theme whose id then stands in `incident_id`."""
+        return CaseKind.THEME if self.method == THEMATIC else CaseKind.INCIDENT
 
 
 class Factor(Table):

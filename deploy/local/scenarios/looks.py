@@ -59,6 +59,13 @@ LOOKS: dict[str, Look] = {
     "stages": Look("reporting", f"{_INCIDENT}/timeline", "The stages it went through.", rows="stages", field="stage"),
     "clocks": Look("reporting", f"{_INCIDENT}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
     "next": Look("reporting", f"{_INCIDENT}/timeline", "Whose move it is.", rows="next", field="role", record=True),
+    "theme": Look("review", "/themes/{of}", "A theme: its terms, who leads it, where it stands.", field="stage", record=True),
+    "theme_members": Look(
+        "review", "/themes/{of}/members?limit=200", "The incidents that were considered for it.", rows="items", key="incident_id"
+    ),
+    "theme_stages": Look("reporting", "/themes/{of}/timeline", "The stages a theme went through.", rows="stages", field="stage"),
+    "theme_clocks": Look("reporting", "/themes/{of}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
+    "themes": Look("reporting", "/themes?limit=200", "The list of themes as this person sees it.", rows="items", key="theme_id"),
     "reviews": Look("review", "/reviews?incident_id={of}", "Its reviews.", rows="items", key="review_id"),
     "actions": Look("actions", "/actions?incident_id={of}", "Its actions.", rows="items", key="action_id"),
     "checkpoints": Look(

@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from deploy.local.scenarios.words import Moment, Name, Person, Place, Resident, Result, Strict, Text
+from deploy.local.scenarios.words import Moment, Name, Person, Place, Region, Resident, Result, Strict, Text
 from services.contracts.taxonomy import (
     AbuseType,
     AuthorityDecision,
+    Band,
     Category,
     EnquiryOutcome,
     Kind,
@@ -685,6 +686,77 @@ class ReviewConcern(Step):
     reason: Text
 
 
+class ThemeTeam(Strict):
+    """Somebody who works on a theme; without a name, somebody who has no account."""
+
+    part: Text
+    who: Person | None = Field(default=None, serialization_alias="person_id")
+
+
+class CommissionTheme(Step):
+    """Ask for several incidents to be looked at together. Later steps name it with `of`, as they name an incident."""
+
+    api = Api("review", "POST", "/themes", answer="theme_id")
+
+    do: Literal["commission_theme"]
+    title: Text
+    why_together: Text = Field(serialization_alias="why", description="Why these incidents are looked at together.")
+    category: Category
+    band: Band = Field(description="The risk of the whole, which may be above that of each incident.")
+    questions: list[Text]
+    sources: list[Text] = Field(default_factory=list)
+    lead: Person = Field(serialization_alias="lead_id")
+    team: list[ThemeTeam] = Field(default_factory=list)
+    places: list[Place] = Field(serialization_alias="locations", description="Where the pattern was seen.")
+    region: Region | None = Field(
+        default=None, serialization_alias="region_id", description="Default: the whole provider."
+    )
+
+
+class AboutTheme(Step):
+    """A step about a theme."""
+
+    of: Result = Field(description="The `id` of a `commission_theme` step.")
+
+
+_THEME = "/themes/{of}"
+
+
+class AcceptTheme(AboutTheme):
+    """Whoever leads the theme accepts its terms; the thematic review opens."""
+
+    api = Api("review", "POST", f"{_THEME}/acceptance", version_of=_THEME, body="none")
+
+    do: Literal["accept_theme"]
+
+
+class LinkMember(AboutTheme):
+    """Link an incident to a theme. The incident stays as it is."""
+
+    api = Api("review", "PUT", _THEME + "/members/{incident}")
+
+    do: Literal["link_member"]
+    incident: Result = Field(exclude=True, description="The `id` of a report.")
+    decision: Literal["linked"] = "linked"
+    reason: Text
+
+
+class ExcludeMember(LinkMember):
+    """Keep that an incident was considered and does not belong to the theme, and why."""
+
+    do: Literal["exclude_member"]  # type: ignore[assignment]
+    decision: Literal["excluded"] = "excluded"  # type: ignore[assignment]
+
+
+class EndTheme(AboutTheme):
+    """Decide that a theme will not be finished."""
+
+    api = Api("review", "POST", f"{_THEME}/end", version_of=_THEME)
+
+    do: Literal["end_theme"]
+    reason: Text
+
+
 class Call(Step):
     """Anything else: one HTTP request. ${...} in path and body is filled in."""
 
@@ -705,7 +777,8 @@ VERBS: dict[str, type[Step]] = {
         CancelAction, AcknowledgeBriefing, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, ChangeAccess, BreakGlass, SpeakUp,
-        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, Call,
+        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
+        EndTheme, Call,
     )
 }  # fmt: skip
 ENDS = ("withdraw", "mark_duplicate")

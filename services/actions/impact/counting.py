@@ -195,7 +195,7 @@ def update_incident(
     session: Session, provider_id: UUID, incident_id: UUID, version: int, change: Callable[[Incident], None]
 ) -> None:
     """Apply what an event says of an incident's state, unless a newer event was here first."""
-    incident = _projection(session, provider_id, incident_id)
+    incident = known_case(session, provider_id, incident_id)
     if version >= incident.state_version:
         change(incident)
         incident.state_version = version
@@ -203,7 +203,7 @@ def update_incident(
 
 def record_band(session: Session, provider_id: UUID, incident_id: UUID, cycle: int, band: str) -> None:
     """Keep the risk band of the newest triage."""
-    incident = _projection(session, provider_id, incident_id)
+    incident = known_case(session, provider_id, incident_id)
     # Once a cycle. A triage that comes late still says more than nothing.
     if incident.band is None or cycle >= incident.cycle:
         incident.band = band
@@ -211,7 +211,7 @@ def record_band(session: Session, provider_id: UUID, incident_id: UUID, cycle: i
 
 def withdraw_incident(session: Session, provider_id: UUID, incident_id: UUID, version: int) -> None:
     """Count an incident no more: it was withdrawn, or is the duplicate of another that counts."""
-    incident = _projection(session, provider_id, incident_id)
+    incident = known_case(session, provider_id, incident_id)
     if incident.counted:
         _count(session, incident, -1)
     incident.withdrawn = incident.ended = True
@@ -237,8 +237,8 @@ def record_exposure(session: Session, provider_id: UUID, event: ExposureRecorded
     )
 
 
-def _projection(session: Session, provider_id: UUID, incident_id: UUID) -> Incident:
-    """The incident, held to the end of the transaction; without facts if this event overtook its report."""
+def known_case(session: Session, provider_id: UUID, incident_id: UUID) -> Incident:
+    """The case, held to the end of the transaction; without facts if this event overtook its report."""
     insert_new(
         session,
         Incident,

@@ -14,13 +14,13 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from services.contracts import activities
-from services.contracts.event import EventData
+from services.contracts.event import CaseData, EventData
 from services.contracts.review import BriefingAcknowledged, BriefingReached, BriefingSent
 from services.review.commands import SERVICE, Strict
 from services.review.domain import MAX_OPTIONS
 from services.review.sharing import domain, store
 from services.review.sharing.store import Acknowledgement, Briefing, BriefingLocation, Location, visible_briefing
-from services.review.store import latest_approved
+from services.review.store import Review, latest_approved
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -53,6 +53,9 @@ def _record(
         data={"cycle": briefing.cycle, **data},
     )
     if event is not None:
+        if isinstance(event, CaseData):
+            kind = session.get_one(Review, briefing.review_id).case_kind
+            event = event.model_copy(update={"case_kind": kind})
         row = outbox.event_row(event, actor=actor, subject=briefing.briefing_id, version=briefing.version, at=at)
         outbox.record(session, SERVICE, row)
 

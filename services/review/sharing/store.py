@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from services.contracts.identity import EVERYWHERE
 from services.review.domain import Audience
 from services.review.store import Review, Table
 from services.runtime.actor import Actor
@@ -104,4 +105,6 @@ def audience_of(session: Session, review: Review) -> dict[UUID, UUID | None]:
     else:
         query = query.where(Location.location_id == review.location_id)
     others = {row.location_id: row.region_id for row in session.execute(query)}
+    if review.location_id == EVERYWHERE:
+        return others  # a theme's review is of no single place
     return {review.location_id: review.region_id} | others
