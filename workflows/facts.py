@@ -220,7 +220,8 @@ def _judged(case: Case, event: ImpactJudged) -> None:
     facts = case.facts(event.cycle)
     if event.next_checkpoint is not None:
         _plan(facts, event.next_checkpoint)
-    _checkpoint(facts, event.checkpoint_id).verdict = event.verdict
+    checkpoint = _checkpoint(facts, event.checkpoint_id)
+    checkpoint.verdict, checkpoint.reopen_at = event.verdict, event.reopen_at
 
 
 _ESCALATION = ClockKind.ESCALATION

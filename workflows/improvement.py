@@ -161,6 +161,11 @@ async def checking(process: Process) -> Stage | None:
     return Stage.CLOSED
 
 
+def begins_again_at(facts: CycleFacts) -> Stage:
+    """Where the cycle after a change without effect begins: as the person who judged it said, else with a review."""
+    return next((c.reopen_at for c in facts.checkpoints if c.reopen_at is not None), Stage.REVIEWING)
+
+
 def _next_checkpoint(facts: CycleFacts) -> CheckpointFact | None:
     planned = [c for c in facts.checkpoints if c.verdict is None and c.due_at is not None]
     return min(planned, key=lambda c: (c.due_at, str(c.checkpoint_id))) if planned else None

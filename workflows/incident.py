@@ -86,7 +86,7 @@ class IncidentWorkflow(CaseProcess):
                 continue
             if self.over():
                 continue  # ended, or reopened: the event has set a new position
-            self._go(following)
+            self._go(following, improvement.begins_again_at(self._case.facts(self._position.cycle)))
             if following is Stage.CLOSED:
                 await self.enter(None, None)
             elif following in LONG_STAGES or workflow.info().is_continue_as_new_suggested():
@@ -231,11 +231,11 @@ class IncidentWorkflow(CaseProcess):
             case _:
                 return await improvement.checking(self)
 
-    def _go(self, following: Stage | None) -> None:
+    def _go(self, following: Stage | None, again: Stage = Stage.REVIEWING) -> None:
         left = self._case.position
         self._case.position = Position(
             cycle=left.cycle + (following is None),
-            stage=following or Stage.REVIEWING,
+            stage=following or again,
             entry=left.entry + 1,
             triage_revision=left.triage_revision,
             band=left.band,

@@ -91,6 +91,7 @@ class CheckpointFact(BaseModel):
     checkpoint_id: UUID
     due_at: datetime | None = None
     verdict: Verdict | None = None
+    reopen_at: Stage | None = None
 
 
 class CycleFacts(BaseModel):

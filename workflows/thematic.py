@@ -68,7 +68,7 @@ class ThematicReviewWorkflow(CaseProcess):
             following = await self._stage(self.position.stage)
             if self._case.ended:
                 break
-            self._go(following)
+            self._go(following, improvement.begins_again_at(self._case.facts(self.position.cycle)))
             if following is ThemeStage.CLOSED:
                 await self.enter(None, None)
             elif following is ThemeStage.CHECKING or workflow.info().is_continue_as_new_suggested():
@@ -95,11 +95,11 @@ class ThematicReviewWorkflow(CaseProcess):
                 following = await improvement.checking(self)
         return None if following is None else ThemeStage(following)
 
-    def _go(self, following: ThemeStage | None) -> None:
-        """To the next stage; without one to another cycle, which begins with reviewing."""
+    def _go(self, following: ThemeStage | None, again: Stage) -> None:
+        """To the next stage; without one to another cycle, which begins where the verdict says."""
         left = self.position
         self._case.position = ThemePosition(
-            cycle=left.cycle + (following is None), stage=following or ThemeStage.REVIEWING, entry=left.entry + 1
+            cycle=left.cycle + (following is None), stage=following or ThemeStage(again), entry=left.entry + 1
         )
 
     def over(self) -> bool:

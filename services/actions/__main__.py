@@ -4,6 +4,7 @@ import sys
 
 from services.actions import activities, api, consumer
 from services.actions.agreeing import api as agreeing
+from services.actions.impact import api as impact
 from services.actions.strength import api as strength
 from services.contracts.topics import topic, urgent_topic
 from services.runtime.process import Service, main
@@ -13,7 +14,7 @@ SERVICE = Service(
     name="actions",
     title="Actions",
     description="What changes, was it done, did it work.",
-    routers=[api.router, agreeing.router, strength.router],
+    routers=[api.router, impact.router, agreeing.router, strength.router],
     topics=Topics(normal=topic("actions"), urgent=urgent_topic("actions")),
     consumes=[topic("directory"), topic("intake"), topic("review")],
     consumes_urgent=[urgent_topic("intake")],

@@ -6,6 +6,7 @@ from typing import Any
 from temporalio import activity
 
 from services.actions import commands
+from services.actions.impact import commands as impact
 from services.contracts import activities as contract
 from services.runtime import outbox
 from services.runtime.actor import system
@@ -27,7 +28,7 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("actions", contract.MEASURE_CHECKPOINT)
     def measure_checkpoint(command: contract.MeasureCheckpoint) -> contract.Measured:
         with transaction(context.engine, command.provider_id) as session:
-            return commands.measure_checkpoint(session, command, context.clock.now(), system(command.provider_id))
+            return impact.measure_checkpoint(session, command, context.clock.now(), system(command.provider_id))
 
     @activity.defn(name=contract.END_ACTIONS)
     @activity_errors("actions", contract.END_ACTIONS)

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from services.actions import commands, queries
 from services.actions.domain import ActionStatus
-from services.actions.store import visible_action, visible_checkpoint, visible_incident
+from services.actions.store import visible_action, visible_incident
 from services.runtime import audit
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
@@ -149,55 +149,6 @@ def cancel(
             return Reply(200, queries.summary(action), action.version)
 
         return once(session, "actions", actor, key, fingerprint(f"cancel:{action_id}:{version}", body), run)
-
-
-@router.get("/checkpoints", tags=["impact"], summary="List checkpoints")
-def list_checkpoints(
-    actor: Caller, database: Database, incident_id: UUID | None = None, limit: Limit = 50, cursor: Cursor = None
-) -> Page[queries.CheckpointSummary]:
-    """Checkpoints in the caller's scope, in the order in which they were planned."""
-    with transaction(database, actor.provider_id) as session:
-        return queries.checkpoints(session, actor, incident_id=incident_id, limit=limit, cursor=cursor)
-
-
-@router.get("/checkpoints/{checkpoint_id}", tags=["impact"], summary="Read a checkpoint")
-def read_checkpoint(
-    checkpoint_id: UUID, actor: Caller, database: Database, response: Response
-) -> queries.CheckpointView:
-    """What was counted before and after, the proposed verdict and the decision. The ETag is the version to decide on."""
-    with transaction(database, actor.provider_id) as session:
-        checkpoint = visible_checkpoint(session, actor, checkpoint_id)
-        response.headers["ETag"] = f'"{checkpoint.version}"'
-        return queries.checkpoint_view(session, checkpoint)
-
-
-@router.post(
-    "/checkpoints/{checkpoint_id}/decision",
-    tags=["impact"],
-    response_model=queries.CheckpointSummary,
-    summary="Decide on the effect",
-)
-def judge(
-    checkpoint_id: UUID,
-    body: commands.JudgeImpact,
-    actor: Caller,
-    key: CommandKey,
-    version: ExpectedVersion,
-    database: Database,
-    clock: Time,
-) -> JSONResponse:
-    """Agree with the proposed verdict, or differ with a reason.
-
-    Quality and safeguarding leads, nominated individuals, directors.
-    """
-    require_role(actor, *commands.JUDGES)
-    with transaction(database, actor.provider_id) as session:
-
-        def run() -> Reply:
-            checkpoint = commands.judge_impact(session, actor, checkpoint_id, body, version, clock.now())
-            return Reply(200, queries.checkpoint_summary(checkpoint), checkpoint.version)
-
-        return once(session, "actions", actor, key, fingerprint(f"judge:{checkpoint_id}:{version}", body), run)
 
 
 @router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")

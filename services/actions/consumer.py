@@ -2,8 +2,8 @@
 
 from sqlalchemy.orm import Session
 
-from services.actions import measure
 from services.actions.agreeing.store import Finding
+from services.actions.impact import counting
 from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
 from services.contracts.identity import EVERYWHERE
@@ -29,19 +29,19 @@ def on_reported(session: Session, received: Received) -> None:
     event = IncidentReported.model_validate(received.data)
     if event.restricted:
         restriction.keep(session, "actions", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
-    measure.record_incident(session, received.provider_id, event, ended=False)
+    counting.record_incident(session, received.provider_id, event, ended=False)
 
 
 def on_imported(session: Session, received: Received) -> None:
     """Count an incident of the past."""
     event = IncidentImported.model_validate(received.data)
-    measure.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
+    counting.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
 
 
 def on_triaged(session: Session, received: Received) -> None:
     """Know how serious it could have been."""
     event = IncidentTriaged.model_validate(received.data)
-    measure.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
+    counting.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
 
 
 def on_stage_entered(session: Session, received: Received) -> None:
@@ -51,7 +51,7 @@ def on_stage_entered(session: Session, received: Received) -> None:
     def change(incident: Incident) -> None:
         incident.cycle, incident.ended = event.cycle, event.stage.ended
 
-    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.incident_id, received.version, change)
 
 
 def on_reopened(session: Session, received: Received) -> None:
@@ -61,24 +61,24 @@ def on_reopened(session: Session, received: Received) -> None:
     def change(incident: Incident) -> None:
         incident.cycle, incident.ended = event.cycle, False
 
-    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.incident_id, received.version, change)
 
 
 def on_withdrawn(session: Session, received: Received) -> None:
     """Count it no more."""
     event = IncidentWithdrawn.model_validate(received.data)
-    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+    counting.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
 
 
 def on_duplicate(session: Session, received: Received) -> None:
     """Count it no more: another one stands for it."""
     event = IncidentMarkedDuplicate.model_validate(received.data)
-    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+    counting.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
 
 
 def on_exposure(session: Session, received: Received) -> None:
     """Keep the newest denominator."""
-    measure.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
+    counting.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
 
 
 def on_restricted(session: Session, received: Received) -> None:
@@ -113,7 +113,7 @@ def on_approved(session: Session, received: Received) -> None:
 def on_theme_commissioned(session: Session, received: Received) -> None:
     """Know the theme: actions are agreed for it as for an incident. It is counted nowhere."""
     event = ThemeCommissioned.model_validate(received.data)
-    theme = measure.known_case(session, received.provider_id, event.theme_id)
+    theme = counting.known_case(session, received.provider_id, event.theme_id)
     theme.case_kind = CaseKind.THEME
     theme.location_id, theme.region_id = EVERYWHERE, event.region_id
     theme.category, theme.band = event.category, event.band
@@ -126,7 +126,7 @@ def on_theme_stage(session: Session, received: Received) -> None:
     def change(theme: Incident) -> None:
         theme.cycle, theme.ended = event.cycle, event.stage.over
 
-    measure.update_incident(session, received.provider_id, event.theme_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
 
 
 def on_theme_ended(session: Session, received: Received) -> None:
@@ -136,7 +136,7 @@ def on_theme_ended(session: Session, received: Received) -> None:
     def change(theme: Incident) -> None:
         theme.ended = True
 
-    measure.update_incident(session, received.provider_id, event.theme_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
 
 
 HANDLERS = {

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.actions.store import Action, Checkpoint, Incident
+from services.actions.impact.store import Checkpoint
+from services.actions.store import Action, Incident
 from services.contracts.event import CaseData, EventData
 from services.contracts.taxonomy import CaseKind
 from services.runtime import audit, outbox

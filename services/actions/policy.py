@@ -24,6 +24,8 @@ class _Measure(_Strict):
     default_unit: ExposureUnit
     min_baseline_events: int = Field(ge=1)
     min_expected_events: int = Field(ge=1, le=5)
+    min_baseline_months: int = Field(ge=6, le=60)
+    min_points_after: int = Field(ge=2, le=24)
     confidence_percent: float = Field(ge=80, lt=100)
 
 
@@ -61,6 +63,8 @@ def _built(document: _Document) -> ImprovementPolicy:
         default_unit=document.measure.default_unit,
         min_baseline_events=document.measure.min_baseline_events,
         min_expected_events=document.measure.min_expected_events,
+        min_baseline_months=document.measure.min_baseline_months,
+        min_points_after=document.measure.min_points_after,
         confidence=document.measure.confidence_percent / 100,
         stronger_needed=frozenset(document.stronger_needed),
     )

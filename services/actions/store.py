@@ -46,7 +46,7 @@ class Incident(Table):
     @property
     def counted(self) -> bool:
         """Whether it is in the daily counts: reported, and neither withdrawn nor a duplicate. A theme never is."""
-        return self.case_kind == CaseKind.INCIDENT and self.location_id is not None and not self.withdrawn
+        return self.case_kind != CaseKind.THEME and self.location_id is not None and not self.withdrawn
 
 
 class Improvement(Table):
@@ -147,77 +147,13 @@ class Verification(Table):
     verified_at: Mapped[datetime]
 
 
-class Checkpoint(Table):
-    """When the effect is measured, what was counted, what the figures propose and what a person decided."""
-
-    __tablename__ = "checkpoint"
-
-    checkpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
-    provider_id: Mapped[UUID]
-    incident_id: Mapped[UUID]
-    cycle: Mapped[int]
-    number: Mapped[int]
-    location_id: Mapped[UUID]
-    region_id: Mapped[UUID | None]
-    status: Mapped[str]
-    due_at: Mapped[datetime]
-    measured_at: Mapped[datetime | None]
-    first_day: Mapped[date | None]
-    until_day: Mapped[date | None]
-    events: Mapped[int | None]
-    near_misses: Mapped[int | None]
-    exposure: Mapped[Decimal | None]
-    baseline_events: Mapped[int | None]
-    baseline_near_misses: Mapped[int | None]
-    baseline_exposure: Mapped[Decimal | None]
-    ratio: Mapped[float | None]
-    ratio_low: Mapped[float | None]
-    ratio_high: Mapped[float | None]
-    proposed: Mapped[str | None]
-    rule: Mapped[str | None]
-    policy_version: Mapped[str | None]
-    decide_due_at: Mapped[datetime | None]
-    verdict: Mapped[str | None]
-    agreed_with_proposal: Mapped[bool | None]
-    reason: Mapped[str | None]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
-    version: Mapped[int]
-
-
-class DailyCount(Table):
-    """How many incidents and near misses of a category happened at a location on a day in England."""
-
-    __tablename__ = "daily_count"
-
-    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
-    category: Mapped[str] = mapped_column(primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
-    location_id: Mapped[UUID] = mapped_column(primary_key=True)
-    incidents: Mapped[int]
-    near_misses: Mapped[int]
-
-
-class Exposure(Table):
-    """How much care a location gave in a month, which starts at `month`. The newest revision of directory."""
-
-    __tablename__ = "exposure"
-
-    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
-    unit: Mapped[str] = mapped_column(primary_key=True)
-    month: Mapped[date] = mapped_column(primary_key=True)
-    location_id: Mapped[UUID] = mapped_column(primary_key=True)
-    quantity: Mapped[Decimal]
-    revision: Mapped[int]
-
-
 def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incident:
     """The incident if it is in the actor's scope, else 404, also when its report has not arrived here yet."""
     incident = session.get(Incident, incident_id)
     if (
         incident is None
         or incident.location_id is None
-        or not _may_see(session, actor, incident_id, incident.location_id, incident.region_id)
+        or not may_see(session, actor, incident_id, incident.location_id, incident.region_id)
     ):
         raise ServiceError(
             404,
@@ -235,7 +171,7 @@ def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: boo
     `lock` holds the whole cycle to the end of the transaction.
     """
     action = session.get(Action, action_id)
-    if action is None or not _may_see(
+    if action is None or not may_see(
         session, actor, action.incident_id, action.location_id, action.region_id, own=action.owner_id == actor.id
     ):
         raise not_found("action")
@@ -245,20 +181,7 @@ def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: boo
     return action
 
 
-def visible_checkpoint(session: Session, actor: Actor, checkpoint_id: UUID, *, lock: bool = False) -> Checkpoint:
-    """The checkpoint if it is in the actor's scope, else 404. `lock` as for an action."""
-    checkpoint = session.get(Checkpoint, checkpoint_id)
-    if checkpoint is None or not _may_see(
-        session, actor, checkpoint.incident_id, checkpoint.location_id, checkpoint.region_id
-    ):
-        raise not_found("checkpoint")
-    if lock:
-        lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
-        session.refresh(checkpoint)
-    return checkpoint
-
-
-def _may_see(
+def may_see(
     session: Session,
     actor: Actor,
     incident_id: UUID,
@@ -267,6 +190,7 @@ def _may_see(
     *,
     own: bool = False,
 ) -> bool:
+    """Whether the actor may see what belongs to an incident: by scope, and by who needs to know."""
     in_scope = actor.sees(location_id, region_id)
     return restriction.may_see(session, "actions", actor, incident_id, in_scope=in_scope, own=own)
 

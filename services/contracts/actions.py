@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from services.contracts.event import CaseData
-from services.contracts.taxonomy import Role, Strength, Verdict
+from services.contracts.taxonomy import Role, Stage, Strength, Verdict
 
 
 class PlannedCheckpoint(BaseModel):
@@ -97,7 +97,10 @@ class ActionCancelled(CaseData):
 
 
 class CheckpointMeasured(CaseData):
-    """The measure was computed against its frozen baseline and a verdict proposed; a person decides."""
+    """The measure was computed against its frozen baseline and a verdict proposed; a person decides.
+
+    Of an indicator the counts are those of its numerator and denominator, or 0 where it has plain values.
+    """
 
     TYPE: ClassVar[str] = "plumbline.checkpoint.measured.v1"
 
@@ -110,10 +113,11 @@ class CheckpointMeasured(CaseData):
     proposed: Verdict
     rule: str
     decide_due_at: datetime
+    indicator: bool = False
 
 
 class ImpactJudged(CaseData):
-    """A person decided. `next_checkpoint` is set when the answer is not final."""
+    """A person decided. `next_checkpoint` is set when the answer is not final, `reopen_at` when another cycle begins."""
 
     TYPE: ClassVar[str] = "plumbline.impact.judged.v1"
 
@@ -122,6 +126,7 @@ class ImpactJudged(CaseData):
     verdict: Verdict
     agreed_with_proposal: bool
     next_checkpoint: PlannedCheckpoint | None
+    reopen_at: Stage | None = None
 
 
 EVENTS = (

@@ -28,6 +28,7 @@ WHOLE = {
     "/incidents/{incident_id}/holds",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
+    "/incidents/{incident_id}/measures",
     # The three levels of a hierarchy.
     "/strengths",
     # The newest only, for people who look after the channels.

@@ -381,3 +381,20 @@ def test_reporting_shows_where_it_stands_beside_the_incidents(office: Office) ->
     assert reporting.get("/themes", manager).json()["items"] == []
     assert reporting.get(f"/themes/{theme_id}/timeline", manager).status_code == 404
     assert reporting.get(f"/incidents/{theme_id}/timeline", office.lead).status_code == 404
+
+
+def test_another_provider_sees_no_row_of_a_theme(office: Office) -> None:
+    theme_id = office.theme()
+    assert office.decide(theme_id, office.reported(office.locations[0])).status_code == 200
+    office.ask("remind_theme", contract.RemindTheme, theme_id, cycle=1, stage=ThemeStage.COMMISSIONED, count=1)
+    office.pass_on(theme_id)
+    tables = {
+        "review": ("theme", "theme_member", "theme_reminder", "known_incident"), "reporting": ("theme",),
+    }  # fmt: skip
+    for service, names in tables.items():
+        for name in names:
+            assert office.rows(f"select 1 from {service}.{name}", service)
+            with db.transaction(office.engines(service), uuid.uuid4()) as session:
+                assert session.execute(text(f"select 1 from {service}.{name}")).all() == []
+    other = office.make("director", provider=uuid.uuid4())
+    assert office.api.get(f"/themes/{theme_id}", other).status_code == 404

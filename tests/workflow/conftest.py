@@ -25,7 +25,7 @@ from services.contracts.actions import ActionDone, ActionReturned, ActionVerifie
 from services.contracts.event import EventData
 from services.contracts.intake import IncidentReported, IncidentTriaged
 from services.contracts.review import BriefingReached, ReviewApproved, ThemeAccepted, ThemeCommissioned
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Verdict
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
 from services.runtime.temporal import data_converter
 from workflows import search_attributes, thematic
 from workflows.incident import WORKFLOW, workflow_id
@@ -323,13 +323,19 @@ class Case:
         )
 
     async def judged(
-        self, checkpoint_id: uuid.UUID, verdict: Verdict, *, cycle: int = 1, following: PlannedCheckpoint | None = None
+        self,
+        checkpoint_id: uuid.UUID,
+        verdict: Verdict,
+        *,
+        cycle: int = 1,
+        following: PlannedCheckpoint | None = None,
+        reopen_at: Stage | None = None,
     ) -> None:
         """A person decided."""
         await self.tell(
             ImpactJudged(
                 incident_id=self.id, checkpoint_id=checkpoint_id, cycle=cycle, verdict=verdict,
-                agreed_with_proposal=True, next_checkpoint=following,
+                agreed_with_proposal=True, next_checkpoint=following, reopen_at=reopen_at,
             )
         )  # fmt: skip
 
