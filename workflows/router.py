@@ -21,10 +21,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
 from services.contracts.intake import ConcernContinued, ConcernRaised, IncidentReopened
+from services.contracts.review import AdoptionAsked, BriefingSent
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import concern, search_attributes
+from workflows import briefing, concern, search_attributes
 from workflows.facts import NEEDED
 from workflows.incident import ROUTINE, URGENT, WORKFLOW, workflow_id
 from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
@@ -50,7 +51,13 @@ def wanted(received: Received) -> bool:
     """Whether the process waits for this event. The opening of actions is news only when the process did not ask."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
-    return received.type in NEEDED or received.type in CONCERNS
+    return received.type in NEEDED or received.type in CONCERNS or _follows_up(received)
+
+
+def _follows_up(received: Received) -> bool:
+    """Whether a briefing has something to follow up from now on."""
+    sent = received.type == BriefingSent.TYPE and received.data.get("follow_up_at") is not None
+    return sent or received.type == AdoptionAsked.TYPE
 
 
 async def hand_on(
@@ -95,7 +102,7 @@ async def hand_on(
 
 
 def _start(received: Received) -> dict[str, Any]:
-    """What is started, if it does not run: for a concern its watch, else the incident with the event as its signal."""
+    """What is started, if it does not run: for a concern its watch, for a briefing what follows it, else the incident with the event as its signal."""
     if received.type in CONCERNS:
         return {
             "workflow": concern.WORKFLOW,
@@ -103,6 +110,18 @@ def _start(received: Received) -> dict[str, Any]:
             "id": concern.workflow_id(UUID(received.key)),
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             "static_summary": "concern",
+        }
+    if _follows_up(received):
+        return {
+            "workflow": briefing.WORKFLOW,
+            "arg": briefing.BriefingCase(
+                briefing_id=UUID(received.data["briefing_id"]), provider_id=received.provider_id
+            ),
+            "id": briefing.workflow_id(received.data["briefing_id"]),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            # One that runs already sleeps until what it knew of.
+            **({"start_signal": briefing.LOOK_SIGNAL} if received.type == AdoptionAsked.TYPE else {}),
+            "static_summary": "briefing",
         }
     case = IncidentCase(incident_id=UUID(received.key), provider_id=received.provider_id)
     again = received.type == IncidentReopened.TYPE

@@ -9,6 +9,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.runtime.temporal import GRACE
+from workflows.briefing import BriefingWorkflow
 from workflows.concern import ConcernWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.incident import IncidentWorkflow
@@ -27,12 +28,12 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, concerns, the reconciler and the digest."""
+    """A worker for incidents, concerns, briefings, the reconciler and the digest."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, ConcernWorkflow, ReconcileWorkflow, DigestWorkflow],
+        workflows=[IncidentWorkflow, ConcernWorkflow, BriefingWorkflow, ReconcileWorkflow, DigestWorkflow],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,

@@ -311,6 +311,33 @@ class BriefingPlan(BaseModel):
     due_at: datetime
 
 
+FOLLOW_UP_BRIEFING = "review.follow_up_briefing"
+
+
+class FollowUpBriefing(BaseModel):
+    """Look what a briefing still waits for after it was sent: returns of locations, and whether people still know."""
+
+    provider_id: UUID
+    briefing_id: UUID
+
+
+class ToTell(BaseModel):
+    """Somebody to tell: a person, or whoever holds a role for a location. The same `about` is told once."""
+
+    about: str
+    person_id: UUID | None = None
+    role: Role | None = None
+    location_id: UUID | None = None
+    urgent: bool = False
+
+
+class BriefingFollowUp(BaseModel):
+    """When to look again, None when nothing is waited for any more; and who is to be told now."""
+
+    next_at: datetime | None
+    tell: list[ToTell] = Field(default_factory=list)
+
+
 END_ACTIONS = "actions.end_actions"
 
 

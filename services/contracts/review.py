@@ -66,6 +66,42 @@ class BriefingSent(IncidentData):
     audience: int
     target_percent: int
     due_at: datetime
+    follow_up_at: datetime | None = None
+
+
+class AdoptionAsked(IncidentData):
+    """The locations of a briefing were asked whether they have the same risk, or do what was agreed."""
+
+    TYPE: ClassVar[str] = "plumbline.adoption.asked.v1"
+
+    check_id: UUID
+    briefing_id: UUID
+    cycle: int
+    due_at: datetime
+
+
+class AdoptionReturned(IncidentData):
+    """One location answered."""
+
+    TYPE: ClassVar[str] = "plumbline.adoption.returned.v1"
+
+    check_id: UUID
+    briefing_id: UUID
+    cycle: int
+    location_id: UUID
+    missing: int
+
+
+class RecallMeasured(IncidentData):
+    """Some of those who had understood a briefing were asked again, weeks later."""
+
+    TYPE: ClassVar[str] = "plumbline.recall.measured.v1"
+
+    briefing_id: UUID
+    cycle: int
+    asked: int
+    could_say: int
+    target_percent: int
 
 
 class BriefingAcknowledged(IncidentData):
@@ -97,4 +133,7 @@ EVENTS = (
     BriefingSent,
     BriefingAcknowledged,
     BriefingReached,
+    AdoptionAsked,
+    AdoptionReturned,
+    RecallMeasured,
 )

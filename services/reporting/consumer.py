@@ -406,6 +406,10 @@ IGNORED = frozenset(
         intake.ClockStopped.TYPE,
         intake.BlockerRaised.TYPE,
         intake.BlockerLifted.TYPE,
+        # What follows a briefing is read where it is kept, location by location.
+        review.AdoptionAsked.TYPE,
+        review.AdoptionReturned.TYPE,
+        review.RecallMeasured.TYPE,
         # Outside the line: only those who review concerns know that there is one.
         intake.ConcernRaised.TYPE,
         intake.ConcernContinued.TYPE,

@@ -14,7 +14,7 @@ SERVICE = Service(
     description="Why it happened, what was learned, and who has learned it.",
     routers=[api.router, sharing.router],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
-    consumes=[topic("directory"), topic("intake")],
+    consumes=[topic("directory"), topic("intake"), topic("actions")],
     consumes_urgent=[urgent_topic("intake")],
     handlers=consumer.HANDLERS,
     activities=activities.build,

@@ -8,6 +8,7 @@ from temporalio import activity
 from services.contracts import activities as contract
 from services.review import commands
 from services.review.sharing import commands as sharing
+from services.review.sharing import follow_up
 from services.runtime import outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
@@ -35,6 +36,13 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def end_review(command: contract.EndReview) -> None:
         with transaction(context.engine, command.provider_id) as session:
             commands.end_review(session, command, context.clock.now(), system(command.provider_id))
+            follow_up.end(session, command, context.clock.now())
+
+    @activity.defn(name=contract.FOLLOW_UP_BRIEFING)
+    @activity_errors("review", contract.FOLLOW_UP_BRIEFING)
+    def follow_up_briefing(command: contract.FollowUpBriefing) -> contract.BriefingFollowUp:
+        with transaction(context.engine, command.provider_id) as session:
+            return follow_up.follow_up(session, command, context.clock.now(), system(command.provider_id))
 
     @activity.defn(name=f"review.{contract.REPUBLISH}")
     @activity_errors("review", contract.REPUBLISH)
@@ -42,4 +50,4 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "review", str(command.incident_id))
 
-    return [open_review, send_briefing, end_review, republish]
+    return [open_review, send_briefing, follow_up_briefing, end_review, republish]

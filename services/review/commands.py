@@ -22,9 +22,10 @@ from services.contracts.review import (
     ReviewReturned,
     ReviewSubmitted,
 )
-from services.contracts.taxonomy import ReviewMethod, Role, Seips
+from services.contracts.taxonomy import LocationType, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
-from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
+from services.review.domain import Need, ReviewStatus, Step
+from services.review.sharing.domain import MAX_OPTIONS, MAX_QUESTIONS, Group, read_draft
 from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
@@ -63,6 +64,36 @@ class WriteLearning(Strict):
     )
 
 
+class WriteQuestion(Strict):
+    """A question that shows whether the briefing was understood."""
+
+    question: ShortText | None = None
+    options: Annotated[list[ShortText], Field(max_length=MAX_OPTIONS)] = Field(
+        default_factory=list, description="2 to 5 different answers."
+    )
+    correct: Annotated[int, Field(ge=0, lt=MAX_OPTIONS)] | None = Field(
+        default=None, description="The place of the right answer among the options, counted from 0."
+    )
+    explanation: ShortText | None = Field(default=None, description="Told to whoever answers wrongly.")
+
+
+class WriteAudience(Strict):
+    """Who needs it, beyond what the policy asks for; and when a location counts as reached."""
+
+    everywhere: bool = Field(default=False, description="Every location of the provider.")
+    regions: Annotated[list[UUID], Field(max_length=50)] = Field(default_factory=list, description="These regions too.")
+    location_types: list[LocationType] = Field(
+        default_factory=list, description="Only these types of service. Where it happened is always among them."
+    )
+    roles: list[Role] = Field(default_factory=list, description="Whose understanding is expected. Default: all staff.")
+    groups: list[Group] = Field(
+        default_factory=list, description="Of each of these that works at a location, somebody must have understood."
+    )
+    people_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="How many of those expected at a location must have understood. Default: one person."
+    )
+
+
 class WriteBriefing(Strict):
     """What other teams will read. No names: it leaves the location."""
 
@@ -74,6 +105,18 @@ class WriteBriefing(Strict):
     )
     correct: Annotated[int, Field(ge=0, lt=MAX_OPTIONS)] | None = Field(
         default=None, description="The place of the right answer among the options, counted from 0."
+    )
+    explanation: ShortText | None = Field(default=None, description="Told to whoever answers wrongly.")
+    for_whom: ShortText | None = Field(default=None, description="Whom it concerns, in words.")
+    learning: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_LEARNING)]], Field(max_length=MAX_LEARNING)] = Field(
+        default_factory=list, description="Which learning it shares, by place from 0. Default: all of it."
+    )
+    more_questions: Annotated[list[WriteQuestion], Field(max_length=MAX_QUESTIONS - 1)] = Field(
+        default_factory=list, description="Others to draw from: each attempt has another question."
+    )
+    audience: WriteAudience = Field(default_factory=WriteAudience)
+    abbreviations: Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z]{2,5}$")]], Field(max_length=20)] = Field(
+        default_factory=list, description="Two letters that are an abbreviation and no person's initials."
     )
 
 
@@ -243,7 +286,7 @@ def save_draft(
     review = _written_by(session, actor, review_id, version)
     for field in ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason"):
         setattr(review, field, getattr(command, field))
-    review.briefing = None if command.briefing is None else command.briefing.model_dump()
+    review.briefing = None if command.briefing is None else command.briefing.model_dump(mode="json")
     review.version += 1
     _replace_lists(session, review, command)
     last = store.steps(session, review_id)[-1]
@@ -396,5 +439,5 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         only_person_reason=review.only_person_reason,
         no_actions_reason=review.no_actions_reason,
         no_briefing_reason=review.no_briefing_reason,
-        briefing=None if review.briefing is None else domain.BriefingDraft(**review.briefing),
+        briefing=None if review.briefing is None else read_draft(review.briefing),
     )

@@ -2,9 +2,11 @@
 
 from sqlalchemy.orm import Session
 
-from services.contracts.directory import LocationRecorded
+from services.contracts.actions import ImpactJudged
+from services.contracts.directory import LocationRecorded, PersonRecorded
 from services.contracts.intake import IncidentReported, IncidentRestricted
-from services.review.sharing.commands import record_location
+from services.review.sharing import library
+from services.review.sharing.commands import record_location, record_person
 from services.runtime import restriction
 from services.runtime.consumer import Received
 
@@ -18,10 +20,17 @@ def on_location(session: Session, received: Received) -> None:
             "location_id": event.location_id,
             "provider_id": received.provider_id,
             "region_id": event.region_id,
+            "name": event.name,
+            "types": event.types,
             "active": event.active,
             "revision": event.revision,
         },
     )
+
+
+def on_person(session: Session, received: Received) -> None:
+    """Keep how somebody works; whoever is new at a location gets what was shared there lately."""
+    record_person(session, received.provider_id, PersonRecorded.model_validate(received.data), received.occurred_at)
 
 
 def on_restricted(session: Session, received: Received) -> None:
@@ -46,8 +55,24 @@ def on_reported(session: Session, received: Received) -> None:
         restriction.keep(session, "review", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
 
 
+def on_action(session: Session, received: Received) -> None:
+    """Keep how far an action is: what changed because of what was learned."""
+    library.record_action(
+        session, received.provider_id, received.type, received.data, received.version, received.occurred_at
+    )
+
+
+def on_judged(session: Session, received: Received) -> None:
+    """Keep whether the change had an effect."""
+    event = ImpactJudged.model_validate(received.data)
+    library.record_effect(session, received.provider_id, event, received.version, received.occurred_at)
+
+
 HANDLERS = {
+    **dict.fromkeys(library.STATES, on_action),
+    ImpactJudged.TYPE: on_judged,
     LocationRecorded.TYPE: on_location,
+    PersonRecorded.TYPE: on_person,
     IncidentReported.TYPE: on_reported,
     IncidentRestricted.TYPE: on_restricted,
 }

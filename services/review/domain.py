@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 """Who may write a review."""
@@ -12,7 +13,8 @@ REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, 
 APPROVERS = (*REVIEWERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Among whom a policy may choose the approver; they may read reviews too."""
 
-MAX_OPTIONS = 5
+STAFF = (Role.CARER, Role.SHIFT_LEAD, *APPROVERS)
+"""Who is expected to know what was learned."""
 
 
 class ReviewStatus(StrEnum):
@@ -121,20 +123,6 @@ class Learning:
 
 
 @dataclass(frozen=True)
-class BriefingDraft:
-    """What other teams will read, and the question that shows whether it was understood.
-
-    `correct` is the place of the right answer among the options, from 0.
-    """
-
-    summary: str | None
-    what_changes: str | None
-    question: str | None
-    options: Sequence[str]
-    correct: int | None
-
-
-@dataclass(frozen=True)
 class Draft:
     """The content of a review as far as it is written."""
 
@@ -230,21 +218,8 @@ def _briefing(draft: Draft, need: Need) -> Iterator[Gap]:
         elif need is Need.UNLESS_EXPLAINED and reason is None:
             yield Gap("briefing", "is missing", "Write the briefing, or say in no_briefing_reason why none is needed.")
         return
-    for field in ("summary", "what_changes", "question"):
-        if getattr(briefing, field) is None:
-            yield Gap(f"briefing.{field}", "is missing", "Fill it in.")
-    if not 2 <= len(set(briefing.options)) == len(briefing.options) <= MAX_OPTIONS:
-        yield Gap(
-            "briefing.options",
-            f"must be 2 to {MAX_OPTIONS} different answers",
-            "Give the right answer and at least one wrong one that people really believe.",
-        )
-    if briefing.correct is None or briefing.correct >= len(briefing.options):
-        yield Gap(
-            "briefing.correct",
-            "is not the place of an option",
-            "Give the place of the right answer among the options, counted from 0.",
-        )
+    for field, message, remedy in problems(briefing, len(draft.learning)):
+        yield Gap(f"briefing.{field}", message, remedy)
 
 
 def actions_needed(draft: Draft, need: Need) -> bool:

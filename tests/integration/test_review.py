@@ -202,7 +202,7 @@ def test_from_draft_to_approval(desk: Desk, home: UUID) -> None:
     view = api.get(path, desk.quality).json()
     assert [f["element"] for f in view["factors"]] == ["tools_and_technology", "tasks", "tools_and_technology"]
     assert view["learning"][0]["statement"] == "One chart prevents double doses"
-    assert view["briefing"] == BRIEFING
+    assert view["briefing"].items() >= BRIEFING.items()
     assert [(s["step"], s["reason"]) for s in view["steps"]] == [
         ("opened", None), ("drafted", None), ("submitted", None), ("returned", "Who owns the chart?"),
         ("drafted", None), ("submitted", None), ("approved", None),
@@ -573,7 +573,12 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     tables = desk.rows("select tablename from pg_tables where schemaname = 'review'")
     names = {row["tablename"] for row in tables} - {"migration"}
     filled = {name for name in names if desk.rows(f"select 1 from review.{name}")}
-    assert names - filled == {"inbox", "parked_event", "restriction"}
+    # People as directory tells of them, and what hangs on a briefing, are looked at in test_sharing*.py.
+    elsewhere = {
+        "person", "held_role", "briefing_person", "briefing_route", "adoption_check", "adoption_return", "recall",
+        "spot_check", "improvement", "effect", "supervision", "supervision_content",
+    }  # fmt: skip
+    assert names - filled == {"inbox", "parked_event", "restriction"} | elsewhere
     with db.transaction(desk.engine, uuid.uuid4()) as session:
         for name in names:
             assert session.execute(text(f"select 1 from review.{name}")).all() == []
