@@ -276,10 +276,6 @@ def theme_gaps(linked: int, questions: Sequence[str]) -> Iterator[Gap]:
         yield Gap("questions", "are missing", "Say at PUT /themes/{theme_id}/terms what is to be answered.")
 
 
-MIN_MEMBERS = 2
-"""One incident is no pattern."""
-
-
 def actions_needed(draft: Draft, need: Need) -> bool:
     """Whether actions must follow a complete review."""
     return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None

@@ -73,6 +73,8 @@ LOOKS: dict[str, Look] = {
         "actions", "/checkpoints?incident_id={of}", "Its impact checkpoints.", rows="items", key="checkpoint_id"
     ),
     "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
+    "library": Look("review", "/library?limit=200", "What was learned, with what changed because of it.", rows="items", field="summary", key="briefing_id"),
+    "supervisions": Look("review", "/supervisions?limit=200", "That supervisions took place.", rows="items", key="supervision_id"),
     "incidents": Look(
         "intake", "/incidents?limit=200", "The list of incidents as this person sees it.", rows="items", key="incident_id"
     ),

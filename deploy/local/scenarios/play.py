@@ -19,7 +19,17 @@ from deploy.local.clock_file import ClockFile
 from deploy.local.personas import Persona
 from deploy.local.scenarios import moments
 from deploy.local.scenarios.check import ANYBODY, REFERENCE, Checked
-from deploy.local.scenarios.format import CONDITIONS, ON_FIELD, Entry, Expect, FindStep, Scenario, Start, Wait
+from deploy.local.scenarios.format import (
+    CONDITIONS,
+    ON_FIELD,
+    Entry,
+    Expect,
+    FindStep,
+    PersonEntry,
+    Scenario,
+    Start,
+    Wait,
+)
 from deploy.local.scenarios.looks import Look, look
 from deploy.local.scenarios.player import Answer, Player
 from deploy.local.scenarios.verbs import AgreeAction, Attach, Call, Find, Refused, Report, Step, Triage
@@ -31,7 +41,7 @@ from services.runtime.clock import Clock
 LEAST_PATIENCE = 20.0
 """Real seconds that the machine is given for what takes no time on the clock: events travel, a process reacts."""
 _AGAIN_SECONDS = 0.25
-_STEP_FIELDS = frozenset(Step.model_fields) | {"of", "action", "obligation", "escalation"}
+_STEP_FIELDS = frozenset(Step.model_fields) | {"of", "action", "check", "obligation", "escalation"}
 
 
 @dataclass
@@ -182,6 +192,11 @@ class _Stage:
         return str(self.results[name].id)
 
 
+def _work(person: PersonEntry) -> dict[str, str]:
+    said = {"shift": person.shift, "employment": person.employment}
+    return {name: value.value for name, value in said.items() if value is not None}
+
+
 def _listed(value: list[str] | str | None) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else value
 
@@ -208,7 +223,7 @@ def _register(stage: _Stage) -> None:
             where: list[dict[str, str]] = [{"location_id": str(stage.places[place])} for place in _listed(person.at)]
             where += [{"region_id": str(stage.regions[person.region])}] if person.region else []
             roles = [{"role": str(role), **place} for role in stage.roles(name) for place in where or [{}]]
-            body = {"person_id": stage.person_id(name), "display_name": name, "roles": roles}
+            body = {"person_id": stage.person_id(name), "display_name": name, "roles": roles, **_work(person)}
             _accepted(runner.send("POST", "directory", "/people", body))
     for turn in scenario.on_call:
         body = {
@@ -404,7 +419,7 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
     words: dict[str, str] = {}
     if "of" in type(step).model_fields:
         words["of"] = stage.incident(getattr(step, "of", None))
-    for name, word in (("action", "action"), ("escalation", "found"), ("incident", "incident")):
+    for name, word in (("action", "action"), ("check", "check"), ("escalation", "found"), ("incident", "incident")):
         said = getattr(step, name, None)
         if said is not None:
             words[word] = str(stage.reference(said))
@@ -470,11 +485,13 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
     if isinstance(step, Triage) and step.earlier_seen == "all":
         earlier = player.get("intake", f"/incidents/{words['of']}/earlier")
         body["earlier_seen"] = earlier.body["total"] if not earlier.refused else 0
+    if "held_on" in body:
+        body["held_on"] = body["held_on"][:10]
     return body["facts"] if step.api.body == "facts" else body
 
 
 _AT_THE_STEP = frozenset(
-    {"happened", "submitted", "received", "done", "referred", "decided", "concluded", "asked", "answered"}
+    {"happened", "submitted", "received", "done", "referred", "decided", "concluded", "asked", "answered", "held"}
 )
 
 

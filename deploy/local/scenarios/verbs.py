@@ -14,10 +14,12 @@ from services.contracts.taxonomy import (
     EnquiryOutcome,
     HoldFor,
     Kind,
+    LocationType,
     PhysicalHarm,
     PsychologicalHarm,
     Role,
     Seips,
+    Shift,
     Strength,
     Verdict,
     VerificationOutcome,
@@ -218,6 +220,26 @@ class Learning(Strict):
     answers_factor: int | None = Field(default=None, description="Which factor it answers, counted from 0.")
 
 
+class BriefingQuestion(Strict):
+    """Another question to draw from."""
+
+    question: Text
+    options: list[Text]
+    correct: int
+    explanation: Text | None = None
+
+
+class BriefingAudience(Strict):
+    """Who needs it, beyond what the policy asks for."""
+
+    everywhere: bool = False
+    regions: list[Region] = Field(default_factory=list)
+    location_types: list[LocationType] = Field(default_factory=list)
+    roles: list[Role] = Field(default_factory=list)
+    groups: list[Literal["nights", "bank_and_agency", "new_starters"]] = Field(default_factory=list)
+    people_percent: int | None = None
+
+
 class Briefing(Strict):
     """What other teams will read."""
 
@@ -226,6 +248,12 @@ class Briefing(Strict):
     question: Text
     options: list[Text]
     correct: int = Field(description="The right answer's place among the options, counted from 0.")
+    explanation: Text | None = Field(default=None, description="Told to whoever answers wrongly.")
+    for_whom: Text | None = None
+    learning: list[int] = Field(default_factory=list, description="Which learning it shares, from 0. Default: all.")
+    more_questions: list[BriefingQuestion] = Field(default_factory=list)
+    audience: BriefingAudience | None = None
+    abbreviations: list[str] = Field(default_factory=list, description="Letters that are nobody's initials.")
 
 
 _REVIEWS = "/reviews?incident_id={of}"
@@ -362,6 +390,67 @@ class AcknowledgeBriefing(AboutIncident):
     do: Literal["acknowledge_briefing"]
     place: Place = Field(serialization_alias="location_id")
     answer: int = Field(description="The place of the chosen answer, counted from 0.")
+    question: int | None = Field(default=None, description="Which question, where the briefing has several.")
+
+
+_BRIEFING = Find("/briefings?limit=200", "briefing_id", {"incident_id": "{of}"})
+
+
+class RecordRoute(AboutIncident):
+    """Record how the briefing reached a team, with how many were there or where it can be found."""
+
+    api = Api("review", "POST", "/briefings/{found}/routes", find=_BRIEFING, answer="route_id")
+
+    do: Literal["record_route"]
+    place: Place = Field(serialization_alias="location_id")
+    kind: Literal[
+        "team_meeting", "supervision", "training", "practice_guidance", "internal_communication", "safety_alert"
+    ]
+    held: Moment | None = Field(
+        default=None, serialization_alias="held_on", description="Default: the day of the step."
+    )
+    present: int | None = None
+    reference: Text | None = None
+
+
+class AskServices(AboutIncident):
+    """Ask every service that got the briefing for a count, or whether it does what was agreed."""
+
+    api = Api("review", "POST", "/briefings/{found}/adoption-checks", find=_BRIEFING, answer="check_id")
+
+    do: Literal["ask_services"]
+    question: Text
+    answer_kind: Literal["count", "confirmation"] = "confirmation"
+    days: int = 7
+
+
+class ReturnAnswer(Step):
+    """Answer for a service what was asked with `ask_services`."""
+
+    api = Api("review", "POST", "/adoption-checks/{check}/returns")
+
+    do: Literal["return_answer"]
+    check: Result = Field(description="The `id` of an `ask_services` step.")
+    place: Place = Field(serialization_alias="location_id")
+    count: int | None = None
+    adopted: bool | None = None
+    comment: Text | None = None
+
+
+class SpotCheck(AboutIncident):
+    """Ask people in person what they learned, and record how many could say."""
+
+    api = Api("review", "POST", "/briefings/{found}/spot-checks", find=_BRIEFING, answer="spot_check_id")
+
+    do: Literal["spot_check"]
+    place: Place = Field(serialization_alias="location_id")
+    shift: Shift | None = None
+    role: Role | None = None
+    held: Moment | None = Field(
+        default=None, serialization_alias="held_on", description="Default: the day of the step."
+    )
+    asked: int
+    could_say: int
 
 
 class JudgeImpact(AboutIncident):
@@ -804,7 +893,7 @@ VERBS: dict[str, type[Step]] = {
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
         WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
-        CancelAction, AcknowledgeBriefing, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
+        CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
