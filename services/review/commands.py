@@ -111,36 +111,6 @@ class WriteAudience(Strict):
     )
 
 
-class WriteQuestion(Strict):
-    """A question that shows whether the briefing was understood."""
-
-    question: ShortText | None = None
-    options: Annotated[list[ShortText], Field(max_length=MAX_OPTIONS)] = Field(
-        default_factory=list, description="2 to 5 different answers."
-    )
-    correct: Annotated[int, Field(ge=0, lt=MAX_OPTIONS)] | None = Field(
-        default=None, description="The place of the right answer among the options, counted from 0."
-    )
-    explanation: ShortText | None = Field(default=None, description="Told to whoever answers wrongly.")
-
-
-class WriteAudience(Strict):
-    """Who needs it, beyond what the policy asks for; and when a location counts as reached."""
-
-    everywhere: bool = Field(default=False, description="Every location of the provider.")
-    regions: Annotated[list[UUID], Field(max_length=50)] = Field(default_factory=list, description="These regions too.")
-    location_types: list[LocationType] = Field(
-        default_factory=list, description="Only these types of service. Where it happened is always among them."
-    )
-    roles: list[Role] = Field(default_factory=list, description="Whose understanding is expected. Default: all staff.")
-    groups: list[Group] = Field(
-        default_factory=list, description="Of each of these that works at a location, somebody must have understood."
-    )
-    people_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None, description="How many of those expected at a location must have understood. Default: one person."
-    )
-
-
 class WriteBriefing(Strict):
     """What other teams will read. No names: it leaves the location."""
 

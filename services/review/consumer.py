@@ -108,19 +108,6 @@ def on_judged(session: Session, received: Received) -> None:
     library.record_effect(session, received.provider_id, event, received.version, received.occurred_at)
 
 
-def on_action(session: Session, received: Received) -> None:
-    """Keep how far an action is: what changed because of what was learned."""
-    library.record_action(
-        session, received.provider_id, received.type, received.data, received.version, received.occurred_at
-    )
-
-
-def on_judged(session: Session, received: Received) -> None:
-    """Keep whether the change had an effect."""
-    event = ImpactJudged.model_validate(received.data)
-    library.record_effect(session, received.provider_id, event, received.version, received.occurred_at)
-
-
 HANDLERS = {
     **dict.fromkeys(library.STATES, on_action),
     ImpactJudged.TYPE: on_judged,

@@ -4,8 +4,8 @@ from alembic import op
 
 from services.runtime import tables
 
-revision = "0013"
-down_revision = "0012"
+revision = "0010"
+down_revision = "0009"
 
 
 def upgrade() -> None:

@@ -4,8 +4,8 @@ from alembic import op
 
 from services.runtime import tables
 
-revision = "0014"
-down_revision = "0013"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:

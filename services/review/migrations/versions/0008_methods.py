@@ -4,8 +4,8 @@ from alembic import op
 
 from services.runtime import tables
 
-revision = "0010"
-down_revision = "0009"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
