@@ -64,6 +64,7 @@ LOOKS: dict[str, Look] = {
     "checkpoints": Look(
         "actions", "/checkpoints?incident_id={of}", "Its impact checkpoints.", rows="items", key="checkpoint_id"
     ),
+    "measures": Look("actions", f"{_INCIDENT}/measures", "By what its effect is measured, each change with its reason.", key="number"),
     "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
     "incidents": Look(
         "intake", "/incidents?limit=200", "The list of incidents as this person sees it.", rows="items", key="incident_id"

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from enum import Enum
 from typing import Any, get_args, get_origin
@@ -22,7 +22,18 @@ from deploy.local.scenarios.check import ANYBODY, REFERENCE, Checked
 from deploy.local.scenarios.format import CONDITIONS, ON_FIELD, Entry, Expect, FindStep, Scenario, Start, Wait
 from deploy.local.scenarios.looks import Look, look
 from deploy.local.scenarios.player import Answer, Player
-from deploy.local.scenarios.verbs import AgreeAction, Attach, Call, Find, Refused, Report, Step, Triage
+from deploy.local.scenarios.verbs import (
+    AgreeAction,
+    Attach,
+    Call,
+    ChooseMeasure,
+    Find,
+    RecordMonths,
+    Refused,
+    Report,
+    Step,
+    Triage,
+)
 from deploy.local.scenarios.words import Names
 from deploy.local.state import Stack, StackError
 from services.runtime.calendar import LONDON, is_working_day
@@ -404,10 +415,10 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
     words: dict[str, str] = {}
     if "of" in type(step).model_fields:
         words["of"] = stage.incident(getattr(step, "of", None))
-    for name in ("action", "escalation"):
+    for name, word in (("action", "action"), ("indicator", "indicator"), ("escalation", "found")):
         said = getattr(step, name, None)
         if said is not None:
-            words[{"action": "action", "escalation": "found"}[name]] = str(stage.reference(said))
+            words[word] = str(stage.reference(said))
     return words
 
 
@@ -470,7 +481,24 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
     if isinstance(step, Triage) and step.earlier_seen == "all":
         earlier = player.get("intake", f"/incidents/{words['of']}/earlier")
         body["earlier_seen"] = earlier.body["total"] if not earlier.refused else 0
+    if isinstance(step, RecordMonths):
+        return {"values": _months(stage.clock.now().date(), step)}
+    if isinstance(step, ChooseMeasure) and step.baseline_months is not None:
+        today = stage.clock.now().astimezone(LONDON).date()
+        body["baseline_first"] = (today - timedelta(days=30 * step.baseline_months)).isoformat()
+        body["baseline_until"] = today.isoformat()
     return body["facts"] if step.api.body == "facts" else body
+
+
+def _months(today: date, step: RecordMonths) -> list[dict[str, Any]]:
+    """The months of a series as the API takes them; those without a value are left out."""
+    last = today.year * 12 + today.month - 1 - step.ending
+    first = last - len(step.months) + 1
+    return [
+        {"month": f"{month // 12}-{month % 12 + 1:02d}-01", "value": value}
+        for month, value in enumerate(step.months, first)
+        if value is not None
+    ]
 
 
 _AT_THE_STEP = frozenset({"happened", "submitted", "received", "done", "referred", "decided", "concluded"})
