@@ -148,12 +148,7 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         raise conflict("already-ended", "This incident has ended", "Reopen it first if something is still to change.")
     check_learning(session, incident.incident_id, command.learning_ref)
     suggested = hierarchy.shipped().suggest(command.title)
-    if suggested is not None and hierarchy.overrated(command.strength, suggested) and command.strength_reason is None:
-        raise invalid(
-            "strength_reason",
-            "is needed: the title speaks of what depends on people remembering",
-            f"Grade it {suggested.strength}, say what makes it stronger, or give the reason. GET /strengths explains.",
-        )
+    counted = hierarchy.counts_as(command.title, command.strength, command.strength_reason)
     assert incident.location_id is not None
     improvement = _improvement(
         session,
@@ -198,10 +193,11 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
             incident_id=action.incident_id,
             action_id=action.action_id,
             cycle=action.cycle,
-            strength=command.strength,
+            strength=counted,
             owner_role=command.owner_role,
         ),
         strength=command.strength,
+        counts_as=counted,
         owner_id=command.owner_id,
         owner_role=command.owner_role,
         due_working_days=command.due_working_days,

@@ -83,6 +83,9 @@ class ActionView(ActionSummary):
     proof: list[agreeing.ProofView]
     suggested: hierarchy.Suggested | None = Field(description="The strength that the title suggests, and why.")
     strength_reason: str | None
+    counts_as: Strength = Field(
+        description="The strength that is counted: weaker while weak wording is graded higher without a reason."
+    )
     interim_control: str | None
     cost_pounds: Decimal | None
     effort_days: Decimal | None
@@ -131,6 +134,7 @@ def view(session: Session, action: Action) -> ActionView:
             "band": incident.band,
             "proof": agreeing.proof(session, action, attempt_of(action)),
             "suggested": hierarchy.shipped().suggest(action.title),
+            "counts_as": hierarchy.counts_as(action.title, Strength(action.strength), action.strength_reason),
             "waits_for": agreeing.waits_for(session, action.action_id),
             "evidence": [columns(EvidenceView, row) for row in evidence],
             "verifications": [columns(VerificationView, row) for row in verifications],

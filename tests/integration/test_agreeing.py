@@ -59,16 +59,17 @@ def test_the_hierarchy_is_explained_with_examples(world: World) -> None:
     assert all(level["help"] and level["kinds"] and level["examples"] for level in levels)
 
 
-def test_weak_wording_is_seen_and_a_higher_grade_needs_a_reason(world: World) -> None:
+def test_weak_wording_counts_as_weaker_until_a_reason_is_given(world: World) -> None:
     incident_id = world.incident()
     weak = {"title": "All staff are reminded to read the label", "strength": "intermediate"}
-    refused = world.http.post("/actions", world.manager, world.body(incident_id, **weak))
-    assert refusal(refused) == (422, "strength_reason")
-    assert "reminded to read" not in refused.text
+    doubtful = world.agree(incident_id, **weak)
+    seen = world.http.get(f"/actions/{doubtful['action_id']}", world.lead).json()
+    assert (seen["strength"], seen["counts_as"]) == ("intermediate", "weaker")
     graded = world.agree(incident_id, **weak, strength_reason="The reminder is built into the round sheet.")
     view = world.http.get(f"/actions/{graded['action_id']}", world.lead).json()
     assert view["suggested"]["strength"] == "weaker"
     assert "remind" in view["suggested"]["words"]
+    assert view["counts_as"] == "intermediate"
     plain = world.agree(incident_id, title="Something else", strength="weaker")
     assert world.http.get(f"/actions/{plain['action_id']}", world.lead).json()["suggested"] is None
 

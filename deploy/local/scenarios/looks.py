@@ -72,6 +72,7 @@ LOOKS: dict[str, Look] = {
     "checkpoints": Look(
         "actions", "/checkpoints?incident_id={of}", "Its impact checkpoints.", rows="items", key="checkpoint_id"
     ),
+    "measures": Look("actions", f"{_INCIDENT}/measures", "By what its effect is measured, each change with its reason.", key="number"),
     "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
     "library": Look("review", "/library?limit=200", "What was learned, with what changed because of it.", rows="items", field="summary", key="briefing_id"),
     "supervisions": Look("review", "/supervisions?limit=200", "That supervisions took place.", rows="items", key="supervision_id"),

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from enum import Enum
 from typing import Any, get_args, get_origin
@@ -32,7 +32,18 @@ from deploy.local.scenarios.format import (
 )
 from deploy.local.scenarios.looks import Look, look
 from deploy.local.scenarios.player import Answer, Player
-from deploy.local.scenarios.verbs import AgreeAction, Attach, Call, Find, Refused, Report, Step, Triage
+from deploy.local.scenarios.verbs import (
+    AgreeAction,
+    Attach,
+    Call,
+    ChooseMeasure,
+    Find,
+    RecordMonths,
+    Refused,
+    Report,
+    Step,
+    Triage,
+)
 from deploy.local.scenarios.words import Names
 from deploy.local.state import Stack, StackError
 from services.runtime.calendar import LONDON, is_working_day
@@ -419,7 +430,11 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
     words: dict[str, str] = {}
     if "of" in type(step).model_fields:
         words["of"] = stage.incident(getattr(step, "of", None))
-    for name, word in (("action", "action"), ("check", "check"), ("escalation", "found"), ("incident", "incident")):
+    names = (
+        ("action", "action"), ("check", "check"), ("indicator", "indicator"), ("escalation", "found"),
+        ("incident", "incident"),
+    )  # fmt: skip
+    for name, word in names:
         said = getattr(step, name, None)
         if said is not None:
             words[word] = str(stage.reference(said))
@@ -485,9 +500,26 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
     if isinstance(step, Triage) and step.earlier_seen == "all":
         earlier = player.get("intake", f"/incidents/{words['of']}/earlier")
         body["earlier_seen"] = earlier.body["total"] if not earlier.refused else 0
+    if isinstance(step, RecordMonths):
+        return {"values": _months(stage.clock.now().date(), step)}
+    if isinstance(step, ChooseMeasure) and step.baseline_months is not None:
+        today = stage.clock.now().astimezone(LONDON).date()
+        body["baseline_first"] = (today - timedelta(days=30 * step.baseline_months)).isoformat()
+        body["baseline_until"] = today.isoformat()
     if "held_on" in body:
         body["held_on"] = body["held_on"][:10]
     return body["facts"] if step.api.body == "facts" else body
+
+
+def _months(today: date, step: RecordMonths) -> list[dict[str, Any]]:
+    """The months of a series as the API takes them; those without a value are left out."""
+    last = today.year * 12 + today.month - 1 - step.ending
+    first = last - len(step.months) + 1
+    return [
+        {"month": f"{month // 12}-{month % 12 + 1:02d}-01", "value": value}
+        for month, value in enumerate(step.months, first)
+        if value is not None
+    ]
 
 
 _AT_THE_STEP = frozenset(

@@ -464,6 +464,57 @@ class JudgeImpact(AboutIncident):
     do: Literal["judge_impact"]
     verdict: Verdict
     reason: Text | None = None
+    reopen_at: Literal["reviewing", "acting"] | None = Field(
+        default=None, description="Where the next cycle begins after no_change or worse; with a review else."
+    )
+
+
+class BeginIndicator(Step):
+    """Begin a series by which one can see whether something worked (docs/impact.md)."""
+
+    api = Api("actions", "POST", "/indicators", answer="indicator_id")
+
+    do: Literal["begin_indicator"]
+    name: Text
+    about: Literal["audit_score", "competence_observed", "staff_confidence", "outcome_for_people", "quality_indicator"]
+    direction: Literal["increase", "decrease", "neutral"] = Field(description="Which way is better.")
+    definition: Text
+    place: Place | None = Field(
+        default=None, serialization_alias="location_id", description="Default: the whole provider."
+    )
+
+
+class RecordMonths(Step):
+    """Record months of an indicator; they end with the month of the step, or so many before it."""
+
+    api = Api("actions", "POST", "/indicators/{indicator}/values", body="months")
+    needs = ("begin_indicator",)
+
+    do: Literal["record_months"]
+    indicator: Result = Field(exclude=True, description="The `id` of a `begin_indicator` step.")
+    months: list[float | None] = Field(min_length=1, description="Oldest first; null is a month without a value.")
+    ending: int = Field(default=0, ge=0, le=120, description="How many months before the step's own the last one is.")
+
+
+class ChooseMeasure(AboutIncident):
+    """Say by what the effect of the present cycle is measured; once actions are open, with a reason."""
+
+    api = Api("actions", "POST", f"{_INCIDENT}/measures", version_of=f"{_INCIDENT}/measures", patient=True)
+
+    do: Literal["choose_measure"]
+    kind: Literal["incident_rate", "indicator"] = "incident_rate"
+    indicator: Result | None = Field(default=None, serialization_alias="indicator_id")
+    category: Category | None = None
+    scope: Literal["provider", "region", "location"] = "provider"
+    definition: Text | None = None
+    baseline_months: int | None = Field(
+        default=None,
+        exclude=True,
+        ge=1,
+        le=60,
+        description="Compare with so many months before; default: the policy's.",
+    )
+    reason: Text | None = None
 
 
 class Facts(AboutIncident):
@@ -893,7 +944,7 @@ VERBS: dict[str, type[Step]] = {
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
         WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
-        CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
+        CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,

@@ -11,6 +11,7 @@ from services.actions import policy
 from services.actions.domain import ActionStatus
 from services.actions.history import SERVICE
 from services.actions.store import Action, Improvement, lock_cycle, visible_incident
+from services.actions.strength import hierarchy
 from services.actions.strength.store import WeakerAccepted
 from services.contracts.taxonomy import Band, Role, Strength
 from services.runtime import audit
@@ -93,7 +94,8 @@ def _standing(session: Session, incident_id: UUID, cycle: int) -> list[Action]:
 
 
 def _only_weaker(actions: list[Action]) -> bool:
-    return all(action.strength == Strength.WEAKER for action in actions)
+    counted = (hierarchy.counts_as(a.title, Strength(a.strength), a.strength_reason) for a in actions)
+    return all(strength is Strength.WEAKER for strength in counted)
 
 
 def _nothing() -> Exception:

@@ -65,9 +65,14 @@ class Hierarchy:
         )
 
 
-def overrated(graded: Strength, suggested: Suggested | None) -> bool:
-    """Whether a grade is above what weak wording suggests, so that it needs a reason."""
-    return suggested is not None and suggested.strength is Strength.WEAKER and RANK[graded] > RANK[Strength.WEAKER]
+def counts_as(title: str, graded: Strength, reason: str | None) -> Strength:
+    """The strength that is counted: a grade above what weak wording suggests counts as weaker until a reason is given.
+
+    Words are read, not understood: so the grade is never refused, and never silently believed.
+    """
+    suggested = shipped().suggest(title)
+    doubtful = suggested is not None and suggested.strength is Strength.WEAKER and reason is None
+    return Strength.WEAKER if doubtful and RANK[graded] > RANK[Strength.WEAKER] else graded
 
 
 @cache
