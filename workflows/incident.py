@@ -21,11 +21,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.facts import learn, want
     from workflows.messages import (
         EVENT_SIGNAL,
+        ActionFact,
         CheckpointFact,
         ClockFact,
         IncidentCase,
         NoticeFact,
         Position,
+        RecheckFact,
         RoutedEvent,
     )
 
@@ -43,6 +45,8 @@ _DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=3, maximum_interval=timedelta(minutes=10)
 )
 _DELIVERY_TIMEOUT = timedelta(minutes=1)
+# Until whoever is asked to look again, and has not, is asked once more one rung further up.
+_RECHECK_AGAIN = timedelta(days=7)
 _FACTS_PATIENCE = timedelta(seconds=30)
 _REPUBLISHERS = (activities.INTAKE_QUEUE, activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE)
 
@@ -81,7 +85,14 @@ class IncidentWorkflow:
         """Lead the incident through its stages until it ends."""
         await self._gather_facts()
         beside = [
-            asyncio.create_task(watch()) for watch in (self._watch_clocks, self._watch_ladders, self._watch_notices)
+            asyncio.create_task(watch())
+            for watch in (
+                self._watch_clocks,
+                self._watch_ladders,
+                self._watch_notices,
+                self._watch_reminders,
+                self._watch_rechecks,
+            )
         ]
         while not self._ended():
             self._position = self._case.position
@@ -193,6 +204,65 @@ class IncidentWorkflow:
                 revision=clock.revision, due_at=clock.due_at, urgent=True
             )
 
+    async def _watch_reminders(self) -> None:
+        """Remind the owner of each open action some time before it is due, where the policy says so, or their cover."""
+        while True:
+            await workflow.wait_condition(lambda: self._next_reminder() is not None)
+            following = self._next_reminder()
+            assert following is not None
+            remind_at, action_id, action = following
+            if await self._until(lambda seen=following: self._next_reminder() != seen, remind_at):  # type: ignore[misc]
+                continue
+            command = activities.RemindOwner(
+                action_id=UUID(action_id), **self._command(f"remind-owner:{action_id}:{remind_at}")
+            )
+            reminder: activities.OwnerReminder = await self._activity(
+                activities.REMIND_OWNER, command, activities.ACTIONS_QUEUE, activities.OwnerReminder
+            )
+            action.reminded = remind_at
+            if reminder.notify is not None and reminder.person_id is not None:
+                self._case.notices[str(reminder.notify)] = NoticeFact(
+                    run_id="", person_id=reminder.person_id, path=f"/actions/{action_id}", urgent=False
+                )
+
+    def _next_reminder(self) -> tuple[datetime, str, ActionFact] | None:
+        due = [
+            (action.remind_at, action_id, action)
+            for action_id, action in self._case.facts(self._case.position.cycle).actions.items()
+            if action.remind_at is not None and action.status == "open" and action.reminded != action.remind_at
+        ]
+        return min(due, key=lambda one: one[:2]) if due else None
+
+    async def _watch_rechecks(self) -> None:
+        """Ask for each verified action to be looked at again when its time has come, and up the line if nobody does."""
+        while True:
+            await workflow.wait_condition(lambda: self._next_recheck() is not None)
+            recheck = self._next_recheck()
+            assert recheck is not None
+            when = recheck.answer_due_at or recheck.due_at
+            if await self._until(lambda seen=recheck: self._next_recheck() is not seen, when):  # type: ignore[misc]
+                continue
+            if recheck.answer_due_at is None:
+                command = activities.AskRecheck(
+                    recheck_id=recheck.recheck_id, **self._command(f"recheck:{recheck.recheck_id}")
+                )
+                asked: activities.RecheckAsked = await self._activity(
+                    activities.ASK_RECHECK, command, activities.ACTIONS_QUEUE, activities.RecheckAsked
+                )
+                recheck.answer_due_at = asked.answer_due_at
+                continue
+            recheck.late += 1
+            recheck.answer_due_at += _RECHECK_AGAIN
+            await self._escalate(EscalationReason.OVERDUE, f"recheck:{recheck.recheck_id}:{recheck.late}", recheck.late)
+
+    def _next_recheck(self) -> RecheckFact | None:
+        waiting = [
+            recheck
+            for recheck in self._case.facts(self._case.position.cycle).rechecks.values()
+            if recheck.holds is None and recheck.due_at is not None
+        ]
+        return min(waiting, key=lambda r: (r.answer_due_at or r.due_at, str(r.recheck_id))) if waiting else None
+
     async def _watch_notices(self) -> None:
         """Have each notice delivered, beside the ladder and for as long as it takes, unless somebody answers before."""
         sending: dict[str, asyncio.Task[None]] = {}
@@ -208,8 +278,8 @@ class IncidentWorkflow:
         command = activities.DeliverNotice(
             notice_id=UUID(notice_id),
             person_id=notice.person_id,
-            path=f"/escalations/{notice_id}",
-            urgent=True,
+            path=notice.path or f"/escalations/{notice_id}",
+            urgent=notice.urgent,
             **self._command(f"notice:{notice_id}"),
         )
         await workflow.execute_activity(

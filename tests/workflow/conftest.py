@@ -134,6 +134,16 @@ class Services:
             ]
             return contract.ActionsPlan(actions=opened, agree_due_at=_now() + timedelta(days=5))
 
+        @activity.defn(name=contract.REMIND_OWNER)
+        async def remind_owner(c: contract.RemindOwner) -> contract.OwnerReminder:
+            self.asked.append((contract.REMIND_OWNER, c))
+            return contract.OwnerReminder(notify=uuid.uuid4(), person_id=uuid.uuid4())
+
+        @activity.defn(name=contract.ASK_RECHECK)
+        async def ask_recheck(c: contract.AskRecheck) -> contract.RecheckAsked:
+            self.asked.append((contract.ASK_RECHECK, c))
+            return contract.RecheckAsked(answer_due_at=_now() + timedelta(days=14))
+
         @activity.defn(name=contract.END_REVIEW)
         async def end_review(c: contract.EndReview) -> None:
             self.asked.append((contract.END_REVIEW, c))
@@ -175,7 +185,14 @@ class Services:
             ],
             contract.DIRECTORY_QUEUE: [resolve, deliver_notice],
             contract.REVIEW_QUEUE: [open_review, send_briefing, end_review, republish("review")],
-            contract.ACTIONS_QUEUE: [open_actions, measure, end_actions, republish("actions")],
+            contract.ACTIONS_QUEUE: [
+                open_actions,
+                measure,
+                remind_owner,
+                ask_recheck,
+                end_actions,
+                republish("actions"),
+            ],
         }
 
 

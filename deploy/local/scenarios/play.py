@@ -404,10 +404,10 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
     words: dict[str, str] = {}
     if "of" in type(step).model_fields:
         words["of"] = stage.incident(getattr(step, "of", None))
-    for name in ("action", "escalation"):
+    for name in ("action", "escalation", "sample", "request"):
         said = getattr(step, name, None)
         if said is not None:
-            words[{"action": "action", "escalation": "found"}[name]] = str(stage.reference(said))
+            words["found" if name == "escalation" else name] = str(stage.reference(said))
     return words
 
 
