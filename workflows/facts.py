@@ -11,11 +11,15 @@ from uuid import UUID
 from services.contracts.actions import (
     ActionCancelled,
     ActionDone,
+    ActionExtended,
+    ActionHandedOver,
     ActionOpened,
+    ActionRechecked,
     ActionReturned,
     ActionVerified,
     ImpactJudged,
     PlannedCheckpoint,
+    PlannedRecheck,
 )
 from services.contracts.event import EventData
 from services.contracts.intake import (
@@ -43,6 +47,7 @@ from workflows.messages import (
     IncidentCase,
     LadderFact,
     Position,
+    RecheckFact,
     ReportFact,
     ReviewFact,
     RoutedEvent,
@@ -164,9 +169,10 @@ def _action(case: Case, event: Any) -> ActionFact:
 
 def _action_opened(case: Case, event: ActionOpened) -> None:
     action = _action(case, event)
-    action.owner_role = event.owner_role
+    if action.handover == 0:
+        action.owner_role = event.owner_role
     if action.due_at is None:
-        action.due_at = event.due_at
+        action.due_at, action.remind_at = event.due_at, event.remind_at
 
 
 def _action_done(case: Case, event: ActionDone) -> None:
@@ -180,12 +186,51 @@ def _action_returned(case: Case, event: ActionReturned) -> None:
     # An attempt that was returned ranks above the same attempt when done, below the next.
     if event.attempt >= action.attempt and not action.finished:
         action.attempt, action.status, action.due_at = event.attempt, "open", event.due_at
+        action.remind_at = event.remind_at
         case.failed[str(event.action_id)] = event.attempt
+        _extend(action)
+
+
+def _action_extended(case: Case, event: ActionExtended) -> None:
+    action = _action(case, event)
+    if event.extension > action.extension:
+        action.extension = event.extension
+        action.extended = (event.attempt, event.due_at, event.remind_at)
+        _extend(action)
+
+
+def _extend(action: ActionFact) -> None:
+    """The newest extension counts unless the action was returned since: that gave a new time of its own."""
+    if action.extended is not None and action.extended[0] > action.attempt - (action.status == "done"):
+        _, action.due_at, action.remind_at = action.extended
+
+
+def _action_handed_over(case: Case, event: ActionHandedOver) -> None:
+    action = _action(case, event)
+    if event.handover > action.handover:
+        action.handover, action.owner_role = event.handover, event.owner_role
 
 
 def _action_verified(case: Case, event: ActionVerified) -> None:
     _action(case, event).status = "verified"
+    if event.recheck is not None:
+        _plan_recheck(case, event.cycle, event.action_id, event.recheck)
     _complete(case.facts(event.cycle), event.cycle_complete, event.checkpoints)
+
+
+def _plan_recheck(case: Case, cycle: int, action_id: UUID, planned: PlannedRecheck) -> None:
+    _recheck(case, cycle, action_id, planned.recheck_id).due_at = planned.due_at
+
+
+def _recheck(case: Case, cycle: int, action_id: UUID, recheck_id: UUID) -> RecheckFact:
+    known = case.facts(cycle).rechecks
+    return known.setdefault(str(recheck_id), RecheckFact(recheck_id=recheck_id, action_id=action_id))
+
+
+def _rechecked(case: Case, event: ActionRechecked) -> None:
+    _recheck(case, event.cycle, event.action_id, event.recheck_id).holds = event.holds
+    if event.following is not None:
+        _plan_recheck(case, event.cycle, event.action_id, event.following)
 
 
 def _action_cancelled(case: Case, event: ActionCancelled) -> None:
@@ -232,6 +277,9 @@ _LEARN_OF_WORK: _Known = {
     ActionOpened.TYPE: (ActionOpened, _action_opened),
     ActionDone.TYPE: (ActionDone, _action_done),
     ActionReturned.TYPE: (ActionReturned, _action_returned),
+    ActionExtended.TYPE: (ActionExtended, _action_extended),
+    ActionHandedOver.TYPE: (ActionHandedOver, _action_handed_over),
+    ActionRechecked.TYPE: (ActionRechecked, _rechecked),
     ActionVerified.TYPE: (ActionVerified, _action_verified),
     ActionCancelled.TYPE: (ActionCancelled, _action_cancelled),
     BriefingReached.TYPE: (BriefingReached, _briefing_reached),

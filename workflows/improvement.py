@@ -41,8 +41,8 @@ class Process(Protocol):
     async def wait(self, ready: "Ready") -> None:
         """Until the condition holds or the case ends; reminds and escalates when the clock runs out."""
 
-    async def sleep_until(self, due_at: datetime) -> None:
-        """Until a time or the end of the case."""
+    async def sleep_until(self, due_at: datetime, or_when: "Ready") -> None:
+        """Until a time, a condition or the end of the case."""
 
     def set_clock(self, due_at: datetime | None, next_move: Role | None) -> None:
         """Change the running clock without a new stage."""
@@ -75,7 +75,8 @@ async def acting(process: Process) -> Stage:
         for opened in plan.actions:
             action = facts.actions.setdefault(str(opened.action_id), ActionFact(cycle=position.cycle))
             action.owner_role = opened.owner_role
-            action.due_at = action.due_at or opened.due_at
+            if action.due_at is None:
+                action.due_at, action.remind_at = opened.due_at, opened.remind_at
         due_at, owner = _earliest_open(facts)
         await process.enter(due_at or plan.agree_due_at, owner or Role.REGISTERED_MANAGER)
     while not (_all_done(facts) or process.over()):
@@ -134,30 +135,42 @@ async def sharing(process: Process) -> Stage:
 
 
 async def checking(process: Process) -> Stage | None:
-    """At each checkpoint measure and wait for a person's verdict. None means: not effective, a new cycle is needed."""
+    """At each checkpoint measure and wait for a person's verdict. None means: not effective, a new cycle is needed.
+
+    So it is when something that was verified is looked at again and does not hold. While that is still to be looked at
+    the case does not close.
+    """
     facts, position = _facts(process), process.position
     while not process.over():
         decided = [c.verdict for c in facts.checkpoints if c.verdict is not None]
+        if facts.undone:
+            return None
         if Verdict.SUSTAINED in decided:
+            if facts.rechecking:
+                process.set_clock(None, Role.QUALITY_LEAD)
+                await process.wait(lambda: not facts.rechecking or facts.undone)
+                continue
             return Stage.CLOSED
         if Verdict.NO_CHANGE in decided or Verdict.WORSE in decided:
             return None
         checkpoint = _next_checkpoint(facts)
         if checkpoint is None:
             # The verdict says more is to come and the plan of it has not arrived yet.
-            await process.wait(lambda: _next_checkpoint(facts) is not None)
+            await process.wait(lambda: _next_checkpoint(facts) is not None or facts.undone)
             continue
         assert checkpoint.due_at is not None
         if not position.opened:
             await process.enter(checkpoint.due_at, Role.QUALITY_LEAD)
-        await process.sleep_until(checkpoint.due_at)
+        await process.sleep_until(checkpoint.due_at, lambda: facts.undone)
         if process.over():
             break
+        if facts.undone:
+            continue
         if position.measured != checkpoint.checkpoint_id:
             measured = await process.measure(checkpoint)
             position.measured = checkpoint.checkpoint_id
             process.set_clock(measured.decide_due_at, Role.QUALITY_LEAD)
-        await process.wait(lambda c=checkpoint: c.verdict is not None)
+        await process.wait(lambda c=checkpoint: c.verdict is not None or facts.undone)
     return Stage.CLOSED
 
 

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         IncidentCase,
         NoticeFact,
         Position,
+        RecheckFact,
         RoutedEvent,
         Standing,
     )
@@ -74,7 +75,14 @@ class IncidentWorkflow(CaseProcess):
         """Lead the incident through its stages until it ends."""
         await self._gather_facts()
         beside = [
-            asyncio.create_task(watch()) for watch in (self._watch_clocks, self._watch_ladders, self.watch_notices)
+            asyncio.create_task(watch())
+            for watch in (
+                self._watch_clocks,
+                self._watch_ladders,
+                self.watch_notices,
+                self.watch_reminders,
+                self.watch_rechecks,
+            )
         ]
         while not self._ended():
             self._position = self._case.position
@@ -183,6 +191,10 @@ class IncidentWorkflow(CaseProcess):
             self._case.clocks[str(clock.clock_id)] = ClockFact(
                 revision=clock.revision, due_at=clock.due_at, urgent=True
             )
+
+    async def late_recheck(self, recheck: RecheckFact) -> None:
+        """Nobody has looked again in time: up the line."""
+        await self._escalate(EscalationReason.OVERDUE, f"recheck:{recheck.recheck_id}:{recheck.late}", recheck.late)
 
     async def _gather_facts(self) -> None:
         """Wait for the report. If it does not come (a lost process is being rebuilt), ask for all events again."""

@@ -60,6 +60,8 @@ class NoticeFact(BaseModel):
 
     run_id: str
     person_id: UUID
+    path: str | None = None
+    urgent: bool = True
 
 
 class ReviewFact(BaseModel):
@@ -78,6 +80,11 @@ class ActionFact(BaseModel):
     verify_due_at: datetime | None = None
     attempt: int = 0
     status: str = "open"
+    handover: int = 0
+    extension: int = 0
+    extended: tuple[int, datetime, datetime | None] | None = None
+    remind_at: datetime | None = None
+    reminded: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -94,6 +101,17 @@ class CheckpointFact(BaseModel):
     reopen_at: Stage | None = None
 
 
+class RecheckFact(BaseModel):
+    """When a verified action is looked at again, until when somebody is to have looked, and whether it holds."""
+
+    recheck_id: UUID
+    action_id: UUID
+    due_at: datetime | None = None
+    answer_due_at: datetime | None = None
+    holds: bool | None = None
+    late: int = 0
+
+
 class CycleFacts(BaseModel):
     """What is known of one cycle of the chain, in whatever order it became known."""
 
@@ -102,6 +120,17 @@ class CycleFacts(BaseModel):
     actions_complete: bool = False
     briefing_reached: bool = False
     checkpoints: list[CheckpointFact] = Field(default_factory=list)
+    rechecks: dict[str, RecheckFact] = Field(default_factory=dict)
+
+    @property
+    def undone(self) -> bool:
+        """Whether something that was verified was found not to hold any more."""
+        return any(recheck.holds is False for recheck in self.rechecks.values())
+
+    @property
+    def rechecking(self) -> bool:
+        """Whether something verified is still to be looked at again."""
+        return any(recheck.holds is None for recheck in self.rechecks.values())
 
 
 class Standing(BaseModel):

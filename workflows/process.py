@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from services.contracts import activities
     from services.contracts.taxonomy import Band, Category, Role
     from workflows import process_clock
-    from workflows.messages import Case, CheckpointFact, NoticeFact, Standing
+    from workflows.messages import ActionFact, Case, CheckpointFact, NoticeFact, RecheckFact, Standing
 
 URGENT = 1
 ROUTINE = 4
@@ -32,6 +32,8 @@ _DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=5), backoff_coefficient=3, maximum_interval=timedelta(minutes=10)
 )
 _DELIVERY_TIMEOUT = timedelta(minutes=1)
+# Until whoever is asked to look again, and has not, is asked once more one rung further up.
+_RECHECK_AGAIN = timedelta(days=7)
 
 
 class CaseProcess(ABC):
@@ -58,6 +60,10 @@ class CaseProcess(ABC):
     @abstractmethod
     async def ran_out(self, position: Standing) -> None:
         """The clock of a stage ran out: remind, go up the line, and set the clock anew."""
+
+    @abstractmethod
+    async def late_recheck(self, recheck: RecheckFact) -> None:
+        """Nobody has looked again in time at what was verified."""
 
     @abstractmethod
     def go_on_as_new(self) -> None:
@@ -144,6 +150,67 @@ class CaseProcess(ABC):
             command = activities.Republish(**self.command("republish"))
             await self.activity(f"{queue}.{activities.REPUBLISH}", command, queue, None)
 
+    # What verified and open actions want, beside the stages.
+
+    async def watch_reminders(self) -> None:
+        """Remind the owner of each open action some time before it is due, where the policy says so, or their cover."""
+        while True:
+            await workflow.wait_condition(lambda: self._next_reminder() is not None)
+            following = self._next_reminder()
+            assert following is not None
+            remind_at, action_id, action = following
+            if await self.until(lambda seen=following: self._next_reminder() != seen, remind_at):  # type: ignore[misc]
+                continue
+            command = activities.RemindOwner(
+                action_id=UUID(action_id), **self.command(f"remind-owner:{action_id}:{remind_at}")
+            )
+            reminder: activities.OwnerReminder = await self.activity(
+                activities.REMIND_OWNER, command, activities.ACTIONS_QUEUE, activities.OwnerReminder
+            )
+            action.reminded = remind_at
+            if reminder.notify is not None and reminder.person_id is not None:
+                self.case.notices[str(reminder.notify)] = NoticeFact(
+                    run_id="", person_id=reminder.person_id, path=f"/actions/{action_id}", urgent=False
+                )
+
+    def _next_reminder(self) -> tuple[datetime, str, ActionFact] | None:
+        due = [
+            (action.remind_at, action_id, action)
+            for action_id, action in self.case.facts(self.position.cycle).actions.items()
+            if action.remind_at is not None and action.status == "open" and action.reminded != action.remind_at
+        ]
+        return min(due, key=lambda one: one[:2]) if due else None
+
+    async def watch_rechecks(self) -> None:
+        """Ask for each verified action to be looked at again when its time has come, and up the line if nobody does."""
+        while True:
+            await workflow.wait_condition(lambda: self._next_recheck() is not None)
+            recheck = self._next_recheck()
+            assert recheck is not None
+            when = recheck.answer_due_at or recheck.due_at
+            if await self.until(lambda seen=recheck: self._next_recheck() is not seen, when):  # type: ignore[misc]
+                continue
+            if recheck.answer_due_at is None:
+                command = activities.AskRecheck(
+                    recheck_id=recheck.recheck_id, **self.command(f"recheck:{recheck.recheck_id}")
+                )
+                asked: activities.RecheckAsked = await self.activity(
+                    activities.ASK_RECHECK, command, activities.ACTIONS_QUEUE, activities.RecheckAsked
+                )
+                recheck.answer_due_at = asked.answer_due_at
+                continue
+            recheck.late += 1
+            recheck.answer_due_at += _RECHECK_AGAIN
+            await self.late_recheck(recheck)
+
+    def _next_recheck(self) -> RecheckFact | None:
+        waiting = [
+            recheck
+            for recheck in self.case.facts(self.position.cycle).rechecks.values()
+            if recheck.holds is None and recheck.due_at is not None
+        ]
+        return min(waiting, key=lambda r: (r.answer_due_at or r.due_at, str(r.recheck_id))) if waiting else None
+
     # Notices, beside the stages.
 
     async def watch_notices(self) -> None:
@@ -161,8 +228,8 @@ class CaseProcess(ABC):
         command = activities.DeliverNotice(
             notice_id=UUID(notice_id),
             person_id=notice.person_id,
-            path=self.notice_path(notice_id),
-            urgent=True,
+            path=notice.path or self.notice_path(notice_id),
+            urgent=notice.urgent,
             **self.command(f"notice:{notice_id}"),
         )
         await workflow.execute_activity(

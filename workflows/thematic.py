@@ -16,7 +16,15 @@ with workflow.unsafe.imports_passed_through():
     from services.contracts.taxonomy import Band, Category, Role, Stage, ThemeStage
     from workflows import improvement, search_attributes
     from workflows.facts import learn_of_theme
-    from workflows.messages import EVENT_SIGNAL, NoticeFact, RoutedEvent, Standing, ThemeCase, ThemePosition
+    from workflows.messages import (
+        EVENT_SIGNAL,
+        NoticeFact,
+        RecheckFact,
+        RoutedEvent,
+        Standing,
+        ThemeCase,
+        ThemePosition,
+    )
     from workflows.process import FACTS_PATIENCE, CaseProcess
 
 WORKFLOW = "ThematicReviewWorkflow"
@@ -63,7 +71,9 @@ class ThematicReviewWorkflow(CaseProcess):
             if await self.held(lambda: self._case.commission is not None or self._case.ended, FACTS_PATIENCE):
                 break
             await self.ask_again(activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE)
-        notices = asyncio.create_task(self.watch_notices())
+        beside = [
+            asyncio.create_task(watch()) for watch in (self.watch_notices, self.watch_reminders, self.watch_rechecks)
+        ]
         while not (self._case.ended or self.position.stage.over):
             following = await self._stage(self.position.stage)
             if self._case.ended:
@@ -73,7 +83,8 @@ class ThematicReviewWorkflow(CaseProcess):
                 await self.enter(None, None)
             elif following is ThemeStage.CHECKING or workflow.info().is_continue_as_new_suggested():
                 self.go_on_as_new()
-        notices.cancel()
+        for task in beside:
+            task.cancel()
         if self._case.ended:
             await self.end_work()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -154,15 +165,21 @@ class ThematicReviewWorkflow(CaseProcess):
 
     async def ran_out(self, position: Standing) -> None:
         """Tell whoever leads the theme, then the line above, one rung further each time."""
-        stage = self.position.stage
-        step = f"{position.cycle}:{stage}:{position.entry}:remind:{position.due_at}"
+        step = f"{position.cycle}:{self.position.stage}:{position.entry}:remind:{position.due_at}"
+        position.due_at = await self._remind(step, position.reminders)
+
+    async def late_recheck(self, recheck: RecheckFact) -> None:
+        """Nobody has looked again in time: the same people hear of it."""
+        await self._remind(f"recheck:{recheck.recheck_id}:{recheck.late}", recheck.late)
+
+    async def _remind(self, step: str, count: int) -> datetime:
+        position = self.position
         reminder: activities.ThemeReminder = await self.activity(
             activities.REMIND_THEME,
-            activities.RemindTheme(cycle=position.cycle, stage=stage, count=position.reminders, **self.command(step)),
+            activities.RemindTheme(cycle=position.cycle, stage=position.stage, count=count, **self.command(step)),
             activities.REVIEW_QUEUE,
             activities.ThemeReminder,
         )
-        position.due_at = reminder.next_at
         person_id = reminder.person_id
         if person_id is None and reminder.role is not None:
             on_call: activities.OnCall = await self.activity(
@@ -174,6 +191,7 @@ class ThematicReviewWorkflow(CaseProcess):
             person_id = on_call.person_id
         if person_id is not None:
             self._case.notices[str(reminder.notice_id)] = NoticeFact(run_id=step, person_id=person_id)
+        return reminder.next_at
 
     def notice_path(self, notice_id: str) -> str:
         """The opaque link of a notice."""

@@ -43,6 +43,7 @@ def list_actions(
     incident_id: UUID | None = None,
     status: ActionStatus | None = None,
     owner_id: UUID | None = None,
+    mine: Annotated[bool, Query(description="Only what you own, or answer for while its owner is away.")] = False,
     overdue: Annotated[bool, Query(description="Only those late to be done, or late to be verified.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -56,6 +57,7 @@ def list_actions(
             status=status,
             owner_id=owner_id,
             overdue=overdue,
+            mine=mine,
             now=clock.now(),
             limit=limit,
             cursor=cursor,
@@ -63,12 +65,12 @@ def list_actions(
 
 
 @router.get("/actions/{action_id}", summary="Read an action")
-def read(action_id: UUID, actor: Caller, database: Database, response: Response) -> queries.ActionView:
+def read(action_id: UUID, actor: Caller, database: Database, clock: Time, response: Response) -> queries.ActionView:
     """The action with its evidence and verifications. The ETag is the version to send back with a change."""
     with transaction(database, actor.provider_id) as session:
-        action = visible_action(session, actor, action_id)
+        action = visible_action(session, actor, action_id, now=clock.now())
         response.headers["ETag"] = f'"{action.version}"'
-        return queries.view(session, action)
+        return queries.view(session, action, clock.now())
 
 
 @router.post(
@@ -101,30 +103,6 @@ def complete(
             return Reply(200, queries.summary(action), action.version)
 
         return once(session, "actions", actor, key, fingerprint(f"complete:{action_id}:{version}", b""), run)
-
-
-@router.post("/actions/{action_id}/verification", response_model=queries.ActionSummary, summary="Verify an action")
-def verify(
-    action_id: UUID,
-    body: commands.VerifyAction,
-    actor: Caller,
-    key: CommandKey,
-    version: ExpectedVersion,
-    database: Database,
-    clock: Time,
-) -> JSONResponse:
-    """Somebody other than the owner looked in practice.
-
-    Managers, quality and safeguarding leads, nominated individuals, directors.
-    """
-    require_role(actor, *commands.VERIFIERS)
-    with transaction(database, actor.provider_id) as session:
-
-        def run() -> Reply:
-            action = commands.verify_action(session, actor, action_id, body, version, clock.now())
-            return Reply(200, queries.summary(action), action.version)
-
-        return once(session, "actions", actor, key, fingerprint(f"verify:{action_id}:{version}", body), run)
 
 
 @router.post("/actions/{action_id}/cancellation", response_model=queries.ActionSummary, summary="Cancel an action")

@@ -7,7 +7,7 @@ process engine by the state they find.
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
@@ -28,18 +28,16 @@ from services.actions.agreeing.domain import Priority
 from services.actions.domain import (
     ActionStatus,
     EvidenceKind,
-    VerificationMethod,
-    independent,
 )
 from services.actions.history import SERVICE
 from services.actions.history import record as _record
 from services.actions.impact import commands as impact
 from services.actions.impact.measuring import freeze_measure
+from services.actions.people import line
 from services.actions.store import (
     Action,
     Evidence,
     Improvement,
-    Verification,
     lock_cycle,
     visible_action,
     visible_incident,
@@ -52,11 +50,9 @@ from services.contracts.actions import (
     ActionCancelled,
     ActionDone,
     ActionOpened,
-    ActionReturned,
-    ActionVerified,
     PlannedCheckpoint,
 )
-from services.contracts.taxonomy import Role, Strength, VerificationOutcome
+from services.contracts.taxonomy import Band, Role, Strength
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -117,19 +113,6 @@ class AddEvidence(Strict):
     )
 
 
-class VerifyAction(Strict):
-    """What somebody other than the owner found in practice."""
-
-    outcome: VerificationOutcome
-    method: VerificationMethod
-    sample_size: Annotated[int, Field(ge=1, le=100_000)] = Field(description="How many were looked at or asked.")
-    compliant: Annotated[int, Field(ge=0, le=100_000)] = Field(description="How many of them were as they should be.")
-    finding: LongText | None = Field(
-        default=None,
-        description="What was found. Needed unless it passed and all of the sample were as they should be.",
-    )
-
-
 class CancelAction(Strict):
     """Why an action will not be done."""
 
@@ -174,6 +157,8 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         region_id=improvement.region_id,
         status=ActionStatus.AGREED,
         attempt=0,
+        handovers=0,
+        extensions=0,
         agreed_by=actor.id,
         agreed_at=now,
         version=1,
@@ -243,7 +228,10 @@ def open_actions(
     return activities.ActionsPlan(
         actions=[
             activities.OpenedAction(
-                action_id=action.action_id, owner_role=Role(action.owner_role), due_at=action.due_at
+                action_id=action.action_id,
+                owner_role=Role(action.owner_role),
+                due_at=action.due_at,
+                remind_at=action.remind_at,
             )
             for action in _actions(session, improvement)
             if action.due_at is not None and action.status != ActionStatus.CANCELLED
@@ -255,6 +243,7 @@ def open_actions(
 def _open(session: Session, actor: Actor, action: Action, now: datetime, *, late: bool) -> None:
     action.status, action.opened_at = ActionStatus.OPEN, now
     due_at = action.due_at = add_working_days(now, action.due_working_days)
+    action.remind_at = remind_at(session, action, now)
     action.version += 1
     _record(
         session,
@@ -269,9 +258,33 @@ def _open(session: Session, actor: Actor, action: Action, now: datetime, *, late
             owner_role=Role(action.owner_role),
             due_at=due_at,
             late=late,
+            remind_at=action.remind_at,
         ),
         due_at=due_at,
     )
+
+
+def remind_at(session: Session, action: Action, now: datetime) -> datetime | None:
+    """When the owner is reminded that the action is due, by the policy of its band; None if that has passed."""
+    improvement = session.get_one(Improvement, (action.incident_id, action.cycle))
+    if improvement.band is None or action.due_at is None:
+        return None
+    before = policy.shipped().remind_before.get(Band(improvement.band))
+    at = None if before is None else action.due_at - before
+    return at if at is not None and at > now else None
+
+
+def remind_owner(
+    session: Session, command: activities.RemindOwner, now: datetime, actor: Actor
+) -> activities.OwnerReminder:
+    """Whom to tell that an action is due soon: the owner, or who covers. Nobody, once it is done or has more time."""
+    action = visible_action(session, actor, command.action_id, lock=True)
+    if action.status != ActionStatus.OPEN or action.remind_at is None or action.remind_at > now:
+        return activities.OwnerReminder()
+    person_id = line.cover_of(session, action.owner_id, now) or action.owner_id
+    notice_id = uuid5(action.action_id, command.command_id)
+    _record(session, actor, action, now, "owner_reminded", None, person_id=person_id, due_at=action.due_at)
+    return activities.OwnerReminder(notify=notice_id, person_id=person_id)
 
 
 def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEvidence, now: datetime) -> Action:
@@ -280,7 +293,7 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
     Several people may add at once, so no version is asked for; each addition makes a new version all the same, so
     that a verifier decides on what there is.
     """
-    action = visible_action(session, actor, action_id, lock=True)
+    action = visible_action(session, actor, action_id, lock=True, now=now)
     if action.status not in (ActionStatus.OPEN, ActionStatus.DONE):
         raise conflict(
             "not-open",
@@ -323,13 +336,16 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
 
 
 def complete_action(session: Session, actor: Actor, action_id: UUID, version: int, now: datetime) -> Action:
-    """The owner says that it is done (403 for others). Needs evidence since it opened or was last returned (409)."""
-    action = visible_action(session, actor, action_id, lock=True)
-    if actor.id != action.owner_id:
+    """The owner, or who covers for the owner now, says that it is done (403 for others).
+
+    Needs evidence since it opened or was last returned (409).
+    """
+    action = visible_action(session, actor, action_id, lock=True, now=now)
+    if not line.answers_for(session, actor, action, now):
         raise forbidden("Only the owner of an action can say that it is done. Ask the owner, or agree a new owner.")
     check_version(action.version, version)
     if action.status != ActionStatus.OPEN:
-        raise _wrong_status(action, "Only an open action can be completed")
+        raise wrong_status(action, "Only an open action can be completed")
     attempt = _attempt(action)
     evidence = session.scalar(select(func.count()).where(Evidence.action_id == action_id, Evidence.attempt == attempt))
     if not evidence:
@@ -365,110 +381,6 @@ def complete_action(session: Session, actor: Actor, action_id: UUID, version: in
     return action
 
 
-def verify_action(
-    session: Session, actor: Actor, action_id: UUID, command: VerifyAction, version: int, now: datetime
-) -> Action:
-    """Somebody independent looked in practice: passed, or returned to the owner with a new clock.
-
-    The owner, and whoever said that it is done, may not (403). The last passed one of a cycle plans the checkpoints.
-    """
-    action = visible_action(session, actor, action_id, lock=True)
-    if not independent(actor.id, owner=action.owner_id, done_by=action.done_by):
-        raise forbidden(
-            "Verification must be independent: whoever owns an action or said that it is done cannot verify it."
-            " Ask somebody else to look."
-        )
-    check_version(action.version, version)
-    if action.status != ActionStatus.DONE:
-        raise _wrong_status(action, "Only an action that its owner says is done can be verified")
-    _check_findings(command)
-    session.add(
-        Verification(
-            verification_id=new_id(),
-            provider_id=actor.provider_id,
-            action_id=action_id,
-            attempt=action.attempt,
-            verified_by=actor.id,
-            verified_at=now,
-            **command.model_dump(),
-        )
-    )
-    action.verify_due_at = None
-    action.version += 1
-    found: dict[str, Any] = {
-        "attempt": action.attempt,
-        "method": command.method,
-        "sample_size": command.sample_size,
-        "compliant": command.compliant,
-        "finding_sha256": None if command.finding is None else audit.digest(command.finding),
-    }
-    if command.outcome is VerificationOutcome.PASSED:
-        _pass(session, actor, action, now, found)
-    else:
-        _return(session, actor, action, now, found)
-    return action
-
-
-def _check_findings(command: VerifyAction) -> None:
-    if command.compliant > command.sample_size:
-        raise invalid("compliant", "is more than the sample", "Give how many of the sample were as they should be.")
-    passed = command.outcome is VerificationOutcome.PASSED
-    if passed and command.compliant == 0:
-        raise invalid(
-            "outcome", "cannot be passed: none of the sample was as it should be", "Return it, or correct the counts."
-        )
-    if command.finding is None and not (passed and command.compliant == command.sample_size):
-        raise invalid(
-            "finding",
-            "is needed: not all was as it should be",
-            "Say what you found, and why it is good enough or what is missing.",
-        )
-
-
-def _pass(session: Session, actor: Actor, action: Action, now: datetime, found: dict[str, Any]) -> None:
-    action.status, action.verified_at = ActionStatus.VERIFIED, now
-    complete, checkpoints = _complete_cycle(session, action, now)
-    _record(
-        session,
-        actor,
-        action,
-        now,
-        "verified",
-        ActionVerified(
-            incident_id=action.incident_id,
-            action_id=action.action_id,
-            cycle=action.cycle,
-            attempt=action.attempt,
-            cycle_complete=complete,
-            checkpoints=checkpoints,
-        ),
-        **found,
-        cycle_complete=complete,
-        checkpoints=[planned.due_at for planned in checkpoints],
-    )
-
-
-def _return(session: Session, actor: Actor, action: Action, now: datetime, found: dict[str, Any]) -> None:
-    action.status = ActionStatus.OPEN
-    due_at = action.due_at = add_working_days(now, policy.shipped().redo_working_days)
-    _record(
-        session,
-        actor,
-        action,
-        now,
-        "returned",
-        ActionReturned(
-            incident_id=action.incident_id,
-            action_id=action.action_id,
-            cycle=action.cycle,
-            attempt=action.attempt,
-            due_at=due_at,
-        ),
-        **found,
-        due_at=due_at,
-    )
-
-
 def cancel_action(
     session: Session, actor: Actor, action_id: UUID, command: CancelAction, version: int, now: datetime
 ) -> Action:
@@ -478,10 +390,10 @@ def cancel_action(
         raise forbidden("The owner of an action cannot cancel it. Ask another approver.")
     check_version(action.version, version)
     if ActionStatus(action.status).settled:
-        raise _wrong_status(action, "Only an action that is not verified yet can be cancelled")
+        raise wrong_status(action, "Only an action that is not verified yet can be cancelled")
     action.status, action.cancel_reason = ActionStatus.CANCELLED, command.reason
     action.version += 1
-    complete, checkpoints = _complete_cycle(session, action, now)
+    complete, checkpoints = complete_cycle(session, action, now)
     _record(
         session,
         actor,
@@ -525,7 +437,7 @@ def end_actions(session: Session, command: activities.EndActions, now: datetime,
     impact.drop_checkpoints(session, command.incident_id)
 
 
-def _complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
+def complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
     """Whether nothing is left to do or verify in the action's cycle, and then the plan to measure what was changed.
 
     The caller holds the cycle, so of two last actions settled at once exactly one sees the other settled. Before the
@@ -565,5 +477,6 @@ def _attempt(action: Action) -> int:
     return action.attempt if action.status == ActionStatus.DONE else action.attempt + 1
 
 
-def _wrong_status(action: Action, title: str) -> ServiceError:
+def wrong_status(action: Action, title: str) -> ServiceError:
+    """409 for what does not fit the status of an action."""
     return conflict("wrong-status", title, f"This action is {action.status}. Read it again to see what comes next.")

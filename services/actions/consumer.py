@@ -4,8 +4,9 @@ from sqlalchemy.orm import Session
 
 from services.actions.agreeing.store import Finding
 from services.actions.impact import counting
+from services.actions.people import line
 from services.actions.store import Incident
-from services.contracts.directory import ExposureRecorded
+from services.contracts.directory import AbsenceRecorded, ExposureRecorded, PersonRecorded
 from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import (
     IncidentImported,
@@ -96,6 +97,19 @@ def on_restricted(session: Session, received: Received) -> None:
     )
 
 
+def on_person(session: Session, received: Received) -> None:
+    """Know to whom somebody answers, and whether they are there."""
+    event = PersonRecorded.model_validate(received.data)
+    kept = {"person_id", "manager_id", "active", "leaves_on", "revision"}
+    line.keep_person(session, {"provider_id": received.provider_id, **event.model_dump(include=kept)})
+
+
+def on_absence(session: Session, received: Received) -> None:
+    """Know who covers for whom."""
+    event = AbsenceRecorded.model_validate(received.data)
+    line.keep_absence(session, {"provider_id": received.provider_id, **event.model_dump()})
+
+
 def on_approved(session: Session, received: Received) -> None:
     """Know what was learned, by id: actions say which of it they answer."""
     event = ReviewApproved.model_validate(received.data)
@@ -144,6 +158,8 @@ HANDLERS = {
     ThemeStageEntered.TYPE: on_theme_stage,
     ThemeEnded.TYPE: on_theme_ended,
     ReviewApproved.TYPE: on_approved,
+    PersonRecorded.TYPE: on_person,
+    AbsenceRecorded.TYPE: on_absence,
     IncidentRestricted.TYPE: on_restricted,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,

@@ -4,7 +4,7 @@ Done, verified and effective are three different things: the owner says so; some
 practice; the measure moved, and stayed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -51,9 +51,25 @@ class VerificationMethod(StrEnum):
     RE_AUDIT = "re_audit"
 
 
-def independent(verifier: UUID, *, owner: UUID, done_by: UUID | None) -> bool:
-    """Whether somebody may verify: neither who owns the action nor who said that it is done."""
-    return verifier not in (owner, done_by)
+def independent(verifier: UUID, *, above: Collection[UUID], owner: UUID, done_by: UUID | None) -> bool:
+    """Whether somebody may verify: not who owns the action or said that it is done, nor anybody who answers to them.
+
+    `above` is everybody in the line above the verifier.
+    """
+    return not {owner, done_by} & {verifier, *above}
+
+
+_SOURCE_OF = {
+    VerificationMethod.OBSERVATION: EvidenceKind.OBSERVATION,
+    VerificationMethod.DOCUMENT_CHECK: EvidenceKind.DOCUMENT,
+    VerificationMethod.RECORDS_AUDIT: EvidenceKind.AUDIT_RESULT,
+    VerificationMethod.RE_AUDIT: EvidenceKind.AUDIT_RESULT,
+}
+
+
+def sources(kinds: Iterable[str], method: VerificationMethod) -> set[str]:
+    """The different sources that a verification rests on: the kinds of evidence, and the verifier's own look."""
+    return {str(kind) for kind in kinds} | {str(_SOURCE_OF.get(method, method))}
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,13 @@ class ImprovementPolicy:
     min_points_after: int
     confidence: float
     stronger_needed: Collection[Band]
+    hand_over_before: timedelta
+    draws_needed: Collection[Band]
+    sources_needed: Collection[Band]
+    recheck_after: Mapping[Band, timedelta]
+    remind_before: Mapping[Band, timedelta]
+    most_extensions: int
+    longest_extension: int
 
     def plan(self, band: Band, at: datetime) -> list[datetime]:
         """When to measure after the last action of a cycle was settled, earliest first. Calendar days."""

@@ -29,6 +29,17 @@ class _Measure(_Strict):
     confidence_percent: float = Field(ge=80, lt=100)
 
 
+class _Verification(_Strict):
+    draws_needed: list[Band]
+    sources_needed: list[Band]
+    recheck_after_days: dict[Band, _Days]
+
+
+class _Extensions(_Strict):
+    most: int = Field(ge=0, le=20)
+    longest_working_days: int = Field(ge=1, le=260)
+
+
 class _Document(_Strict):
     version: str
     agree_working_days: _Days
@@ -39,6 +50,10 @@ class _Document(_Strict):
     extension_days: _Days
     measure: _Measure
     stronger_needed: list[Band]
+    hand_over_before_days: _Days
+    verification: _Verification
+    remind_before_days: dict[Band, _Days]
+    extensions: _Extensions
 
     @model_validator(mode="after")
     def _complete(self) -> "_Document":
@@ -67,6 +82,13 @@ def _built(document: _Document) -> ImprovementPolicy:
         min_points_after=document.measure.min_points_after,
         confidence=document.measure.confidence_percent / 100,
         stronger_needed=frozenset(document.stronger_needed),
+        hand_over_before=timedelta(days=document.hand_over_before_days),
+        draws_needed=frozenset(document.verification.draws_needed),
+        sources_needed=frozenset(document.verification.sources_needed),
+        recheck_after={band: timedelta(days=d) for band, d in document.verification.recheck_after_days.items()},
+        remind_before={band: timedelta(days=d) for band, d in document.remind_before_days.items()},
+        most_extensions=document.extensions.most,
+        longest_extension=document.extensions.longest_working_days,
     )
 
 

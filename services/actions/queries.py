@@ -11,15 +11,18 @@ from sqlalchemy.orm import Session
 
 from services.actions.agreeing import queries as agreeing
 from services.actions.agreeing.domain import Priority
-from services.actions.domain import ActionStatus, EvidenceKind, VerificationMethod
-from services.actions.store import Action, Evidence, Incident, Verification
+from services.actions.domain import ActionStatus, EvidenceKind
+from services.actions.extension import queries as extension
+from services.actions.people import line
+from services.actions.sampling import queries as sampling
+from services.actions.store import Action, Evidence, Incident
 from services.actions.strength import hierarchy
+from services.actions.verification import queries as verification
 from services.contracts.taxonomy import (
     Band,
     Category,
     Role,
     Strength,
-    VerificationOutcome,
 )
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -58,20 +61,6 @@ class EvidenceView(BaseModel):
     added_at: datetime
 
 
-class VerificationView(BaseModel):
-    """What somebody other than the owner found."""
-
-    verification_id: UUID
-    attempt: int
-    outcome: VerificationOutcome
-    method: VerificationMethod
-    sample_size: int
-    compliant: int
-    finding: str | None
-    verified_by: UUID
-    verified_at: datetime
-
-
 class ActionView(ActionSummary):
     """One action as people who may see it see it."""
 
@@ -80,6 +69,7 @@ class ActionView(ActionSummary):
     band: Band | None
     success_criterion: str
     what_counts_as_proof: str
+    answering_id: UUID = Field(description="Who answers for it now: the owner, or their cover while they are away.")
     proof: list[agreeing.ProofView]
     suggested: hierarchy.Suggested | None = Field(description="The strength that the title suggests, and why.")
     strength_reason: str | None
@@ -100,7 +90,10 @@ class ActionView(ActionSummary):
     verified_at: datetime | None
     cancel_reason: str | None
     evidence: list[EvidenceView]
-    verifications: list[VerificationView]
+    verifications: list[verification.VerificationView]
+    draws: list[sampling.DrawView]
+    rechecks: list[verification.RecheckView]
+    extensions: list[extension.ExtensionView]
 
 
 def columns(view: type[BaseModel], row: object) -> dict[str, Any]:
@@ -118,26 +111,27 @@ def summary(action: Action) -> ActionSummary:
     return ActionSummary.model_validate(columns(ActionSummary, action))
 
 
-def view(session: Session, action: Action) -> ActionView:
+def view(session: Session, action: Action, now: datetime) -> ActionView:
     """The full form of an action, with its evidence and verifications in order."""
     incident = session.get_one(Incident, action.incident_id)
     evidence = session.scalars(
         select(Evidence).where(Evidence.action_id == action.action_id).order_by(Evidence.evidence_id)
-    )
-    verifications = session.scalars(
-        select(Verification).where(Verification.action_id == action.action_id).order_by(Verification.attempt)
     )
     return ActionView.model_validate(
         {
             **columns(ActionView, action),
             "category": incident.category,
             "band": incident.band,
+            "answering_id": line.cover_of(session, action.owner_id, now) or action.owner_id,
             "proof": agreeing.proof(session, action, attempt_of(action)),
             "suggested": hierarchy.shipped().suggest(action.title),
             "counts_as": hierarchy.counts_as(action.title, Strength(action.strength), action.strength_reason),
             "waits_for": agreeing.waits_for(session, action.action_id),
             "evidence": [columns(EvidenceView, row) for row in evidence],
-            "verifications": [columns(VerificationView, row) for row in verifications],
+            "verifications": verification.verifications(session, action.action_id),
+            "draws": sampling.draws(session, action.action_id),
+            "rechecks": verification.recheck_views(session, action.action_id),
+            "extensions": extension.extensions(session, action.action_id),
         }
     )
 
@@ -150,6 +144,7 @@ def actions(
     status: ActionStatus | None,
     owner_id: UUID | None,
     overdue: bool,
+    mine: bool,
     now: datetime,
     limit: int,
     cursor: str | None,
@@ -164,7 +159,7 @@ def actions(
                 actor,
                 Action.incident_id,
                 in_scope=actor.scope(Action.location_id, Action.region_id),
-                own=Action.owner_id == actor.id,
+                own=line.own_or_covered(actor, now),
             )
         )
         .order_by(Action.action_id.desc())
@@ -176,6 +171,8 @@ def actions(
         query = query.where(Action.status == status)
     if owner_id is not None:
         query = query.where(Action.owner_id == owner_id)
+    if mine:
+        query = query.where(line.own_or_covered(actor, now))
     if overdue:
         late_to_do = and_(Action.status == ActionStatus.OPEN, Action.due_at < now)
         query = query.where(or_(late_to_do, and_(Action.status == ActionStatus.DONE, Action.verify_due_at < now)))

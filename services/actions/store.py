@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid
+from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.contracts.taxonomy import CaseKind
@@ -110,6 +110,9 @@ class Action(Table):
     cost_pounds: Mapped[Decimal | None]
     effort_days: Mapped[Decimal | None]
     understood_at: Mapped[datetime | None]
+    handovers: Mapped[int]
+    remind_at: Mapped[datetime | None]
+    extensions: Mapped[int]
     version: Mapped[int]
 
 
@@ -130,7 +133,7 @@ class Evidence(Table):
 
 
 class Verification(Table):
-    """What somebody other than the owner found, for one attempt."""
+    """What somebody other than the owner found, for one attempt, or later when it was looked at again."""
 
     __tablename__ = "verification"
 
@@ -142,9 +145,43 @@ class Verification(Table):
     method: Mapped[str]
     sample_size: Mapped[int]
     compliant: Mapped[int]
+    draw_id: Mapped[UUID | None]
+    not_drawn_reason: Mapped[str | None]
     finding: Mapped[str | None]
+    missing: Mapped[str | None]
+    remaining_risk: Mapped[str | None]
+    next_check_on: Mapped[date | None]
+    shifts: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    recheck_id: Mapped[UUID | None]
     verified_by: Mapped[UUID]
     verified_at: Mapped[datetime]
+
+
+class Person(Table):
+    """What actions knows of a person, from directory's events: no name."""
+
+    __tablename__ = "person"
+
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    manager_id: Mapped[UUID | None]
+    active: Mapped[bool]
+    leaves_on: Mapped[date | None]
+    revision: Mapped[int]
+
+
+class Absence(Table):
+    """Somebody is away until just before `ends_at`, and who covers."""
+
+    __tablename__ = "absence"
+
+    absence_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    person_id: Mapped[UUID]
+    cover_id: Mapped[UUID]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    revision: Mapped[int]
 
 
 def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incident:
@@ -165,20 +202,36 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incid
     return incident
 
 
-def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: bool = False) -> Action:
+def visible_action(
+    session: Session, actor: Actor, action_id: UUID, *, lock: bool = False, now: datetime | None = None
+) -> Action:
     """The action if the actor owns it or it is in the actor's scope, else 404. Restricted ones: those who need to know.
+
+    With `now`, whoever covers for the owner at that moment sees it as the owner does.
 
     `lock` holds the whole cycle to the end of the transaction.
     """
     action = session.get(Action, action_id)
-    if action is None or not may_see(
-        session, actor, action.incident_id, action.location_id, action.region_id, own=action.owner_id == actor.id
-    ):
+    if action is None:
+        raise not_found("action")
+    own = action.owner_id == actor.id or (now is not None and _covers(session, actor, action.owner_id, now))
+    if not may_see(session, actor, action.incident_id, action.location_id, action.region_id, own=own):
         raise not_found("action")
     if lock:
         lock_cycle(session, action.incident_id, action.cycle)
         session.refresh(action)
     return action
+
+
+def _covers(session: Session, actor: Actor, owner_id: UUID, now: datetime) -> bool:
+    return bool(
+        session.scalar(
+            select(Absence.absence_id)
+            .where(Absence.person_id == owner_id, Absence.cover_id == actor.id)
+            .where(Absence.starts_at <= now, Absence.ends_at > now)
+            .limit(1)
+        )
+    )
 
 
 def may_see(

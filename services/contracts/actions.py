@@ -20,6 +20,15 @@ class PlannedCheckpoint(BaseModel):
     due_at: datetime
 
 
+class PlannedRecheck(BaseModel):
+    """When a verified action is looked at again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recheck_id: UUID
+    due_at: datetime
+
+
 class ActionAgreed(CaseData):
     """An action that answers a learning was agreed, with an owner."""
 
@@ -44,6 +53,7 @@ class ActionOpened(CaseData):
     owner_role: Role
     due_at: datetime
     late: bool
+    remind_at: datetime | None = None
 
 
 class ActionDone(CaseData):
@@ -72,6 +82,8 @@ class ActionVerified(CaseData):
     attempt: int
     cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
+    partly: bool = False
+    recheck: PlannedRecheck | None = None
 
 
 class ActionReturned(CaseData):
@@ -83,6 +95,7 @@ class ActionReturned(CaseData):
     cycle: int
     attempt: int
     due_at: datetime
+    remind_at: datetime | None = None
 
 
 class ActionCancelled(CaseData):
@@ -94,6 +107,53 @@ class ActionCancelled(CaseData):
     cycle: int
     cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
+
+
+class ActionHandedOver(CaseData):
+    """Somebody else answers for it now. `handover` counts how often it changed hands."""
+
+    TYPE: ClassVar[str] = "plumbline.action.handed_over.v1"
+
+    action_id: UUID
+    cycle: int
+    owner_role: Role
+    handover: int
+
+
+class ActionExtended(CaseData):
+    """Somebody other than who asked gave more time. `extension` counts those granted in this attempt and before."""
+
+    TYPE: ClassVar[str] = "plumbline.action.extended.v1"
+
+    action_id: UUID
+    cycle: int
+    attempt: int
+    extension: int
+    due_at: datetime
+    remind_at: datetime | None = None
+
+
+class ActionRecheckAsked(CaseData):
+    """A verified action is to be looked at again, because the policy or the verifier wanted it; the clock runs."""
+
+    TYPE: ClassVar[str] = "plumbline.action.recheck_asked.v1"
+
+    action_id: UUID
+    cycle: int
+    recheck_id: UUID
+    answer_due_at: datetime
+
+
+class ActionRechecked(CaseData):
+    """A verified action was looked at again: it holds, or it does not and the incident needs another cycle."""
+
+    TYPE: ClassVar[str] = "plumbline.action.rechecked.v1"
+
+    action_id: UUID
+    cycle: int
+    recheck_id: UUID
+    holds: bool
+    following: PlannedRecheck | None
 
 
 class CheckpointMeasured(CaseData):
@@ -136,6 +196,10 @@ EVENTS = (
     ActionVerified,
     ActionReturned,
     ActionCancelled,
+    ActionHandedOver,
+    ActionExtended,
+    ActionRecheckAsked,
+    ActionRechecked,
     CheckpointMeasured,
     ImpactJudged,
 )

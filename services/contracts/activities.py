@@ -417,6 +417,7 @@ class OpenedAction(BaseModel):
     action_id: UUID
     owner_role: Role
     due_at: datetime
+    remind_at: datetime | None = None
 
 
 class ActionsPlan(BaseModel):
@@ -424,6 +425,37 @@ class ActionsPlan(BaseModel):
 
     actions: list[OpenedAction] = Field(default_factory=list)
     agree_due_at: datetime
+
+
+REMIND_OWNER = "actions.remind_owner"
+
+
+class RemindOwner(Command):
+    """An action is due soon: its owner, or their cover, is to be told. Ignored once it is done."""
+
+    action_id: UUID
+
+
+class OwnerReminder(BaseModel):
+    """The notice to send and to whom; None when there is nothing to remind of any more."""
+
+    notify: UUID | None = None
+    person_id: UUID | None = None
+
+
+ASK_RECHECK = "actions.ask_recheck"
+
+
+class AskRecheck(Command):
+    """A verified action is to be looked at again now."""
+
+    recheck_id: UUID
+
+
+class RecheckAsked(BaseModel):
+    """Until when somebody is to have looked."""
+
+    answer_due_at: datetime
 
 
 MEASURE_CHECKPOINT = "actions.measure_checkpoint"

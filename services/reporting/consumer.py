@@ -385,6 +385,22 @@ def _action_cancelled(case: Case, event: actions.ActionCancelled, received: Rece
     _plan(case, event.cycle, event.checkpoints, received)
 
 
+def _action_handed_over(case: Case, event: actions.ActionHandedOver, received: Received) -> None:
+    case.action(event.action_id, event.cycle).owned(event.owner_role, version=received.version)
+
+
+def _action_extended(case: Case, event: actions.ActionExtended, received: Received) -> None:
+    case.action(event.action_id, event.cycle).due(event.due_at, version=received.version)
+
+
+def _recheck_asked(case: Case, event: actions.ActionRecheckAsked, received: Received) -> None:
+    case.action(event.action_id, event.cycle)
+
+
+def _rechecked(case: Case, event: actions.ActionRechecked, received: Received) -> None:
+    case.action(event.action_id, event.cycle)
+
+
 def _plan(case: Case, cycle: int, checkpoints: Iterable[actions.PlannedCheckpoint], received: Received) -> None:
     for planned in checkpoints:
         case.checkpoint(planned.checkpoint_id, cycle).planned(planned.due_at, at=received.occurred_at)
@@ -458,6 +474,10 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (actions.ActionVerified, _action_verified),
         (actions.ActionReturned, _action_returned),
         (actions.ActionCancelled, _action_cancelled),
+        (actions.ActionHandedOver, _action_handed_over),
+        (actions.ActionExtended, _action_extended),
+        (actions.ActionRecheckAsked, _recheck_asked),
+        (actions.ActionRechecked, _rechecked),
         (actions.CheckpointMeasured, _checkpoint_measured),
         (actions.ImpactJudged, _impact_judged),
     )
@@ -487,6 +507,8 @@ IGNORED = frozenset(
         policy.PolicyPublished.TYPE,
         # How people work is for the audience of a briefing.
         directory.PersonRecorded.TYPE,
+        # Who covers for whom: a question of whoever owns an action.
+        directory.AbsenceRecorded.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

@@ -226,6 +226,7 @@ class Action:
     cycle: int
     strength: str | None = None
     owner_role: str | None = None
+    owner_version: int = 0
     status: str | None = None
     version: int = 0
     status_at: datetime | None = None
@@ -238,7 +239,13 @@ class Action:
 
     def agreed(self, *, strength: str, owner_role: str) -> None:
         """Who owns it and how strong it is."""
-        self.strength, self.owner_role = strength, owner_role
+        self.strength = strength
+        self.owner_role = self.owner_role or owner_role
+
+    def owned(self, owner_role: str, *, version: int) -> None:
+        """Somebody else answers for it now."""
+        if version > self.owner_version:
+            self.owner_role, self.owner_version = owner_role, version
 
     def moved(self, status: ActionStatus, *, version: int, at: datetime) -> None:
         """It reached a status."""

@@ -72,6 +72,10 @@ TEMPLATES = {
     actions.ActionVerified.TYPE: "Checked a change in practice: it works.",
     actions.ActionReturned.TYPE: "Checked a change in practice: not there yet. To be put right by {due_at}.",
     actions.ActionCancelled.TYPE: "Agreed that a change will not be made.",
+    actions.ActionHandedOver.TYPE: "Handed a change over; {owner_role} answers for it now.",
+    actions.ActionExtended.TYPE: "Agreed to more time for a change, until {due_at}.",
+    actions.ActionRecheckAsked.TYPE: "Asked for a change to be checked again, by {answer_due_at}.",
+    actions.ActionRechecked.TYPE: "Checked a change again: it still works.",
     actions.CheckpointMeasured.TYPE: "Measured the difference the changes made: {proposed}. Somebody must decide by {decide_due_at}.",
     actions.ImpactJudged.TYPE: "Decided what the changes achieved: {verdict}.",
 }
@@ -108,6 +112,7 @@ _VARIANTS = {
     ),
     (review.ThemeReminded.TYPE, "to_role", None): "Time ran out. Told whoever leads the theme.",
     (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
+    (actions.ActionRechecked.TYPE, "holds", False): "Checked a change again: it does not hold any more.",
     (actions.ImpactJudged.TYPE, "agreed_with_proposal", False): (
         "Decided, other than the figures suggest, what the changes achieved: {verdict}."
     ),

@@ -21,6 +21,7 @@ from services.actions.impact import counting
 from services.actions.impact.domain import Observed, Window
 from services.actions.impact.store import Checkpoint
 from services.actions.store import Action, Improvement, Incident
+from services.actions.verification import commands as verification
 from services.contracts import activities as contract
 from services.contracts.directory import ExposureRecorded
 from services.contracts.event import EventData
@@ -180,7 +181,10 @@ class World:
 
     def verify(self, action: dict[str, Any], actor: Actor | None = None, **changes: Any) -> Any:
         """Somebody looks; passed unless said otherwise."""
-        body = {"outcome": "passed", "method": "spot_check", "sample_size": 5, "compliant": 5, **changes}
+        body = {
+            "outcome": "passed", "method": "spot_check", "sample_size": 5, "compliant": 5,
+            "not_drawn_reason": "There are five.", **changes,
+        }  # fmt: skip
         return self.http.post(
             f"/actions/{action['action_id']}/verification", actor or self.lead, body, version=action["version"]
         )
@@ -585,13 +589,13 @@ def test_two_last_verifications_at_once_plan_once(world: World) -> None:
     incident_id = world.incident()
     world.open(incident_id, band=Band.HIGH)
     first, second = (world.finish(world.agree(incident_id)) for _ in range(2))
-    command = commands.VerifyAction.model_validate(
-        {"outcome": "passed", "method": "observation", "sample_size": 1, "compliant": 1}
+    command = verification.VerifyAction.model_validate(
+        {"outcome": "passed", "method": "people_asked", "sample_size": 1, "compliant": 1, "not_drawn_reason": "One."}
     )
 
     def verify(session: Any, action: dict[str, Any]) -> None:
         at = world.clock.now()
-        commands.verify_action(session, world.lead, UUID(action["action_id"]), command, action["version"], at)
+        verification.verify_action(session, world.lead, UUID(action["action_id"]), command, action["version"], at)
 
     def meanwhile() -> None:
         with transaction(world.engine, world.provider) as session:
@@ -894,6 +898,8 @@ def test_the_activities_are_those_of_the_contract(world: World) -> None:
     assert set(by_name) == {
         contract.OPEN_ACTIONS,
         contract.MEASURE_CHECKPOINT,
+        contract.REMIND_OWNER,
+        contract.ASK_RECHECK,
         contract.END_ACTIONS,
         "actions.republish",
     }
@@ -930,6 +936,7 @@ def test_another_provider_sees_no_row_of_any_table(world: World) -> None:
     # The consumer itself, which is not running here, writes the first; of the others there is none here.
     empty = {"inbox", "parked_event", "restriction", "finding", "proof_item", "dependency", "weaker_accepted"}
     empty |= {"indicator", "indicator_definition", "indicator_value"}
+    empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension"}
     for provider, holds in ((world.provider, True), (uuid.uuid4(), False)):
         for name in names:
             with transaction(world.engine, provider) as session:

@@ -30,6 +30,8 @@ WHOLE = {
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
     "/incidents/{incident_id}/measures",
+    # Of one person, and only those that have not ended.
+    "/people/{person_id}/absences",
     # The three levels of a hierarchy.
     "/strengths",
     # The newest only, for people who look after the channels.

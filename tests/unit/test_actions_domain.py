@@ -343,16 +343,18 @@ def test_the_window_of_the_same_day_is_empty() -> None:
 
 @given(st.uuids(), st.uuids(), st.none() | st.uuids())
 def test_nobody_verifies_their_own(verifier: UUID, owner: UUID, done_by: UUID | None) -> None:
-    assert not independent(owner, owner=owner, done_by=done_by)
+    assert not independent(owner, above=(), owner=owner, done_by=done_by)
     if done_by is not None:
-        assert not independent(done_by, owner=owner, done_by=done_by)
+        assert not independent(done_by, above=(), owner=owner, done_by=done_by)
+        assert not independent(uuid4(), above=[uuid4(), done_by], owner=owner, done_by=done_by)
     if verifier not in (owner, done_by):
-        assert independent(verifier, owner=owner, done_by=done_by)
+        assert independent(verifier, above=[uuid4()], owner=owner, done_by=done_by)
+    assert not independent(uuid4(), above=[owner], owner=owner, done_by=done_by)
 
 
 def test_what_is_settled() -> None:
     assert [status for status in ActionStatus if status.settled] == [ActionStatus.VERIFIED, ActionStatus.CANCELLED]
-    assert independent(uuid4(), owner=uuid4(), done_by=None)
+    assert independent(uuid4(), above=(), owner=uuid4(), done_by=None)
 
 
 # --- the policy ---

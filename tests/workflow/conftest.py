@@ -157,6 +157,16 @@ class Services:
                 person_id=self.theme_lead if c.count == 1 else None, role=None if c.count == 1 else Role.DIRECTOR,
             )  # fmt: skip
 
+        @activity.defn(name=contract.REMIND_OWNER)
+        async def remind_owner(c: contract.RemindOwner) -> contract.OwnerReminder:
+            self.asked.append((contract.REMIND_OWNER, c))
+            return contract.OwnerReminder(notify=uuid.uuid4(), person_id=uuid.uuid4())
+
+        @activity.defn(name=contract.ASK_RECHECK)
+        async def ask_recheck(c: contract.AskRecheck) -> contract.RecheckAsked:
+            self.asked.append((contract.ASK_RECHECK, c))
+            return contract.RecheckAsked(answer_due_at=_now() + timedelta(days=14))
+
         @activity.defn(name=contract.END_REVIEW)
         async def end_review(c: contract.EndReview) -> None:
             self.asked.append((contract.END_REVIEW, c))
@@ -206,7 +216,14 @@ class Services:
                 remind_theme,
                 republish("review"),
             ],
-            contract.ACTIONS_QUEUE: [open_actions, measure, end_actions, republish("actions")],
+            contract.ACTIONS_QUEUE: [
+                open_actions,
+                measure,
+                remind_owner,
+                ask_recheck,
+                end_actions,
+                republish("actions"),
+            ],
         }
 
 

@@ -69,6 +69,12 @@ LOOKS: dict[str, Look] = {
     "themes": Look("reporting", "/themes?limit=200", "The list of themes as this person sees it.", rows="items", key="theme_id"),
     "reviews": Look("review", "/reviews?incident_id={of}", "Its reviews.", rows="items", key="review_id"),
     "actions": Look("actions", "/actions?incident_id={of}", "Its actions.", rows="items", key="action_id"),
+    "strengths": Look("actions", "/strengths", "How strong actions are, with help and examples.", key="strength"),
+    "late_actions": Look("actions", "/actions?overdue=true", "Actions late to do or to verify.", rows="items", key="action_id"),
+    "my_actions": Look("actions", "/actions?mine=true", "What this person answers for now.", rows="items", key="action_id"),
+    "handovers": Look(
+        "actions", "/handovers/needed", "Who leaves and still owns what is not done.", rows="items", key="person_id"
+    ),
     "checkpoints": Look(
         "actions", "/checkpoints?incident_id={of}", "Its impact checkpoints.", rows="items", key="checkpoint_id"
     ),

@@ -432,7 +432,7 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
         words["of"] = stage.incident(getattr(step, "of", None))
     names = (
         ("action", "action"), ("check", "check"), ("indicator", "indicator"), ("escalation", "found"),
-        ("incident", "incident"),
+        ("incident", "incident"), ("sample", "sample"), ("request", "request"),
     )  # fmt: skip
     for name, word in names:
         said = getattr(step, name, None)

@@ -315,6 +315,13 @@ class ApproveReview(AboutIncident):
     do: Literal["approve_review"]
 
 
+class Proof(Strict):
+    """One thing that must be shown before an action is done."""
+
+    description: Text
+    kinds: list[Literal["observation", "document", "audit_result", "link"]] = Field(default_factory=list)
+
+
 class AgreeAction(Step):
     """Agree what will change, how one will know, and who answers for it."""
 
@@ -329,6 +336,12 @@ class AgreeAction(Step):
     owner: Person = Field(serialization_alias="owner_id")
     owner_role: Role | None = Field(default=None, description="Default: the owner's first role.")
     due_working_days: int = 20
+    learning_ref: Text | None = Field(default=None, description="The id of a learning of the approved review.")
+    proof: list[Proof] = Field(default_factory=list, description="What must be shown, item by item.")
+    strength_reason: Text | None = Field(default=None, description="Needed where the title says what is weak.")
+    priority: Literal["urgent", "high", "normal"] | None = None
+    interim_control: Text | None = Field(default=None, description="What protects people until it is done.")
+    waits_for: list[Text] = Field(default_factory=list, description="Actions that come first, as ${id}.")
 
 
 class AboutAction(Step):
@@ -347,6 +360,7 @@ class AddEvidence(AboutAction):
     do: Literal["add_evidence"]
     kind: Literal["observation", "document", "audit_result", "link"] = "observation"
     description: Text
+    proves: list[Text] = Field(default_factory=list, description="Ids of items of `proof` that it shows.")
 
 
 class Complete(AboutAction):
@@ -358,16 +372,112 @@ class Complete(AboutAction):
 
 
 class Verify(AboutAction):
-    """Somebody other than the owner looked in practice."""
+    """Somebody independent looked in practice: with `draw`, at the sample that the system drew; else with the counts."""
 
     api = Api("actions", "POST", "/actions/{action}/verification", version_of="/actions/{action}")
 
     do: Literal["verify"]
     outcome: VerificationOutcome
     method: Literal["spot_check", "observation", "document_check", "people_asked", "records_audit", "re_audit"]
-    sample_size: int
-    compliant: int
+    draw: Text | None = Field(default=None, serialization_alias="draw_id", description="The id of a draw, as ${id}.")
+    not_drawn_reason: Text | None = None
+    sample_size: int | None = None
+    compliant: int | None = None
     finding: Text | None = None
+    missing: Text | None = None
+    redo_working_days: int | None = None
+    remaining_risk: Text | None = None
+    next_check_on: Text | None = Field(default=None, description="A day, as 2026-09-30.")
+    shifts: list[Shift] = Field(default_factory=list)
+
+
+class CheckAgain(Verify):
+    """Look again at what was verified, once that is asked for."""
+
+    api = Api("actions", "POST", "/actions/{action}/recheck", version_of="/actions/{action}")
+
+    do: Literal["check_again"]  # type: ignore[assignment]
+
+
+class DrawSample(AboutAction):
+    """Have the system draw which of them to look at."""
+
+    api = Api("actions", "POST", "/actions/{action}/draws", answer="draw_id")
+
+    do: Literal["draw_sample"]
+    frame: list[Text] = Field(default_factory=list, description="A name for each that could be drawn.")
+    frame_size: int | None = Field(default=None, description="How many there are, where they have no names.")
+    size: int
+    reason: Text | None = None
+
+
+class SampleFinding(Strict):
+    """What was found of one that was drawn."""
+
+    position: int | Text = Field(description="Its place in the frame, for example ${sample.items.0.position}.")
+    compliant: bool
+
+
+class RecordSample(AboutAction):
+    """Record what was found of each that was drawn: some by place, the rest at once."""
+
+    api = Api("actions", "POST", "/actions/{action}/draws/{sample}/findings")
+
+    do: Literal["record_sample"]
+    sample: Result = Field(exclude=True, description="The `id` of a `draw_sample` step.")
+    items: list[SampleFinding] = Field(default_factory=list)
+    rest: bool | None = None
+
+
+class AskForTime(AboutAction):
+    """The owner asks for more time."""
+
+    api = Api("actions", "POST", "/actions/{action}/extensions", version_of="/actions/{action}", answer="extension_id")
+
+    do: Literal["ask_for_time"]
+    working_days: int
+    reason: Text
+
+
+class DecideOnTime(AboutAction):
+    """Somebody other than the owner gives more time, or refuses it."""
+
+    api = Api("actions", "POST", "/actions/{action}/extensions/{request}/decision", version_of="/actions/{action}")
+
+    do: Literal["decide_on_time"]
+    request: Result = Field(exclude=True, description="The `id` of an `ask_for_time` step.")
+    granted: bool
+    reason: Text | None = None
+
+
+class Understand(AboutAction):
+    """The owner confirms that the action is understood."""
+
+    api = Api("actions", "POST", "/actions/{action}/understanding", version_of="/actions/{action}")
+
+    do: Literal["understand_action"]
+    in_own_words: Text | None = None
+
+
+class AcceptWeaker(AboutIncident):
+    """An approver says why only weaker actions are enough although the risk is high."""
+
+    api = Api("actions", "POST", _INCIDENT + "/weaker-actions")
+
+    do: Literal["accept_weaker"]
+    reason: Text
+
+
+class HandOver(Step):
+    """Give what somebody owns to somebody else, in one go."""
+
+    api = Api("actions", "POST", "/handovers")
+
+    do: Literal["hand_over"]
+    from_person: Person = Field(serialization_alias="from_id")
+    to_person: Person = Field(serialization_alias="to_id")
+    to_role: Role
+    reason: Text
 
 
 class CancelAction(AboutAction):
@@ -944,6 +1054,7 @@ VERBS: dict[str, type[Step]] = {
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
         WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
+        CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, ChangeAccess, BreakGlass, SpeakUp,
