@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,7 @@ from services.contracts.review import (
 )
 from services.contracts.taxonomy import CaseKind, Category, LocationType, MemberDecision, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
+from services.review.causes.domain import SUGGESTIONS, Barrier, FactorWord, Held, WhyChain
 from services.review.domain import Need, ReviewStatus, Step
 from services.review.holds.store import refuse_while_held
 from services.review.methods import store as methods
@@ -54,10 +55,24 @@ class Strict(BaseModel):
 
 
 class WriteFactor(Strict):
-    """Something that contributed."""
+    """Something that contributed: its element, or a word for it that suggests one."""
 
-    element: Seips = Field(description="The element of the work system in which it lies.")
+    element: Seips = Field(
+        default=None,  # type: ignore[assignment]  # never None: see below
+        description="The element of the work system in which it lies. Left out, what the word suggests.",
+    )
     description: LongText | None = None
+    word: FactorWord | None = Field(default=None, description="As the team calls it; see /factor-words.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suggested(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("element") is None:
+            word = next((one for one in FactorWord if one == data.get("word")), None)
+            if word is None:
+                raise ValueError("needs an element, or a word of /factor-words that suggests one")
+            return {**data, "element": SUGGESTIONS[word].elements[0]}
+        return data
 
 
 class WriteLearning(Strict):
@@ -78,6 +93,27 @@ class WriteRootCause(Strict):
     statement: ShortText
     factors: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_FACTORS)]], Field(max_length=MAX_FACTORS)] = Field(
         default_factory=list, description="The places of the factors that show it, counted from 0."
+    )
+
+
+class WriteWhyChain(Strict):
+    """Why, and why that: an aid, never asked for."""
+
+    problem: ShortText
+    whys: Annotated[list[ShortText], Field(min_length=1, max_length=5)]
+    leads_to_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
+        default=None, description="The place of the factor it leads to, counted from 0."
+    )
+
+
+class WriteBarrier(Strict):
+    """What stood, or should have stood, between a person and harm: an aid, never asked for."""
+
+    barrier: ShortText
+    became: Held
+    why: ShortText | None = None
+    shows_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
+        default=None, description="The place of the factor it shows, counted from 0."
     )
 
 
@@ -155,6 +191,8 @@ class WriteDraft(Strict):
     )
     briefing: WriteBriefing | None = None
     root_causes: Annotated[list[WriteRootCause], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
+    five_whys: Annotated[list[WriteWhyChain], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
+    barriers: Annotated[list[WriteBarrier], Field(max_length=MAX_FACTORS)] = Field(default_factory=list)
 
 
 class ReturnReview(Strict):
@@ -335,6 +373,8 @@ def save_draft(
     for field in ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason"):
         setattr(review, field, getattr(command, field))
     review.briefing = None if command.briefing is None else command.briefing.model_dump(mode="json")
+    for aid in ("five_whys", "barriers"):
+        setattr(review, aid, [one.model_dump(mode="json") for one in getattr(command, aid)] or None)
     review.version += 1
     _replace_lists(session, review, command)
     note_author(session, actor, review, now)
@@ -517,7 +557,11 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         what_happened=review.what_happened,
         why=review.why,
         factors=[
-            domain.Factor(element=Seips(row.element), description=row.description)
+            domain.Factor(
+                element=Seips(row.element),
+                description=row.description,
+                word=None if row.word is None else FactorWord(row.word),
+            )
             for row in store.factors(session, review.review_id)
         ],
         learning=[
@@ -531,4 +575,6 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         root_causes=[
             domain.RootCause(row.statement, row.factors) for row in store.root_causes(session, review.review_id)
         ],
+        five_whys=[WhyChain(**one) for one in review.five_whys or ()],
+        barriers=[Barrier(**{**one, "became": Held(one["became"])}) for one in review.barriers or ()],
     )

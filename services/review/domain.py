@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.review.causes.domain import Barrier, FactorWord, WhyChain, misplaced
 from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
@@ -113,10 +114,11 @@ class ReviewPolicy:
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that contributed, and the element of the work system in which it lies."""
+    """Something that contributed, and the element of the work system in which it lies. `word`: as the team called it."""
 
     element: Seips
     description: str | None
+    word: FactorWord | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class Draft:
     no_briefing_reason: str | None
     briefing: BriefingDraft | None
     root_causes: Sequence[RootCause] = ()
+    five_whys: Sequence[WhyChain] = ()
+    barriers: Sequence[Barrier] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ def gaps(draft: Draft, *, actions: Need, briefing: Need) -> list[Gap]:
         *_narrative(draft),
         *_factors(draft),
         *_root_causes(draft),
+        *_aids(draft),
         *_learning(draft),
         *_actions(draft, actions),
         *_briefing(draft, briefing),
@@ -209,6 +214,15 @@ def _root_causes(draft: Draft) -> Iterator[Gap]:
                 "holds what is not the place of a factor",
                 "Give the places of factors in the list, counted from 0.",
             )
+
+
+def _aids(draft: Draft) -> Iterator[Gap]:
+    for name in misplaced(draft.five_whys, draft.barriers, len(draft.factors)):
+        yield Gap(
+            name,
+            "is not the place of a factor",
+            "Give the place of a factor in the list, counted from 0, or leave it out.",
+        )
 
 
 def _learning(draft: Draft) -> Iterator[Gap]:

@@ -157,3 +157,46 @@ def test_learning_follows_from_the_cause_it_names(desk: Desk, home: UUID) -> Non
     linked = {**weak, "learning": [{**learning, "answers_cause": 0}]}
     assert desk.api.put(f"{desk.path}/draft", desk.manager, linked, version=2).status_code == 200
     assert "unconnected_learning" not in {one["weakness"] for one in desk.api.get(address, desk.manager).json()}
+
+
+def test_a_word_suggests_an_element_and_is_kept(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    words = {one["word"]: one["elements"] for one in desk.api.get("/factor-words", desk.manager).json()}
+    assert desk.api.get("/factor-words", desk.make("carer")).status_code == 403
+    assert set(words) == {"staffing", "communication", "environment", "training", "supervision", "recording"}
+    factors = [{"word": word, "description": "Seen"} for word in words]
+    chosen = {"word": "training", "element": "person", "description": "Seen"}
+    body = {**DRAFT, "factors": [*factors, chosen]}
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, body, version=1).status_code == 200
+    shown = desk.api.get(desk.path, desk.manager).json()["factors"]
+    assert [one["element"] for one in shown] == [*(elements[0] for elements in words.values()), "person"]
+    assert [one["word"] for one in shown] == [*words, "training"]
+    for neither in ({"description": "Seen"}, {"word": "weather"}):
+        refused = desk.api.put(f"{desk.path}/draft", desk.manager, {**DRAFT, "factors": [neither]}, version=2)
+        assert refused.status_code == 422
+        assert refused.json()["errors"][0]["field"].startswith("factors.0")
+    late = desk.api.put(f"{desk.path}/draft", desk.manager, body, version=1)
+    assert late.status_code == 412
+    assert not late.json().get("errors")
+
+
+def test_aids_are_optional_and_kept_with_the_draft(desk: Desk, home: UUID) -> None:
+    desk.open(home)
+    whys = [{"problem": "Two charts", "whys": ["Nobody joined them", "It is nobody's task"], "leads_to_factor": 1}]
+    barriers = [
+        {"barrier": "Check by a second person", "became": "missing", "why": "One on the round", "shows_factor": 9},
+        {"barrier": "The chart", "became": "held", "why": None, "shows_factor": None},
+    ]
+    loose = {**DRAFT, "five_whys": whys, "barriers": barriers}
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, loose, version=1).status_code == 200
+    refused = desk.api.post(f"{desk.path}/submission", desk.manager, version=2)
+    assert [one["field"] for one in refused.json()["errors"]] == ["barriers.0.shows_factor"]
+    barriers[0]["shows_factor"] = 2
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, loose, version=2).status_code == 200
+    shown = desk.api.get(desk.path, desk.quality).json()
+    assert (shown["five_whys"], shown["barriers"]) == (whys, barriers)
+    late = desk.api.put(f"{desk.path}/draft", desk.quality, {**loose, "five_whys": []}, version=2)
+    assert [one["field"] for one in late.json()["errors"]] == ["five_whys"]
+    assert desk.api.post(f"{desk.path}/submission", desk.manager, version=3).status_code == 200
+    kept = desk.api.get(f"{desk.path}/submissions", desk.quality).json()["items"][0]["content"]
+    assert (kept["five_whys"], kept["barriers"]) == (whys, barriers)
