@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
-from services.review.causes.domain import Barrier, FactorWord, WhyChain, misplaced
+from services.review.causes.domain import Barrier, FactorWord, KnownCause, WhyChain, misplaced
 from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
@@ -153,6 +153,7 @@ class Draft:
     root_causes: Sequence[RootCause] = ()
     five_whys: Sequence[WhyChain] = ()
     barriers: Sequence[Barrier] = ()
+    known_cause: KnownCause | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ def _actions(draft: Draft, need: Need) -> Iterator[Gap]:
         yield Gap(
             "no_actions_reason",
             "cannot stand: the policy requires actions at this level of risk",
-            "Remove the reason. The actions are agreed once the review is approved.",
+            "Remove the reason. The actions are agreed once the review is approved, or known_cause links those there are.",
         )
 
 
@@ -291,8 +292,8 @@ def theme_gaps(linked: int, questions: Sequence[str]) -> Iterator[Gap]:
 
 
 def actions_needed(draft: Draft, need: Need) -> bool:
-    """Whether actions must follow a complete review."""
-    return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None
+    """Whether actions must follow a complete review. A known cause is met by the improvement work it links."""
+    return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None and draft.known_cause is None
 
 
 def briefing_needed(draft: Draft) -> bool:

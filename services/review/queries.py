@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
 from services.review import store
 from services.review.causes.domain import FactorWord
-from services.review.commands import WriteBarrier, WriteBriefing, WriteWhyChain, findings_of
+from services.review.commands import WriteBarrier, WriteBriefing, WriteKnownCause, WriteWhyChain, findings_of
 from services.review.domain import Audience, Need, ReviewStatus, Step
 from services.review.gate import Weakness
 from services.review.holds.store import HoldView, standing
@@ -100,6 +100,7 @@ class ReviewView(ReviewSummary):
     why: str | None
     factors: list[FactorView]
     root_causes: list[RootCauseView]
+    known_cause: WriteKnownCause | None = Field(description="Links that stand for actions of its own.")
     five_whys: list[WriteWhyChain]
     barriers: list[WriteBarrier]
     learning: list[LearningView]

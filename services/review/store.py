@@ -63,6 +63,7 @@ class Review(Table):
     no_actions_reason: Mapped[str | None]
     no_briefing_reason: Mapped[str | None]
     briefing: Mapped[dict[str, Any] | None]
+    known_cause: Mapped[dict[str, Any] | None]
     five_whys: Mapped[list[dict[str, Any]] | None]
     barriers: Mapped[list[dict[str, Any]] | None]
     actions_needed: Mapped[bool | None]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from uuid import UUID
 
 from services.contracts.taxonomy import Seips
 
@@ -85,3 +86,13 @@ def misplaced(chains: Sequence[WhyChain], barriers: Sequence[Barrier], factors: 
     for place, barrier in enumerate(barriers):
         if barrier.shows_factor is not None and barrier.shows_factor >= factors:
             yield f"barriers.{place}.shows_factor"
+
+
+@dataclass(frozen=True)
+class KnownCause:
+    """The cause is known: which learning says so, and which improvement work already answers it, with a reason."""
+
+    reason: str
+    learning: Sequence[UUID]
+    actions: Sequence[UUID] = ()
+    themes: Sequence[UUID] = ()
