@@ -44,7 +44,10 @@ class ReviewReturned(CaseData):
 
 
 class ReviewApproved(CaseData):
-    """Somebody other than the author approved it. Says what must follow."""
+    """Somebody other than the author approved it. Says what must follow.
+
+    A review whose cause is known links the learning that says so, and the actions and themes that answer it.
+    """
 
     TYPE: ClassVar[str] = "plumbline.review.approved.v1"
 
@@ -55,6 +58,9 @@ class ReviewApproved(CaseData):
     actions_needed: bool
     briefing_needed: bool
     learning: list[UUID] = Field(default_factory=list)
+    known_learning: list[UUID] = Field(default_factory=list)
+    known_actions: list[UUID] = Field(default_factory=list)
+    known_themes: list[UUID] = Field(default_factory=list)
 
 
 class BriefingSent(CaseData):

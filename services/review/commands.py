@@ -7,10 +7,10 @@ process engine by the incident and cycle they speak about.
 import json
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,8 @@ from services.contracts.review import (
 )
 from services.contracts.taxonomy import CaseKind, Category, LocationType, MemberDecision, ReviewMethod, Role, Seips
 from services.review import domain, gate, policy, store
+from services.review.causes import known
+from services.review.causes.domain import SUGGESTIONS, Barrier, FactorWord, Held, KnownCause, WhyChain
 from services.review.domain import Need, ReviewStatus, Step
 from services.review.holds.store import refuse_while_held
 from services.review.methods import store as methods
@@ -54,10 +56,24 @@ class Strict(BaseModel):
 
 
 class WriteFactor(Strict):
-    """Something that contributed."""
+    """Something that contributed: its element, or a word for it that suggests one."""
 
-    element: Seips = Field(description="The element of the work system in which it lies.")
+    element: Seips = Field(
+        default=None,  # type: ignore[assignment]  # never None: see below
+        description="The element of the work system in which it lies. Left out, what the word suggests.",
+    )
     description: LongText | None = None
+    word: FactorWord | None = Field(default=None, description="As the team calls it; see /factor-words.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suggested(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("element") is None:
+            word = next((one for one in FactorWord if one == data.get("word")), None)
+            if word is None:
+                raise ValueError("needs an element, or a word of /factor-words that suggests one")
+            return {**data, "element": SUGGESTIONS[word].elements[0]}
+        return data
 
 
 class WriteLearning(Strict):
@@ -79,6 +95,45 @@ class WriteRootCause(Strict):
     factors: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_FACTORS)]], Field(max_length=MAX_FACTORS)] = Field(
         default_factory=list, description="The places of the factors that show it, counted from 0."
     )
+
+
+class WriteWhyChain(Strict):
+    """Why, and why that: an aid, never asked for."""
+
+    problem: ShortText
+    whys: Annotated[list[ShortText], Field(min_length=1, max_length=5)]
+    leads_to_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
+        default=None, description="The place of the factor it leads to, counted from 0."
+    )
+
+
+class WriteBarrier(Strict):
+    """What stood, or should have stood, between a person and harm: an aid, never asked for."""
+
+    barrier: ShortText
+    became: Held
+    why: ShortText | None = None
+    shows_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
+        default=None, description="The place of the factor it shows, counted from 0."
+    )
+
+
+_Links = Annotated[list[UUID], Field(max_length=MAX_LEARNING)]
+
+
+class WriteKnownCause(Strict):
+    """The cause is known and already worked on: the links stand for actions of this review's own."""
+
+    reason: ShortText = Field(description="Why it is the same cause, and why the work that is linked answers it here.")
+    learning: Annotated[_Links, Field(min_length=1)] = Field(description="Learning of other approved reviews.")
+    actions: _Links = Field(default_factory=list, description="Actions of other cases that answer it.")
+    themes: _Links = Field(default_factory=list, description="Themes that answer it.")
+
+    @model_validator(mode="after")
+    def _worked_on(self) -> Self:
+        if not (self.actions or self.themes):
+            raise ValueError("needs an action or a theme by which the cause is being worked on")
+        return self
 
 
 class WriteQuestion(Strict):
@@ -155,6 +210,9 @@ class WriteDraft(Strict):
     )
     briefing: WriteBriefing | None = None
     root_causes: Annotated[list[WriteRootCause], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
+    five_whys: Annotated[list[WriteWhyChain], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
+    barriers: Annotated[list[WriteBarrier], Field(max_length=MAX_FACTORS)] = Field(default_factory=list)
+    known_cause: WriteKnownCause | None = None
 
 
 class ReturnReview(Strict):
@@ -335,6 +393,9 @@ def save_draft(
     for field in ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason"):
         setattr(review, field, getattr(command, field))
     review.briefing = None if command.briefing is None else command.briefing.model_dump(mode="json")
+    review.known_cause = None if command.known_cause is None else command.known_cause.model_dump(mode="json")
+    for aid in ("five_whys", "barriers"):
+        setattr(review, aid, [one.model_dump(mode="json") for one in getattr(command, aid)] or None)
     review.version += 1
     _replace_lists(session, review, command)
     note_author(session, actor, review, now)
@@ -391,6 +452,8 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
     refuse_while_held(session, review.incident_id)
     draft = _draft(session, review)
     found = domain.gaps(draft, actions=Need(review.actions_need), briefing=Need(review.briefing_need))
+    if draft.known_cause is not None:
+        found += known.gaps(session, actor, review, draft.known_cause)
     if review.case_kind is CaseKind.THEME:
         theme = theme_of(session, review)
         found += domain.theme_gaps(count(session, theme.theme_id, MemberDecision.LINKED), theme.questions)
@@ -441,6 +504,7 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
     draft = _draft(session, review)
     actions_needed = domain.actions_needed(draft, Need(review.actions_need))
     briefing_needed = domain.briefing_needed(draft)
+    known_cause = draft.known_cause
     review.status = ReviewStatus.APPROVED
     review.actions_needed, review.briefing_needed = actions_needed, briefing_needed
     review.version += 1
@@ -456,7 +520,11 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
             actions_needed=actions_needed,
             briefing_needed=briefing_needed,
             learning=[row.learning_id for row in store.learning(session, review.review_id)],
+            known_learning=[] if known_cause is None else list(known_cause.learning),
+            known_actions=[] if known_cause is None else list(known_cause.actions),
+            known_themes=[] if known_cause is None else list(known_cause.themes),
         ),
+        known_cause=review.known_cause is not None,
         actions_needed=actions_needed,
         briefing_needed=briefing_needed,
     )
@@ -509,7 +577,12 @@ def _content(session: Session, review: Review, draft: domain.Draft) -> dict[str,
         row.question: {"answer": row.answer, "not_applicable_reason": row.not_applicable_reason}
         for row in methods.answers(session, review.review_id).values()
     }
-    return {**asdict(draft), "template": review.template, "answers": answers}
+    return {
+        **asdict(draft),
+        "known_cause": review.known_cause,
+        "template": review.template,
+        "answers": answers,
+    }
 
 
 def _draft(session: Session, review: Review) -> domain.Draft:
@@ -517,7 +590,11 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         what_happened=review.what_happened,
         why=review.why,
         factors=[
-            domain.Factor(element=Seips(row.element), description=row.description)
+            domain.Factor(
+                element=Seips(row.element),
+                description=row.description,
+                word=None if row.word is None else FactorWord(row.word),
+            )
             for row in store.factors(session, review.review_id)
         ],
         learning=[
@@ -531,4 +608,12 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         root_causes=[
             domain.RootCause(row.statement, row.factors) for row in store.root_causes(session, review.review_id)
         ],
+        five_whys=[WhyChain(**one) for one in review.five_whys or ()],
+        known_cause=None if review.known_cause is None else _known(review.known_cause),
+        barriers=[Barrier(**{**one, "became": Held(one["became"])}) for one in review.barriers or ()],
     )
+
+
+def _known(kept: dict[str, Any]) -> KnownCause:
+    ids = {name: [UUID(one) for one in kept[name]] for name in ("learning", "actions", "themes")}
+    return KnownCause(reason=kept["reason"], **ids)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.review.causes.domain import Barrier, FactorWord, KnownCause, WhyChain, misplaced
 from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
@@ -113,10 +114,11 @@ class ReviewPolicy:
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that contributed, and the element of the work system in which it lies."""
+    """Something that contributed, and the element of the work system in which it lies. `word`: as the team called it."""
 
     element: Seips
     description: str | None
+    word: FactorWord | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,9 @@ class Draft:
     no_briefing_reason: str | None
     briefing: BriefingDraft | None
     root_causes: Sequence[RootCause] = ()
+    five_whys: Sequence[WhyChain] = ()
+    barriers: Sequence[Barrier] = ()
+    known_cause: KnownCause | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,7 @@ def gaps(draft: Draft, *, actions: Need, briefing: Need) -> list[Gap]:
         *_narrative(draft),
         *_factors(draft),
         *_root_causes(draft),
+        *_aids(draft),
         *_learning(draft),
         *_actions(draft, actions),
         *_briefing(draft, briefing),
@@ -211,6 +217,15 @@ def _root_causes(draft: Draft) -> Iterator[Gap]:
             )
 
 
+def _aids(draft: Draft) -> Iterator[Gap]:
+    for name in misplaced(draft.five_whys, draft.barriers, len(draft.factors)):
+        yield Gap(
+            name,
+            "is not the place of a factor",
+            "Give the place of a factor in the list, counted from 0, or leave it out.",
+        )
+
+
 def _learning(draft: Draft) -> Iterator[Gap]:
     if not draft.learning:
         yield Gap("learning", "is empty", "State at least one thing that was learned.")
@@ -234,7 +249,7 @@ def _actions(draft: Draft, need: Need) -> Iterator[Gap]:
         yield Gap(
             "no_actions_reason",
             "cannot stand: the policy requires actions at this level of risk",
-            "Remove the reason. The actions are agreed once the review is approved.",
+            "Remove the reason. The actions are agreed once the review is approved, or known_cause links those there are.",
         )
 
 
@@ -277,8 +292,8 @@ def theme_gaps(linked: int, questions: Sequence[str]) -> Iterator[Gap]:
 
 
 def actions_needed(draft: Draft, need: Need) -> bool:
-    """Whether actions must follow a complete review."""
-    return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None
+    """Whether actions must follow a complete review. A known cause is met by the improvement work it links."""
+    return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None and draft.known_cause is None
 
 
 def briefing_needed(draft: Draft) -> bool:

@@ -156,6 +156,9 @@ def _texts(draft: Draft) -> Iterator[tuple[str, str]]:
     yield from ((f"factors.{n}.description", f.description) for n, f in enumerate(draft.factors) if f.description)
     yield from ((f"learning.{n}.statement", learning.statement) for n, learning in enumerate(draft.learning))
     yield from ((f"root_causes.{n}.statement", cause.statement) for n, cause in enumerate(draft.root_causes))
+    for n, chain in enumerate(draft.five_whys):
+        yield from ((f"five_whys.{n}.whys.{place}", why) for place, why in enumerate(chain.whys))
+    yield from ((f"barriers.{n}.why", barrier.why) for n, barrier in enumerate(draft.barriers) if barrier.why)
     if draft.only_person_reason:
         yield "only_person_reason", draft.only_person_reason
 

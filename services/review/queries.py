@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
 from services.review import store
-from services.review.commands import WriteBriefing, findings_of
+from services.review.causes.domain import FactorWord
+from services.review.commands import WriteBarrier, WriteBriefing, WriteKnownCause, WriteWhyChain, findings_of
 from services.review.domain import Audience, Need, ReviewStatus, Step
 from services.review.gate import Weakness
 from services.review.holds.store import HoldView, standing
@@ -41,10 +42,11 @@ class ReviewSummary(BaseModel):
 
 
 class FactorView(BaseModel):
-    """A contributing factor."""
+    """A contributing factor. `word`: as the team called it."""
 
     element: Seips
     description: str | None
+    word: FactorWord | None
 
 
 class LearningView(BaseModel):
@@ -98,6 +100,9 @@ class ReviewView(ReviewSummary):
     why: str | None
     factors: list[FactorView]
     root_causes: list[RootCauseView]
+    known_cause: WriteKnownCause | None = Field(description="Links that stand for actions of its own.")
+    five_whys: list[WriteWhyChain]
+    barriers: list[WriteBarrier]
     learning: list[LearningView]
     only_person_reason: str | None
     no_actions_reason: str | None
@@ -125,6 +130,8 @@ def view(session: Session, review: Review) -> ReviewView:
             **_columns(ReviewView, review),
             "factors": [_columns(FactorView, row) for row in store.factors(session, review.review_id)],
             "root_causes": [_columns(RootCauseView, row) for row in store.root_causes(session, review.review_id)],
+            "five_whys": review.five_whys or [],
+            "barriers": review.barriers or [],
             "learning": [_columns(LearningView, row) for row in store.learning(session, review.review_id)],
             "steps": [_columns(StepView, row) for row in store.steps(session, review.review_id)],
             "holds": [_columns(HoldView, row) for row in standing(session, review.incident_id)],

@@ -25,6 +25,7 @@ class Table(DeclarativeBase):
         datetime: DateTime(timezone=True),
         list[str]: ARRAY(Text),
         dict[str, Any]: JSONB(none_as_null=True),
+        list[dict[str, Any]]: JSONB(none_as_null=True),
     }
 
 
@@ -62,6 +63,9 @@ class Review(Table):
     no_actions_reason: Mapped[str | None]
     no_briefing_reason: Mapped[str | None]
     briefing: Mapped[dict[str, Any] | None]
+    known_cause: Mapped[dict[str, Any] | None]
+    five_whys: Mapped[list[dict[str, Any]] | None]
+    barriers: Mapped[list[dict[str, Any]] | None]
     actions_needed: Mapped[bool | None]
     briefing_needed: Mapped[bool | None]
     triage_revision: Mapped[int]
@@ -84,6 +88,7 @@ class Factor(Table):
     provider_id: Mapped[UUID]
     element: Mapped[str]
     description: Mapped[str | None]
+    word: Mapped[str | None]
 
 
 class Learning(Table):

@@ -78,7 +78,8 @@ _SEARCH: ColumnElement[str] = literal_column("review.briefing.search", TSVECTOR)
 _WORDING = Briefing.summary + " " + Briefing.what_changes
 
 
-def _readable(actor: Actor) -> ColumnElement[bool]:
+def readable(actor: Actor) -> ColumnElement[bool]:
+    """The condition for briefings that the library shows to the actor."""
     reaches = exists().where(
         BriefingLocation.briefing_id == Briefing.briefing_id,
         actor.scope(BriefingLocation.location_id, BriefingLocation.region_id),
@@ -103,7 +104,7 @@ def search(
     session: Session, actor: Actor, *, words: str | None, category: Category | None, limit: int, cursor: str | None
 ) -> Page[Entry]:
     """Briefings that hold these words, or nearly so, best first and one page; without words all, newest first."""
-    query = select(Briefing).where(_readable(actor))
+    query = select(Briefing).where(readable(actor))
     if category is not None:
         mine = exists().where(Review.review_id == Briefing.review_id, Review.category == category)
         query = query.where(mine, Briefing.incident_id.not_in(_restricted()))
@@ -146,7 +147,7 @@ def similar(session: Session, actor: Actor, incident_id: UUID, limit: int) -> li
     case = Likeness(review.category, frozenset(_factors(session, [review.review_id])[review.review_id]), _words(stems))
     candidates = session.execute(
         select(Briefing, type_coerce(func.tsvector_to_array(_SEARCH), ARRAY(Text)).label("stems"))
-        .where(_readable(actor), Briefing.incident_id != incident_id)
+        .where(readable(actor), Briefing.incident_id != incident_id)
         .order_by(Briefing.briefing_id.desc())
         .limit(COMPARED)
     ).all()
@@ -186,7 +187,7 @@ def note(session: Session, actor: Actor, month: date, *, region_id: UUID | None,
     rows = list(
         session.scalars(
             select(Briefing)
-            .where(_readable(actor), Briefing.sent_at >= month, Briefing.sent_at < after)
+            .where(readable(actor), Briefing.sent_at >= month, Briefing.sent_at < after)
             .where(exists().where(BriefingLocation.briefing_id == Briefing.briefing_id, place))
             .order_by(Briefing.briefing_id)
             .limit(IN_A_NOTE)
