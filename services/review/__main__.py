@@ -4,6 +4,7 @@ import sys
 
 from services.contracts.topics import topic, urgent_topic
 from services.review import activities, api, consumer, policy
+from services.review.backtest import api as backtest
 from services.review.methods import api as methods
 from services.review.sharing import api as sharing
 from services.review.thematic import api as thematic
@@ -15,7 +16,14 @@ SERVICE = Service(
     name="review",
     title="Review",
     description="Why it happened, what was learned, and who has learned it.",
-    routers=[api.router, methods.router, sharing.router, thematic.router, policies.router(policy.POLICIES)],
+    routers=[
+        backtest.router,
+        api.router,
+        methods.router,
+        sharing.router,
+        thematic.router,
+        policies.router(policy.POLICIES),
+    ],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
     consumes=[topic("directory"), topic("intake"), topic("actions")],
     consumes_urgent=[urgent_topic("intake")],
