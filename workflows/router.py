@@ -20,13 +20,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
-from services.contracts.intake import ConcernContinued, ConcernRaised, IncidentReopened
+from services.contracts.intake import BreakGlassUsed, ConcernContinued, ConcernRaised, IncidentReopened
 from services.contracts.review import AdoptionAsked, BriefingSent
 from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import briefing, concern, search_attributes, thematic
+from workflows import briefing, concern, glass, search_attributes, thematic
 from workflows.facts import NEEDED, NEEDED_OF_THEME
 from workflows.incident import WORKFLOW, workflow_id
 from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent, ThemeCase
@@ -53,6 +53,9 @@ def wanted(received: Received) -> bool:
     """Whether a process waits for this event. The opening of actions is news only when the process did not ask."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
+    if received.type == BreakGlassUsed.TYPE:
+        # While the incident's own process runs, its ladder calls people.
+        return bool(received.data.get("ended"))
     if _follows_up(received):
         return True
     if _of_theme(received):
@@ -121,6 +124,19 @@ def _start(received: Received) -> dict[str, Any]:
             "id": concern.workflow_id(UUID(received.key)),
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             "static_summary": "concern",
+        }
+    if received.type == BreakGlassUsed.TYPE:
+        broken = glass.GlassCase(
+            break_glass_id=UUID(received.data["break_glass_id"]),
+            incident_id=UUID(received.key),
+            provider_id=received.provider_id,
+        )
+        return {
+            "workflow": glass.WORKFLOW,
+            "arg": broken,
+            "id": glass.workflow_id(broken.break_glass_id),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            "static_summary": "broken glass",
         }
     if _follows_up(received):
         return {

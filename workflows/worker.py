@@ -12,6 +12,7 @@ from services.runtime.temporal import GRACE
 from workflows.briefing import BriefingWorkflow
 from workflows.concern import ConcernWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.glass import GlassWorkflow
 from workflows.incident import IncidentWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
@@ -29,7 +30,7 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, themes, concerns, briefings, the reconciler and the digest."""
+    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler and the digest."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
@@ -38,6 +39,7 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
             IncidentWorkflow,
             ThematicReviewWorkflow,
             ConcernWorkflow,
+            GlassWorkflow,
             BriefingWorkflow,
             ReconcileWorkflow,
             DigestWorkflow,

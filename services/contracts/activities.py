@@ -253,7 +253,7 @@ class WatchConcern(BaseModel):
 
 
 class ConcernWatch(BaseModel):
-    """How a concern stands. While it waits: when to look again, and who reviews it; `away` must hear nothing of it."""
+    """How a concern, or a broken glass, stands. While it waits: when to look again, and who answers; never `away`."""
 
     waits: bool
     next_at: datetime
@@ -262,6 +262,18 @@ class ConcernWatch(BaseModel):
     people: list[UUID] = Field(default_factory=list)
     away: list[UUID] = Field(default_factory=list)
     location_id: UUID | None = None
+
+
+WATCH_GLASS = "intake.watch_glass"
+
+
+class WatchGlass(BaseModel):
+    """Look whether anybody has answered that the glass of an incident that had ended was broken."""
+
+    provider_id: UUID
+    incident_id: UUID
+    break_glass_id: UUID
+    looks: int
 
 
 OPEN_REVIEW = "review.open_review"

@@ -239,6 +239,9 @@ class BreakGlassUsed(IncidentData):
     break_glass_id: UUID
     person_id: UUID
     ends_at: datetime
+    ended: bool = Field(
+        default=False, description="The incident has ended: who needs to know is told by a process of its own."
+    )
 
 
 class HoldPlaced(IncidentData):

@@ -241,7 +241,8 @@ def _first_level(session: Session, rules: EscalationPolicy, incident: Incident, 
 def glass_broken(session: Session, actor: Actor, incident: Incident, break_glass_id: UUID, now: datetime) -> None:
     """Tell somebody else that the glass was broken: by a run of its own, whatever the ladder does and the stage.
 
-    An incident that has ended has no process to call people: it waits in the inbox of the roles that see it.
+    An incident that has ended has no process to call people: it waits in the inbox of the roles that see it, and a
+    process of its own tells whoever stands there for those roles, until one of them answers.
     """
     rules = policy.shipped()
     band = None if incident.band is None else Band(incident.band)
@@ -259,6 +260,31 @@ def glass_broken(session: Session, actor: Actor, incident: Incident, break_glass
             session, actor, incident, run, now,
             command_id=f"{run.about}:{run.step}", role=rules.ladder[run.level], person=None, outcome=Outcome.WAITING,
         )  # fmt: skip
+
+
+def watch_glass(session: Session, query: activities.WatchGlass, now: datetime) -> activities.ConcernWatch:
+    """Whether a broken glass of an incident that had ended waits for an answer, and whom to tell. Changes nothing.
+
+    Never somebody who is kept away from the incident, nor who broke its glass.
+    """
+    about = f"break-glass:{query.break_glass_id}"
+    run = session.scalars(
+        select(LadderRun).where(LadderRun.incident_id == query.incident_id, LadderRun.about == about)
+    ).first()
+    if run is None or run.acknowledged_at is not None:
+        return activities.ConcernWatch(waits=False, next_at=now)
+    incident = session.get_one(Incident, query.incident_id)
+    called = dict.fromkeys(Role(call.to_role) for call in calls(session, run.run_id))
+    return activities.ConcernWatch(
+        waits=True,
+        next_at=now + policy.shipped().top_again(query.looks + 1),
+        late=True,
+        roles=list(called),
+        away=sorted(
+            access.excluded(session, incident.incident_id) | access.who_broke_glass(session, incident.incident_id)
+        ),
+        location_id=incident.location_id,
+    )
 
 
 def _say_requested(
