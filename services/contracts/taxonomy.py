@@ -231,6 +231,8 @@ class EscalationReason(StrEnum):
     SAFEGUARDING_LATE = "safeguarding_late"
     BREAK_GLASS = "break_glass"
     VERIFICATION_FAILED = "verification_failed"
+    REPORTED = "reported"
+    SIMILAR = "similar"
 
 
 class ClockKind(StrEnum):

@@ -18,6 +18,14 @@ class Outcome(StrEnum):
     ANSWERED_ELSEWHERE = "answered_elsewhere"
 
 
+class Same(StrEnum):
+    """What incidents of a series have in common, beside their type."""
+
+    PERSON = "person"
+    PLACE = "place"
+    PROVIDER = "provider"
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What a rule may look at."""
@@ -83,7 +91,7 @@ class Repeat:
     """How often, in how many days, makes a repeat. `quiet` keeps one pattern from calling people day after day."""
 
     id: str
-    same_person: bool
+    same: Same
     same_type: bool
     at_least: int
     within: timedelta
@@ -117,6 +125,12 @@ class EscalationPolicy:
         """Of all rules that fit, the one that starts highest; the first of those. None: nobody has to be called."""
         fitting = [rule for rule in self.rules for reason in reasons if rule.fits(reason, at)]
         return max(fitting, key=lambda rule: self.level(rule.start), default=None)
+
+    def told_of_report(self, category: Category, kind: Kind) -> list[tuple[Tell, Role]]:
+        """Who is told by the report itself, before anybody has looked at it, and by which rule."""
+        at = Circumstances(None, category, kind, out_of_hours=False)
+        speaking = (one for one in self.tell if one.fits([EscalationReason.REPORTED], at, 1))
+        return [(one, role) for one in speaking for role in one.roles]
 
     def top_again(self, calls: int) -> timedelta:
         """How long after the top was called for the `calls`-th time it is called again."""
