@@ -43,6 +43,8 @@ READ_BY_THE_SYSTEM = {
         "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
     },
     "reporting.progress": {"last_event_at"},
+    "reporting.location": {"provider_id"},
+    "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip
 
 
