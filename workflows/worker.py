@@ -12,6 +12,7 @@ from services.runtime.temporal import GRACE
 from workflows.concern import ConcernWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
 
@@ -27,12 +28,12 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, concerns, the reconciler and the digest."""
+    """A worker for incidents, concerns, the reconciler, the digest and patterns."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, ConcernWorkflow, ReconcileWorkflow, DigestWorkflow],
+        workflows=[IncidentWorkflow, ConcernWorkflow, ReconcileWorkflow, DigestWorkflow, PatternsWorkflow],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,
