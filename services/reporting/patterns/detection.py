@@ -151,6 +151,9 @@ class _Look:
         for number, key in enumerate(keys):
             one = drawn.of(number)
             fired = [name for name in rule.rules if getattr(one.signals, name)[-1] > 0]
+            run_of = one.values[-chart.MDC.rules.shift :]
+            if fired == ["shift"] and np.mean(run_of) < rule.shift_ratio * one.lines.centre[-1]:
+                continue  # sure, and too small to be worth anybody's time
             if not fired:
                 continue
             scope, scope_id, category, unit = key

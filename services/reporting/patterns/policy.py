@@ -34,6 +34,7 @@ class RateRule(_Strict):
     baseline_points: int = Field(ge=12)
     points: int = Field(ge=13)
     least_mean: float = Field(gt=0)
+    shift_ratio: float = Field(ge=1)
     rules: list[str]
 
 
