@@ -14,6 +14,7 @@ from workflows.concern import ConcernWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.glass import GlassWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
 from workflows.thematic import ThematicReviewWorkflow
@@ -30,7 +31,7 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler and the digest."""
+    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler, the digest and patterns."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
@@ -43,6 +44,7 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
             BriefingWorkflow,
             ReconcileWorkflow,
             DigestWorkflow,
+            PatternsWorkflow,
         ],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),

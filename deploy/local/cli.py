@@ -166,6 +166,11 @@ def _add_commands_of_neighbours() -> None:
         from deploy.local import spc  # type: ignore[attr-defined,unused-ignore]
 
         app.add_typer(spc.spc, name="spc")
+    if importlib.util.find_spec("deploy.local.year"):
+        from deploy.local.year import cli as year
+
+        app.add_typer(year.generate, name="generate")
+        app.add_typer(year.evaluation, name="evaluate")
 
 
 _add_commands_of_neighbours()

@@ -44,6 +44,7 @@ from services.actions.store import (
 )
 from services.actions.strength import hierarchy
 from services.actions.strength.commands import check_strength
+from services.actions.strength.wording import gist
 from services.contracts import activities
 from services.contracts.actions import (
     ActionAgreed,
@@ -60,6 +61,7 @@ from services.runtime.db import insert_new
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
+from services.runtime.pseudonym import stand_ins
 from services.runtime.text import LongText, ShortText
 
 # Safeguarding lead and nominated individual: of a restricted incident nobody else sees the actions.
@@ -168,6 +170,7 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
     session.flush()
     keep_proof(session, action, command.proof)
     keep_waiting(session, actor, action, command.waits_for)
+    said = stand_ins(session, SERVICE, actor.provider_id, "wording", filter(None, [gist(command.title)]))
     _record(
         session,
         actor,
@@ -180,6 +183,8 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
             cycle=action.cycle,
             strength=counted,
             owner_role=command.owner_role,
+            wording=said[0] if said else None,
+            weak_wording=suggested is not None and suggested.strength is Strength.WEAKER,
         ),
         strength=command.strength,
         counts_as=counted,

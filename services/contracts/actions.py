@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.event import CaseData
 from services.contracts.taxonomy import Role, Stage, Strength, Verdict
@@ -30,7 +30,11 @@ class PlannedRecheck(BaseModel):
 
 
 class ActionAgreed(CaseData):
-    """An action that answers a learning was agreed, with an owner."""
+    """An action that answers a learning was agreed, with an owner.
+
+    `wording` stands for what it says: the same for the same words, and nobody can read it back. `weak_wording` says that
+    the words speak of what depends on people remembering, whatever the grade.
+    """
 
     TYPE: ClassVar[str] = "plumbline.action.agreed.v1"
 
@@ -38,6 +42,8 @@ class ActionAgreed(CaseData):
     cycle: int
     strength: Strength
     owner_role: Role
+    wording: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
+    weak_wording: bool = False
 
 
 class ActionOpened(CaseData):

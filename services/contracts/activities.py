@@ -26,6 +26,7 @@ DIRECTORY_QUEUE = "directory"
 INTAKE_QUEUE = "intake"
 REVIEW_QUEUE = "review"
 ACTIONS_QUEUE = "actions"
+REPORTING_QUEUE = "reporting"
 
 
 class Command(BaseModel):
@@ -515,3 +516,30 @@ REPUBLISH = "republish"
 
 class Republish(Command):
     """Send all events of one incident again from the outbox, so that a process that was lost can be rebuilt."""
+
+
+LIST_PROVIDERS = "reporting.list_providers"
+
+
+class Providers(BaseModel):
+    """The providers that reporting knows a location of."""
+
+    providers: list[UUID]
+
+
+SEARCH_PATTERNS = "reporting.search_patterns"
+
+
+class SearchPatterns(BaseModel):
+    """Look for patterns in all that is known of a provider by now. The same look again changes nothing."""
+
+    provider_id: UUID
+
+
+class Searched(BaseModel):
+    """What a look went by, and how many signals were raised or came back."""
+
+    incidents: int
+    found: int
+    raised: int
+    returned: int

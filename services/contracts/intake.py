@@ -60,6 +60,28 @@ class IncidentImported(IncidentData):
     closed_at: datetime | None
 
 
+StandIn = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+"""Stands for something that may not leave intake: equal for equals, and nobody can tell what it was."""
+
+Answered = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{1,39}$")]
+"""A code of intake's list of questions, which grows without a new version of the event."""
+
+
+class IncidentDescribed(IncidentData):
+    """What is known of who and what was involved, in codes; the whole is repeated each time, the highest revision counts.
+
+    `people` stand for those it happened to. None: not asked, or not answered.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.incident.described.v1"
+
+    people: list[StandIn]
+    medicine: Answered | None = None
+    equipment: Answered | None = None
+    staff_group: Answered | None = None
+    revision: int
+
+
 class IncidentTriaged(IncidentData):
     """Actual and potential harm were scored, by a person or by rule when the clock ran out.
 
@@ -499,6 +521,7 @@ EVENTS = (
     PolicyPublished,
     IncidentReported,
     IncidentImported,
+    IncidentDescribed,
     IncidentTriaged,
     StageEntered,
     IncidentEscalationRequested,

@@ -40,6 +40,7 @@ from services.contracts.taxonomy import (
 )
 from services.intake import access, policy
 from services.intake.clocks import blocked_by, stop_all
+from services.intake.details.describing import describe
 from services.intake.details.queries import count_earlier
 from services.intake.domain import (
     CLOCK_TOLERANCE,
@@ -469,6 +470,7 @@ def _triage(
         earlier_seen=command.earlier_seen,
         reason_sha256=None if command.reason is None else audit.digest(command.reason),
     )
+    describe(session, actor, incident, now)
     ladder.at_triage(session, actor, incident, before, now)
     obligations.assess_incident(session, actor, incident, now)
 

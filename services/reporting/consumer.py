@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from services.contracts import actions, directory, intake, policy, review
+from services.contracts import actions, directory, intake, policy, reporting, review
 from services.contracts.event import EventData, IncidentData, ThemeData
 from services.contracts.identity import EVERYWHERE
 from services.contracts.taxonomy import Role, Stage, ThemeStage
@@ -27,6 +27,8 @@ from services.reporting.domain import (
     Location,
     Progress,
     ReviewStatus,
+    Trait,
+    TraitKind,
 )
 from services.runtime import restriction
 from services.runtime.consumer import Received, sending_ahead
@@ -48,6 +50,7 @@ def project(session: Session, events: Sequence[Received]) -> None:
     with sending_ahead(session):
         store.keep_locations(session, _newest_locations(known))
         store.keep_exposure(session, _newest_exposure(known))
+        store.keep_traits(session, _newest_traits(known))
         of_cases = [event for event in known if event.type in _ON_CASE]
         if of_cases:
             _project_cases(session, provider_id, of_cases)
@@ -117,6 +120,7 @@ def _newest_locations(events: Iterable[Received]) -> Iterable[Location]:
                 beds=data.beds,
                 active=data.active,
                 revision=data.revision,
+                types=list(data.types),
             )
             if row.location_id not in newest or row.revision > newest[row.location_id].revision:
                 newest[row.location_id] = row
@@ -140,6 +144,39 @@ def _newest_exposure(events: Iterable[Received]) -> Iterable[Exposure]:
             if key not in newest or row.revision > newest[key].revision:
                 newest[key] = row
     return newest.values()
+
+
+def _newest_traits(events: Iterable[Received]) -> Iterable[Trait]:
+    newest: dict[tuple[UUID, str], Trait] = {}
+    for event in events:
+        for row in _traits(event):
+            known = newest.get((row.incident_id, row.kind))
+            if known is None or row.revision > known.revision:
+                newest[row.incident_id, row.kind] = row
+    return newest.values()
+
+
+def _traits(event: Received) -> Iterable[Trait]:
+    if event.type == intake.IncidentDescribed.TYPE:
+        told = intake.IncidentDescribed.model_validate(event.data)
+        found: dict[TraitKind, Sequence[str | None]] = {
+            TraitKind.PERSON: told.people,
+            TraitKind.MEDICINE: [told.medicine],
+            TraitKind.EQUIPMENT: [told.equipment],
+            TraitKind.STAFF_GROUP: [told.staff_group],
+        }
+        for kind, codes in found.items():
+            known = [code for code in codes if code is not None]
+            yield Trait(event.provider_id, told.incident_id, kind, known, told.revision)
+    elif event.type == review.ReviewApproved.TYPE:
+        approved = review.ReviewApproved.model_validate(event.data)
+        # A later cycle's review counts above an earlier one's, whatever their versions.
+        revision = approved.cycle * _CYCLE + min(event.version, _CYCLE - 1)
+        factors = sorted(set(approved.factors))
+        yield Trait(event.provider_id, approved.incident_id, TraitKind.FACTOR, list(factors), revision)
+
+
+_CYCLE = 10_000
 
 
 def _restrict(session: Session, events: Iterable[Received]) -> None:
@@ -271,10 +308,14 @@ def _review_submitted(case: Case, event: review.ReviewSubmitted, received: Recei
 
 
 def _review_returned(case: Case, event: review.ReviewReturned, received: Received) -> None:
+    case.incident.review_returned(cycle=event.cycle, at=received.occurred_at)
     _review_moved(case, event, received, ReviewStatus.RETURNED)
 
 
 def _review_approved(case: Case, event: review.ReviewApproved, received: Received) -> None:
+    case.incident.review_approved(
+        cycle=event.cycle, learning=event.learning_count, briefing_needed=event.briefing_needed, at=received.occurred_at
+    )
     _review_moved(case, event, received, ReviewStatus.APPROVED)
 
 
@@ -294,6 +335,7 @@ def _briefing_sent(case: Case, event: review.BriefingSent, received: Received) -
         audience=event.audience,
         target_percent=event.target_percent,
         due_at=event.due_at,
+        at=received.occurred_at,
     )
 
 
@@ -350,7 +392,13 @@ def _theme_ended(case: Case, event: review.ThemeEnded, received: Received) -> No
 
 def _action_agreed(case: Case, event: actions.ActionAgreed, received: Received) -> None:
     action = case.action(event.action_id, event.cycle)
-    action.agreed(strength=event.strength, owner_role=event.owner_role)
+    action.agreed(
+        strength=event.strength,
+        owner_role=event.owner_role,
+        at=received.occurred_at,
+        wording=event.wording,
+        weak_wording=event.weak_wording,
+    )
     action.moved(ActionStatus.AGREED, version=received.version, at=received.occurred_at)
 
 
@@ -423,6 +471,7 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
     for model, apply in (
         (intake.IncidentReported, _reported),
         (intake.IncidentImported, _imported),
+        (intake.IncidentDescribed, _told_only),
         (intake.IncidentTriaged, _triaged),
         (intake.StageEntered, _stage_entered),
         (intake.IncidentEscalated, _escalated),
@@ -509,6 +558,8 @@ IGNORED = frozenset(
         directory.PersonRecorded.TYPE,
         # Who covers for whom: a question of whoever owns an action.
         directory.AbsenceRecorded.TYPE,
+        # Its own word.
+        reporting.SignalAccepted.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

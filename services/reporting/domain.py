@@ -98,11 +98,16 @@ class Incident:
     review_status: str | None = None
     review_version: int = 0
     review_status_at: datetime | None = None
+    review_returned_at: datetime | None = None
+    review_approved_at: datetime | None = None
+    learning_count: int | None = None
+    briefing_needed: bool | None = None
     briefing_cycle: int = 0
     briefing_id: UUID | None = None
     briefing_audience: int | None = None
     briefing_target_percent: int | None = None
     briefing_due_at: datetime | None = None
+    briefing_sent_at: datetime | None = None
     briefing_reach_percent: int | None = None
     briefing_reached_at: datetime | None = None
     last_event_at: datetime | None = None
@@ -188,20 +193,32 @@ class Incident:
         if self._review_counts(cycle) and _newer(version, at, self.review_version, self.review_status_at):
             self.review_status, self.review_version, self.review_status_at = status, version, at
 
+    def review_returned(self, *, cycle: int, at: datetime) -> None:
+        """Somebody who approves sent the review back and asked for more; the last time counts."""
+        if self._review_counts(cycle) and (self.review_returned_at is None or at > self.review_returned_at):
+            self.review_returned_at = at
+
+    def review_approved(self, *, cycle: int, learning: int, briefing_needed: bool, at: datetime) -> None:
+        """What was learned, and whether others are to hear of it."""
+        if self._review_counts(cycle):
+            self.learning_count, self.briefing_needed, self.review_approved_at = learning, briefing_needed, at
+
     def _review_counts(self, cycle: int) -> bool:
         if cycle > self.review_cycle:
             self.review_cycle = cycle
             self.review_id = self.review_method = self.review_due_at = None
             self.review_status, self.review_version, self.review_status_at = None, 0, None
+            self.review_returned_at = self.review_approved_at = None
+            self.learning_count = self.briefing_needed = None
         return cycle == self.review_cycle
 
     def briefing_sent(
-        self, briefing_id: UUID, *, cycle: int, audience: int, target_percent: int, due_at: datetime
+        self, briefing_id: UUID, *, cycle: int, audience: int, target_percent: int, due_at: datetime, at: datetime
     ) -> None:
         """Learning went out to `audience` locations. The briefing of the latest cycle is the one that counts."""
         if self._briefing_counts(cycle):
             self.briefing_id, self.briefing_audience = briefing_id, audience
-            self.briefing_target_percent, self.briefing_due_at = target_percent, due_at
+            self.briefing_target_percent, self.briefing_due_at, self.briefing_sent_at = target_percent, due_at, at
 
     def briefing_reached(self, *, cycle: int, reach_percent: int, at: datetime) -> None:
         """Enough of the audience understood it."""
@@ -211,7 +228,7 @@ class Incident:
     def _briefing_counts(self, cycle: int) -> bool:
         if cycle > self.briefing_cycle:
             self.briefing_cycle = cycle
-            self.briefing_id = self.briefing_due_at = self.briefing_reached_at = None
+            self.briefing_id = self.briefing_due_at = self.briefing_sent_at = self.briefing_reached_at = None
             self.briefing_audience = self.briefing_target_percent = self.briefing_reach_percent = None
         return cycle == self.briefing_cycle
 
@@ -236,11 +253,17 @@ class Action:
     done_at: datetime | None = None
     verify_due_at: datetime | None = None
     verified_at: datetime | None = None
+    agreed_at: datetime | None = None
+    wording: str | None = None
+    weak_wording: bool | None = None
 
-    def agreed(self, *, strength: str, owner_role: str) -> None:
-        """Who owns it and how strong it is."""
-        self.strength = strength
+    def agreed(
+        self, *, strength: str, owner_role: str, at: datetime, wording: str | None = None, weak_wording: bool = False
+    ) -> None:
+        """Who owns it, how strong it is, and what stands for its words."""
+        self.strength, self.agreed_at = strength, at
         self.owner_role = self.owner_role or owner_role
+        self.wording, self.weak_wording = wording, weak_wording
 
     def owned(self, owner_role: str, *, version: int) -> None:
         """Somebody else answers for it now."""
@@ -481,6 +504,28 @@ class Location:
     name: str
     beds: int
     active: bool
+    revision: int
+    types: list[str] = field(default_factory=list)
+
+
+class TraitKind(StrEnum):
+    """What an incident may have in common with others, besides its type and place."""
+
+    PERSON = "person"
+    MEDICINE = "medicine"
+    EQUIPMENT = "equipment"
+    STAFF_GROUP = "staff_group"
+    FACTOR = "factor"
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Codes or stand-ins of one kind of one incident, all that are known. The highest revision counts."""
+
+    provider_id: UUID
+    incident_id: UUID
+    kind: str
+    codes: list[str]
     revision: int
 
 

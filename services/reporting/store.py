@@ -29,7 +29,7 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 
 from services.reporting import domain
@@ -47,6 +47,7 @@ _TYPES: dict[Any, Any] = {
     datetime: DateTime(timezone=True),
     Decimal: Numeric,
     dict[str, object]: JSONB,
+    list[str]: ARRAY(Text),
 }
 _METADATA = MetaData(schema="reporting")
 
@@ -67,6 +68,7 @@ THEME = _table("theme", domain.Theme, {"provider_id", "incident_id"})
 TIMELINE = _table("timeline", domain.Entry, {"event_id"})
 LOCATION = _table("location", domain.Location, {"provider_id", "location_id"})
 PROGRESS = _table("progress", domain.Progress, {"provider_id"})
+TRAIT = _table("trait", domain.Trait, {"provider_id", "incident_id", "kind"})
 EXPOSURE = _table("exposure", domain.Exposure, {"provider_id", "location_id", "month", "unit"})
 
 _CASE_OF = "where provider_id = %s and incident_id = any(%s::uuid[])"
@@ -170,6 +172,11 @@ def keep_locations(session: Session, rows: Iterable[domain.Location]) -> None:
 def keep_exposure(session: Session, rows: Iterable[domain.Exposure]) -> None:
     """Keep the newest revision of each month's exposure. The rows must be of different months, units or locations."""
     _write(session, _upsert(EXPOSURE, newest="revision"), rows)
+
+
+def keep_traits(session: Session, rows: Iterable[domain.Trait]) -> None:
+    """Keep the newest revision of each incident's traits. The rows must be of different incidents or kinds."""
+    _write(session, _upsert(TRAIT, newest="revision"), rows)
 
 
 def keep_progress(session: Session, progress: domain.Progress) -> None:

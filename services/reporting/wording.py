@@ -14,6 +14,7 @@ _LOCAL = ZoneInfo("Europe/London")
 TEMPLATES = {
     intake.IncidentReported.TYPE: "Reported {kind}: {category}. Somebody must look at it by {triage_due_at}.",
     intake.IncidentImported.TYPE: "Taken over from an earlier system: {kind}, {category}, {actual_harm}.",
+    intake.IncidentDescribed.TYPE: "Said more about who and what was involved.",
     intake.IncidentTriaged.TYPE: "Looked at it: {actual_harm}, {band} if it happened again.",
     intake.StageEntered.TYPE: "{stage}.",
     intake.IncidentEscalated.TYPE: "Told {to_role} at once, because {reason}.",

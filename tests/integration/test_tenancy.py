@@ -44,6 +44,8 @@ READ_BY_THE_SYSTEM = {
     },
     "review.theme": {"theme_id", "provider_id", "stage"},
     "reporting.progress": {"last_event_at"},
+    "reporting.location": {"provider_id"},
+    "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip
 
 
