@@ -230,6 +230,7 @@ class EscalationReason(StrEnum):
     SAFEGUARDING_LATE = "safeguarding_late"
     BREAK_GLASS = "break_glass"
     VERIFICATION_FAILED = "verification_failed"
+    SIMILAR = "similar"
 
 
 class ClockKind(StrEnum):

@@ -175,6 +175,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "candour_late": "the family has not been told in time",
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
+        "similar": "others like it have happened in the provider's services",
     },
     "recipient": {
         "cqc": "CQC",

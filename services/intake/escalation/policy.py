@@ -3,13 +3,13 @@
 from datetime import time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
-from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Tell
+from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Same, Tell
 from services.runtime.policy_file import PolicyKind
 
 
@@ -41,7 +41,7 @@ class _Tell(_Strict):
 
 class _Repeat(_Strict):
     id: str
-    same: Literal["person", "place"]
+    same: Same
     type: bool
     bands: list[Band] | None = None
     at_least: int = Field(ge=2)
@@ -76,6 +76,11 @@ class _Document(_Strict):
         for kind, ids in ((kind, [one.id for one in rows]) for kind, rows in named.items()):
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{kind}: an id is used twice, so that nobody could tell which one fired")
+        for series in self.repeats:
+            if series.same is Same.PROVIDER and not (series.type and series.quiet_days):
+                raise ValueError(
+                    f"repeats: '{series.id}' needs `type: true` and `quiet_days`: a provider has always some"
+                )
         narrowed = {"band", "category", "kind", "out_of_hours", "at_least"}
         glass = [rule for rule in self.rules if rule.reason is EscalationReason.BREAK_GLASS]
         if all(rule.model_fields_set & narrowed for rule in glass):
@@ -121,7 +126,7 @@ def _built(document: _Document) -> EscalationPolicy:
         repeats=[
             Repeat(
                 id=one.id,
-                same_person=one.same == "person",
+                same=one.same,
                 same_type=one.type,
                 at_least=one.at_least,
                 within=timedelta(days=one.days),
