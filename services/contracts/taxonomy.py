@@ -175,7 +175,6 @@ class VerificationOutcome(StrEnum):
     """What somebody other than the owner found in practice."""
 
     PASSED = "passed"
-    PARTLY = "partly"
     RETURNED = "returned"
 
 
@@ -231,7 +230,6 @@ class EscalationReason(StrEnum):
     SAFEGUARDING_LATE = "safeguarding_late"
     BREAK_GLASS = "break_glass"
     VERIFICATION_FAILED = "verification_failed"
-    REPORTED = "reported"
     SIMILAR = "similar"
 
 

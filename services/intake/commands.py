@@ -271,9 +271,6 @@ def report_incident(
         "next_due_at": triage_due_at,
         "version": 1,
     }
-    calls, told = (
-        ([], []) if restricted else ladder.told_of_report(actor, incident_id, command.category, command.kind, now)
-    )
     entry = audit.first_entry(
         chain=incident_id,
         actor=actor,
@@ -288,7 +285,6 @@ def report_incident(
             "immediate_danger": danger,
             "not_about_staff": command.not_about_staff,
             "narrative_sha256": audit.digest(command.narrative),
-            **({"told_by": told} if told else {}),
         },
     )
     event = IncidentReported(
@@ -327,7 +323,7 @@ def report_incident(
         insert_rows(session, *rows)
         access.restrict(session, actor, incident_id, now=now, excluded=away)
         rows = []
-    insert_rows(session, *rows, *calls, ("intake.outbox", said))
+    insert_rows(session, *rows, ("intake.outbox", said))
     if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
     ladder.at_report(session, actor, incident_id, danger, command.category, command.kind, now)

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine
 
 from services.contracts.taxonomy import Role
-from services.runtime import audit
 from tests.conftest import MovableClock
 from tests.integration.test_escalation import Rig
 
@@ -107,47 +106,3 @@ def test_the_quality_lead_is_told_of_the_third_of_a_type_across_the_services(
     assert one(place("intake")) == [], "within four weeks the type is spoken of once"
     rig.clock.advance(timedelta(days=29))
     assert one(place("intake")) == [("similar-across-services", "quality_lead")]
-
-
-def test_the_shift_lead_of_the_place_is_told_of_a_medication_error_by_the_report(
-    rig: Rig, home: uuid.UUID, place: Callable[..., uuid.UUID], actor: Any
-) -> None:
-    carer, elsewhere = actor("carer"), place("intake")
-    lead, stranger = actor("shift_lead", locations=[home]), actor("shift_lead", locations=[elsewhere])
-    incident = rig.report(carer, home, category="medication")
-    [call] = rig.calls(lead, incident)
-    assert (call["rule"], call["to_role"], call["answer_due_at"]) == ("medication-error", "shift_lead", None)
-    assert call["sent_at"] == rig.intake.get(f"/incidents/{incident}", lead).json()["reported_at"]
-    assert rig.wanted(incident) is None, "nothing for the process to do"
-    assert [one["escalation_id"] for one in rig.intake.get("/inbox", lead).json()["escalations"]] == [
-        call["escalation_id"]
-    ]
-    assert rig.intake.get("/inbox", stranger).json()["escalations"] == [], "only the place's"
-    assert rig.acknowledge(carer, incident, call).status_code == 403
-    assert rig.acknowledge(lead, incident, call).json()["outcome"] == "acknowledged"
-    assert rig.acknowledge(lead, incident, call).status_code == 200, "a second answer is the first"
-    assert rig.intake.get("/inbox", lead).json()["escalations"] == []
-    chain = rig.intake.get(f"/incidents/{incident}/audit", lead).json()
-    assert [e["action"] for e in chain] == ["reported", "escalation_acknowledged"]
-    assert chain[0]["data"]["told_by"] == ["medication-error"]
-    assert audit.verify(chain) is None
-
-
-def test_two_medication_errors_are_two_entries_of_the_inbox(rig: Rig, home: uuid.UUID, actor: Any) -> None:
-    lead = actor("shift_lead", locations=[home])
-    for _ in range(2):
-        rig.report(actor("carer"), home, category="medication")
-    assert len(rig.intake.get("/inbox", lead).json()["escalations"]) == 2
-
-
-@pytest.mark.parametrize("changes", [
-    {"category": "fall"}, {"category": "medication", "kind": "near_miss"}, {"category": "medication", "kind": "good_care"},
-])  # fmt: skip
-def test_other_reports_tell_no_shift_lead(rig: Rig, home: uuid.UUID, actor: Any, changes: dict[str, str]) -> None:
-    incident = rig.report(actor("carer"), home, **changes)
-    assert rig.calls(actor("registered_manager"), incident) == []
-
-
-def test_a_restricted_medication_error_tells_no_shift_lead(rig: Rig, home: uuid.UUID, actor: Any) -> None:
-    incident = rig.report(actor("carer"), home, category="medication", about_staff=[str(uuid.uuid4())])
-    assert rig.calls(actor("safeguarding_lead"), incident) == []

@@ -25,7 +25,6 @@ from services.intake.store import Incident, Triage, visible_incident
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.calendar import LONDON, is_working_day
-from services.runtime.db import Row
 from services.runtime.errors import ServiceError, conflict, forbidden, not_found
 from services.runtime.outbox import new_id
 
@@ -87,32 +86,6 @@ def request(
     which the reason would start. `count` is how often it went wrong, `about` names the thing within the incident.
     """
     return _request(session, actor, incident, [reason], now, about=about, count=count)
-
-
-def told_of_report(
-    actor: Actor, incident_id: UUID, category: Category, kind: Kind, now: datetime
-) -> tuple[list[Row], list[str]]:
-    """The calls, each with its event, of those who are told by the report itself, and the rules that say so.
-
-    To be inserted with the report: no query, nothing for the process to do. The role finds it in its inbox.
-    """
-    rules, rows = policy.shipped(), list[Row]()
-    told = rules.told_of_report(category, kind)
-    for one, role in told:
-        level, escalation_id = rules.level(role), new_id()
-        shared: dict[str, Any] = {
-            "escalation_id": escalation_id, "incident_id": incident_id, "step": 1, "level": level,
-            "reason": one.reason, "rule": one.id, "policy_version": rules.version, "to_role": role,
-        }  # fmt: skip
-        call = {
-            **shared, "provider_id": actor.provider_id, "command_id": f"{incident_id}:tell:{one.id}:{role}",
-            "sent_at": now, "outcome": Outcome.WAITING,
-        }  # fmt: skip
-        said = outbox.event_row(
-            IncidentEscalated(to_person=None, **shared), actor=actor, subject=incident_id, version=1, at=now
-        )
-        rows += [("intake.escalation", call), ("intake.outbox", said)]
-    return rows, [one.id for one, _ in told]
 
 
 def at_report(

@@ -126,12 +126,6 @@ class EscalationPolicy:
         fitting = [rule for rule in self.rules for reason in reasons if rule.fits(reason, at)]
         return max(fitting, key=lambda rule: self.level(rule.start), default=None)
 
-    def told_of_report(self, category: Category, kind: Kind) -> list[tuple[Tell, Role]]:
-        """Who is told by the report itself, before anybody has looked at it, and by which rule."""
-        at = Circumstances(None, category, kind, out_of_hours=False)
-        speaking = (one for one in self.tell if one.fits([EscalationReason.REPORTED], at, 1))
-        return [(one, role) for one in speaking for role in one.roles]
-
     def top_again(self, calls: int) -> timedelta:
         """How long after the top was called for the `calls`-th time it is called again."""
         return self.repeat_at_top[min(max(calls, 1), len(self.repeat_at_top)) - 1]

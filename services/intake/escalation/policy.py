@@ -76,9 +76,6 @@ class _Document(_Strict):
         for kind, ids in ((kind, [one.id for one in rows]) for kind, rows in named.items()):
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{kind}: an id is used twice, so that nobody could tell which one fired")
-        for one in self.tell:
-            if one.reason is EscalationReason.REPORTED and (one.band is not None or one.people_at_least > 1):
-                raise ValueError(f"tell: '{one.id}' speaks at the report, which has no band and is not counted yet")
         for series in self.repeats:
             if series.same is Same.PROVIDER and not (series.type and series.quiet_days):
                 raise ValueError(

@@ -97,18 +97,16 @@ def _seen(actor: Actor, in_scope: ColumnElement[bool]) -> ColumnElement[bool]:
 def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     """What waits for the caller by name, or by role within their scope. Each ladder shows once, by its latest call."""
     by_role = and_(Escalation.to_role.in_(actor.roles), actor.scope(Incident.location_id, Incident.region_id))
-    # A call by the report itself belongs to no run.
-    run = func.coalesce(Escalation.run_id, Escalation.escalation_id)
     waiting = (
         select(Escalation)
-        .outerjoin(LadderRun, LadderRun.run_id == Escalation.run_id)
+        .join(LadderRun, LadderRun.run_id == Escalation.run_id)
         .join(Incident, Incident.incident_id == Escalation.incident_id)
         .where(Escalation.provider_id == actor.provider_id, Escalation.acknowledged_at.is_(None))
         .where(LadderRun.acknowledged_at.is_(None))
         .where(or_(Incident.stage.not_in(ENDED), LadderRun.reason == EscalationReason.BREAK_GLASS))
         .where(_seen(actor, or_(Escalation.to_person == actor.id, by_role)))
-        .ext(distinct_on(run))
-        .order_by(run, Escalation.step.desc())
+        .ext(distinct_on(Escalation.run_id))
+        .order_by(Escalation.run_id, Escalation.step.desc())
     )
     mine = and_(
         Incident.provider_id == actor.provider_id,

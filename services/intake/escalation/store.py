@@ -38,7 +38,7 @@ class LadderRun(Table):
 
 
 class Escalation(Table):
-    """The call of one rung, and its answer. Without a run: a role that was told by the report itself."""
+    """The call of one rung, and its answer."""
 
     __tablename__ = "escalation"
 
