@@ -96,7 +96,12 @@ def _reported(case: IncidentCase, event: IncidentReported) -> None:
 
 def _triaged(case: IncidentCase, event: IncidentTriaged) -> None:
     if case.triage is None or event.revision > case.triage.revision:
-        case.triage = TriageFact(actual_harm=event.actual_harm, band=event.band, revision=event.revision)
+        case.triage = TriageFact(
+            actual_harm=event.actual_harm,
+            band=event.band,
+            revision=event.revision,
+            psychological_harm=event.psychological_harm,
+        )
 
 
 def _clock_set(case: IncidentCase, event: ClockSet) -> None:

@@ -281,6 +281,7 @@ class IncidentWorkflow(CaseProcess):
                     actual_harm=triage.actual_harm,
                     band=triage.band,
                     triage_revision=triage.revision,
+                    psychological_harm=triage.psychological_harm,
                     **self.command(f"{position.cycle}:open-review:{triage.revision}"),
                 ),
                 activities.REVIEW_QUEUE,

@@ -6,7 +6,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, Role, Stage, ThemeStage, Verdict
+from services.contracts.taxonomy import (
+    Band,
+    Category,
+    Kind,
+    PhysicalHarm,
+    PsychologicalHarm,
+    Role,
+    Stage,
+    ThemeStage,
+    Verdict,
+)
 
 EVENT_SIGNAL = "event"
 
@@ -36,6 +46,7 @@ class TriageFact(BaseModel):
     actual_harm: PhysicalHarm
     band: Band
     revision: int = 1
+    psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
 
 
 class ClockFact(BaseModel):

@@ -15,6 +15,7 @@ from services.contracts.taxonomy import (
     EscalationReason,
     Kind,
     PhysicalHarm,
+    PsychologicalHarm,
     ReviewMethod,
     Role,
     Stage,
@@ -289,6 +290,7 @@ class OpenReview(Command):
     actual_harm: PhysicalHarm
     band: Band
     triage_revision: int = 1
+    psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
 
 
 class ReviewPlan(BaseModel):

@@ -22,6 +22,7 @@ from services.contracts.taxonomy import (
     Likelihood,
     ObligationOutcome,
     PhysicalHarm,
+    PsychologicalHarm,
     Role,
     SafeguardingStep,
     Stage,
@@ -78,6 +79,7 @@ class IncidentTriaged(IncidentData):
     policy_version: str
     overridden: bool
     revision: int = 1
+    psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
 
 
 class StageEntered(IncidentData):

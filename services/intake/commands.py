@@ -450,6 +450,7 @@ def _triage(
             policy_version=rules.version,
             overridden=overridden,
             revision=revision,
+            psychological_harm=command.psychological_harm,
         ),
         urgent=band.urgent,
         revision=revision,

@@ -5,7 +5,7 @@ process engine by the incident and cycle they speak about.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -22,10 +22,24 @@ from services.contracts.review import (
     ReviewReturned,
     ReviewSubmitted,
 )
-from services.contracts.taxonomy import CaseKind, Category, LocationType, MemberDecision, ReviewMethod, Role, Seips
+from services.contracts.taxonomy import (
+    Band,
+    CaseKind,
+    Category,
+    Kind,
+    LocationType,
+    MemberDecision,
+    PhysicalHarm,
+    PsychologicalHarm,
+    ReviewMethod,
+    Role,
+    Seips,
+)
 from services.review import domain, gate, policy, store
 from services.review.causes import known
 from services.review.causes.domain import SUGGESTIONS, Barrier, FactorWord, Held, KnownCause, WhyChain
+from services.review.context.domain import Fact, Situation
+from services.review.context.store import context_of
 from services.review.domain import Need, ReviewStatus, Step
 from services.review.holds.store import refuse_while_held
 from services.review.methods import store as methods
@@ -265,32 +279,110 @@ def _step(
     )
 
 
-def open_review(session: Session, command: activities.OpenReview, now: datetime, actor: Actor) -> activities.ReviewPlan:
-    """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first.
+@dataclass(frozen=True)
+class _Decided:
+    """What the policy of a moment says of an incident: its response, and what the review keeps of it."""
 
-    The safeguarding lead leads the review of a restricted incident: the manager of the place does not see it.
-    A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
-    """
+    response: domain.Response
+    values: dict[str, Any]
+
+
+def _decide(
+    session: Session, actor: Actor, now: datetime, *, incident_id: UUID, location_id: UUID, kind: Kind,
+    category: Category, band: Band, actual_harm: PhysicalHarm, psychological_harm: PsychologicalHarm,
+) -> _Decided:  # fmt: skip
     rules = policy.current(session, actor.provider_id)
-    response = rules.choose(command.kind, command.category, command.band, command.actual_harm)
-    restricted = restriction.find(session, SERVICE, command.incident_id) is not None
-    depth = {
-        "actual_harm": command.actual_harm,
-        "band": command.band,
+    known = context_of(session, incident_id, location_id, category, now=now, within_days=rules.repeats_within_days)
+    situation = Situation(
+        kind, category, band, actual_harm, psychological_harm, known.repeats,
+        **{fact.value: fact in known.facts for fact in Fact}, restricted=known.restricted, on_hold=known.on_hold,
+    )  # fmt: skip
+    response = rules.choose(situation)
+    values = {
+        "actual_harm": actual_harm,
+        "psychological_harm": psychological_harm,
+        "band": band,
         "rule": response.rule,
         "policy_version": rules.version,
         "method": response.method,
         "template": template.newest(response.method).name,
-        "lead_role": Role.SAFEGUARDING_LEAD if restricted else response.lead_role,
+        "lead_role": Role.SAFEGUARDING_LEAD if known.restricted else response.lead_role,
         "approval_role": response.approval_role,
         "actions_need": response.actions_need,
         "briefing_need": response.briefing_need,
         "briefing_audience": response.briefing_audience,
         "briefing_target_percent": response.briefing_target_percent,
         "briefing_working_days": response.briefing_working_days,
-        "triage_revision": command.triage_revision,
         "due_at": add_working_days(now, response.working_days),
+        "decision": {
+            "rule": response.rule,
+            "policy_version": rules.version,
+            "tier": response.tier,
+            "may_not_lead": list(response.may_not_lead),
+            "take_part": list(response.take_part),
+            "inputs": asdict(situation),
+        },
     }
+    return _Decided(response, values)
+
+
+def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime) -> None:
+    """Decide an open review again because a fact came: deeper if the policy says so, never shallower, never an approved one."""
+    unfinished = (
+        select(Review)
+        .where(Review.incident_id == incident_id, Review.method != domain.THEMATIC)
+        .where(Review.status.not_in([ReviewStatus.APPROVED, ReviewStatus.ENDED]))
+        .with_for_update()
+    )
+    for review in session.scalars(unfinished):
+        decided = _decide(
+            session, actor, now, incident_id=incident_id, location_id=review.location_id, kind=Kind(review.kind),
+            category=Category(review.category), band=Band(review.band), actual_harm=PhysicalHarm(review.actual_harm),
+            psychological_harm=PsychologicalHarm(review.psychological_harm),
+        )  # fmt: skip
+        tier = (review.decision or {}).get("tier")
+        held = (list(ReviewMethod).index(ReviewMethod(review.method)), -1 if tier is None else tier)
+        if decided.response.depth <= held:
+            continue
+        for name, value in decided.values.items():
+            setattr(review, name, value)
+        review.version += 1
+        session.flush()
+        _say_depth(session, actor, review, "review_rerouted", now)
+
+
+def _say_depth(session: Session, actor: Actor, review: Review, action: str, now: datetime) -> None:
+    _Change(session, actor, review, now).record(
+        action,
+        ReviewOpened(
+            incident_id=review.incident_id,
+            review_id=review.review_id,
+            cycle=review.cycle,
+            method=ReviewMethod(review.method),
+            lead_role=Role(review.lead_role),
+            due_at=review.due_at,
+            rule=review.rule,
+            policy_version=review.policy_version,
+        ),
+        method=review.method,
+        rule=review.rule,
+        policy_version=review.policy_version,
+        due_at=review.due_at,
+    )
+
+
+def open_review(session: Session, command: activities.OpenReview, now: datetime, actor: Actor) -> activities.ReviewPlan:
+    """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first.
+
+    The safeguarding lead leads the review of a restricted incident: the manager of the place does not see it.
+    A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
+    """
+    decided = _decide(
+        session, actor, now, incident_id=command.incident_id, location_id=command.location_id, kind=command.kind,
+        category=command.category, band=command.band, actual_harm=command.actual_harm,
+        psychological_harm=command.psychological_harm,
+    )  # fmt: skip
+    depth = {**decided.values, "triage_revision": command.triage_revision}
     opened = insert_new(
         session,
         Review,
@@ -318,23 +410,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
     if opened:
         _step(session, actor, review.review_id, Step.OPENED, now)
     if opened or rerouted:
-        _Change(session, actor, review, now).record(
-            "review_opened" if opened else "review_rerouted",
-            ReviewOpened(
-                incident_id=review.incident_id,
-                review_id=review.review_id,
-                cycle=review.cycle,
-                method=response.method,
-                lead_role=Role(review.lead_role),
-                due_at=review.due_at,
-                rule=response.rule,
-                policy_version=rules.version,
-            ),
-            method=review.method,
-            rule=review.rule,
-            policy_version=review.policy_version,
-            due_at=review.due_at,
-        )
+        _say_depth(session, actor, review, "review_opened" if opened else "review_rerouted", now)
     return activities.ReviewPlan(
         review_id=review.review_id,
         method=ReviewMethod(review.method),
@@ -445,7 +521,7 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
 def submit_review(session: Session, actor: Actor, review_id: UUID, version: int, now: datetime) -> Review:
     """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written.
 
-    Not while internal fact-finding of the incident is on hold (409).
+    Not while internal fact-finding of the incident is on hold (409), nor by whom the policy keeps from leading it (403).
     """
     review = written_by(session, actor, review_id)
     check_version(review.version, version)
@@ -464,6 +540,12 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
             "The review is not complete yet",
             "It was not submitted. Correct the fields below in the draft, then submit it again.",
             errors=[FieldProblem(field=gap.field, message=gap.message, remedy=gap.remedy) for gap in found],
+        )
+    may_not = (review.decision or {}).get("may_not_lead", ())
+    if not domain.may_lead(may_not, roles=actor.roles, works_there=review.location_id in actor.locations):
+        raise forbidden(
+            "The policy wants this review led by somebody independent of the place. What you wrote is kept: ask a"
+            f" {review.lead_role} from elsewhere to read it and to submit it."
         )
     findings = sorted({one.weakness for one in findings_of(session, review)})
     content = _content(session, review, draft)

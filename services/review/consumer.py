@@ -1,16 +1,36 @@
 """What review does with the events of others."""
 
+from uuid import UUID
+
 from sqlalchemy.orm import Session
 
 from services.contracts.actions import ImpactJudged
 from services.contracts.directory import LocationRecorded, PersonRecorded
-from services.contracts.intake import HoldLifted, HoldPlaced, IncidentImported, IncidentReported, IncidentRestricted
+from services.contracts.intake import (
+    CandourAsked,
+    CandourDecided,
+    HoldLifted,
+    HoldPlaced,
+    IncidentImported,
+    IncidentReported,
+    IncidentRestricted,
+    ObligationAssessed,
+    SafeguardingOpened,
+)
+from services.contracts.taxonomy import ObligationOutcome
+from services.review.commands import reconsider
+from services.review.context.domain import Fact
+from services.review.context.store import keep_fact
 from services.review.holds.store import keep_hold
 from services.review.sharing import library
 from services.review.sharing.commands import record_location, record_person
 from services.review.thematic.store import keep_incident
 from services.runtime import restriction
+from services.runtime.actor import system
 from services.runtime.consumer import Received
+
+REGULATOR = "cqc"
+"""The code of the regulator among recipients of obligations."""
 
 
 def on_location(session: Session, received: Received) -> None:
@@ -48,6 +68,7 @@ def on_restricted(session: Session, received: Received) -> None:
         people=event.people,
         excluded=event.excluded,
     )
+    _reconsider(session, received, event.incident_id)
 
 
 def on_reported(session: Session, received: Received) -> None:
@@ -77,6 +98,7 @@ def on_hold_placed(session: Session, received: Received) -> None:
         look_again_at=event.look_again_at,
         lifted_at=None,
     )
+    _reconsider(session, received, event.incident_id)
 
 
 def on_hold_lifted(session: Session, received: Received) -> None:
@@ -93,6 +115,45 @@ def on_hold_lifted(session: Session, received: Received) -> None:
         look_again_at=None,
         lifted_at=event.lifted_at,
     )
+
+
+def _reconsider(session: Session, received: Received, incident_id: UUID) -> None:
+    reconsider(session, system(received.provider_id), incident_id, received.occurred_at)
+
+
+def on_candour_asked(session: Session, received: Received) -> None:
+    """Somebody must decide about candour."""
+    event = CandourAsked.model_validate(received.data)
+    keep_fact(session, received.provider_id, event.incident_id, Fact.CANDOUR_ASKED, event.candour_id, event.round, True)
+    _reconsider(session, received, event.incident_id)
+
+
+def on_candour_decided(session: Session, received: Received) -> None:
+    """The duty applies, or not; the newest round counts."""
+    event = CandourDecided.model_validate(received.data)
+    keep_fact(
+        session, received.provider_id, event.incident_id, Fact.CANDOUR_MET, event.candour_id, event.round, event.met
+    )
+    _reconsider(session, received, event.incident_id)
+
+
+def on_safeguarding(session: Session, received: Received) -> None:
+    """An adult may have been abused or neglected."""
+    event = SafeguardingOpened.model_validate(received.data)
+    keep_fact(session, received.provider_id, event.incident_id, Fact.SAFEGUARDING, event.adult_id, 1, True)
+    _reconsider(session, received, event.incident_id)
+
+
+def on_obligation(session: Session, received: Received) -> None:
+    """The regulator must be told, or no longer; other recipients do not decide how deep a review goes."""
+    event = ObligationAssessed.model_validate(received.data)
+    if event.recipient != REGULATOR:
+        return
+    holds = event.outcome is ObligationOutcome.TRIGGERED
+    keep_fact(
+        session, received.provider_id, event.incident_id, Fact.REGULATOR_NOTICE, event.obligation_id, event.round, holds
+    )
+    _reconsider(session, received, event.incident_id)
 
 
 def on_action(session: Session, received: Received) -> None:
@@ -116,6 +177,10 @@ HANDLERS = {
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,
     IncidentRestricted.TYPE: on_restricted,
+    CandourAsked.TYPE: on_candour_asked,
+    CandourDecided.TYPE: on_candour_decided,
+    SafeguardingOpened.TYPE: on_safeguarding,
+    ObligationAssessed.TYPE: on_obligation,
     HoldPlaced.TYPE: on_hold_placed,
     HoldLifted.TYPE: on_hold_lifted,
 }

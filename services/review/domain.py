@@ -1,11 +1,12 @@
 """The rules of review: pure, no I/O."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.contracts.taxonomy import ReviewMethod, Role, Seips
 from services.review.causes.domain import Barrier, FactorWord, KnownCause, WhyChain, misplaced
+from services.review.context.domain import Situation
 from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
@@ -62,6 +63,24 @@ class Audience(StrEnum):
     PROVIDER = "provider"
 
 
+class NotLed(StrEnum):
+    """Who may not lead a review, beside those whom it is about: a restricted incident keeps them away by name."""
+
+    MANAGERS = "managers_of_location"
+    ANYONE = "anyone_at_location"
+
+
+class Participant(StrEnum):
+    """Who must take part in a review."""
+
+    STAFF = "staff_involved"
+    MANAGER = "registered_manager"
+    QUALITY_LEAD = "quality_lead"
+    SAFEGUARDING_LEAD = "safeguarding_lead"
+    PERSON_OR_FAMILY = "person_or_family"
+    OUTSIDE = "outside_expertise"
+
+
 @dataclass(frozen=True)
 class Response:
     """What a policy finds proportionate. Days are working days."""
@@ -76,26 +95,34 @@ class Response:
     briefing_audience: Audience
     briefing_target_percent: int
     briefing_working_days: int
+    tier: int | None = None
+    may_not_lead: Sequence[NotLed] = ()
+    take_part: Sequence[Participant] = ()
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Deeper is greater: by method first, then by tier."""
+        return list(ReviewMethod).index(self.method), -1 if self.tier is None else self.tier
+
+
+def may_lead(may_not: Sequence[str], *, roles: frozenset[str], works_there: bool) -> bool:
+    """Whether somebody is independent enough to hand a review in. Who works at a place has it in their scope by name."""
+    if not works_there:
+        return True
+    return NotLed.ANYONE not in may_not and not (NotLed.MANAGERS in may_not and Role.REGISTERED_MANAGER in roles)
 
 
 @dataclass(frozen=True)
 class ReviewRule:
     """Fits an incident when every condition that is set holds."""
 
-    kinds: frozenset[Kind] | None
-    categories: frozenset[Category] | None
-    bands: frozenset[Band] | None
-    actual_harms: frozenset[PhysicalHarm] | None
+    conditions: Mapping[str, frozenset[Hashable]]
+    """The values that fit, by field of the situation."""
     response: Response
 
-    def fits(self, kind: Kind, category: Category, band: Band, actual_harm: PhysicalHarm) -> bool:
+    def fits(self, situation: Situation) -> bool:
         """Whether the rule speaks about such an incident."""
-        return (
-            (self.kinds is None or kind in self.kinds)
-            and (self.categories is None or category in self.categories)
-            and (self.bands is None or band in self.bands)
-            and (self.actual_harms is None or actual_harm in self.actual_harms)
-        )
+        return all(getattr(situation, name) in values for name, values in self.conditions.items())
 
 
 @dataclass(frozen=True)
@@ -107,9 +134,11 @@ class ReviewPolicy:
     hours: Mapping[ReviewMethod, float] = field(default_factory=dict)
     """What a review by a method costs, in hours of people's work, as the provider estimates it."""
 
-    def choose(self, kind: Kind, category: Category, band: Band, actual_harm: PhysicalHarm) -> Response:
+    repeats_within_days: int = 90
+
+    def choose(self, situation: Situation) -> Response:
         """What the first fitting rule says."""
-        return next(rule.response for rule in self.rules if rule.fits(kind, category, band, actual_harm))
+        return next(rule.response for rule in self.rules if rule.fits(situation))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Reads a proportionality policy from YAML and refuses one that cannot work."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import yaml
@@ -11,8 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy.orm import Session
 
 from services.contracts.policy import PolicyPublished
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role
-from services.review.domain import APPROVERS, REVIEWERS, Audience, Need, Response, ReviewPolicy, ReviewRule
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, PsychologicalHarm, ReviewMethod, Role
+from services.review.context.domain import MOST_REPEATS
+from services.review.domain import (
+    APPROVERS,
+    REVIEWERS,
+    Audience,
+    Need,
+    NotLed,
+    Participant,
+    Response,
+    ReviewPolicy,
+    ReviewRule,
+)
 from services.runtime import first_match
 from services.runtime.first_match import Box
 from services.runtime.policies import Policies
@@ -30,6 +41,14 @@ class _When(_Strict):
     category: Annotated[list[Category], Field(min_length=1)] | None = None
     band: Annotated[list[Band], Field(min_length=1)] | None = None
     actual_harm: Annotated[list[PhysicalHarm], Field(min_length=1)] | None = None
+    psychological_harm: Annotated[list[PsychologicalHarm], Field(min_length=1)] | None = None
+    repeats_at_location: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = None
+    candour_asked: bool | None = None
+    candour_met: bool | None = None
+    safeguarding: bool | None = None
+    regulator_notice: bool | None = None
+    restricted: bool | None = None
+    on_hold: bool | None = None
 
 
 class _Briefing(_Strict):
@@ -48,6 +67,9 @@ class _Rule(_Strict):
     approval_role: Role
     actions: Need
     briefing: _Briefing
+    tier: Annotated[int, Field(ge=0, le=4)] | None = None
+    may_not_lead: list[NotLed] = Field(default_factory=list)
+    take_part: list[Participant] = Field(default_factory=list)
 
     @field_validator("lead_role")
     @classmethod
@@ -66,10 +88,7 @@ class _Rule(_Strict):
     def read(self) -> ReviewRule:
         """The rule as the domain knows it."""
         return ReviewRule(
-            kinds=None if self.when.kind is None else frozenset(self.when.kind),
-            categories=None if self.when.category is None else frozenset(self.when.category),
-            bands=None if self.when.band is None else frozenset(self.when.band),
-            actual_harms=None if self.when.actual_harm is None else frozenset(self.when.actual_harm),
+            conditions=_box(self.when),
             response=Response(
                 rule=self.id,
                 method=self.method,
@@ -81,6 +100,9 @@ class _Rule(_Strict):
                 briefing_audience=self.briefing.audience,
                 briefing_target_percent=self.briefing.reach_percent,
                 briefing_working_days=self.briefing.working_days,
+                tier=self.tier,
+                may_not_lead=tuple(self.may_not_lead),
+                take_part=tuple(self.take_part),
             ),
         )
 
@@ -88,18 +110,28 @@ class _Rule(_Strict):
 class _Document(_Strict):
     version: str = Field(min_length=1)
     hours: dict[ReviewMethod, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
+    repeats_within_days: Annotated[int, Field(ge=7, le=730)] = 90
     rules: list[_Rule]
 
     def read(self) -> ReviewPolicy:
         """The policy as the domain knows it."""
-        return ReviewPolicy(self.version, [rule.read() for rule in self.rules], self.hours)
+        return ReviewPolicy(self.version, [rule.read() for rule in self.rules], self.hours, self.repeats_within_days)
 
 
+_EITHER = frozenset({True, False})
 _SPACE: Box = {
     "kind": frozenset(Kind),
     "category": frozenset(Category),
     "band": frozenset(Band),
     "actual_harm": frozenset(PhysicalHarm),
+    "psychological_harm": frozenset(PsychologicalHarm),
+    "repeats_at_location": frozenset(range(MOST_REPEATS + 1)),
+    "candour_asked": _EITHER,
+    "candour_met": _EITHER,
+    "safeguarding": _EITHER,
+    "regulator_notice": _EITHER,
+    "restricted": _EITHER,
+    "on_hold": _EITHER,
 }
 _SERIOUS: tuple[Box, ...] = (
     {"band": frozenset({Band.HIGH, Band.EXTREME})},
@@ -108,8 +140,13 @@ _SERIOUS: tuple[Box, ...] = (
 
 
 def _box(when: _When) -> Box:
-    said = {name: getattr(when, name) for name in _SPACE}
-    return {name: frozenset(values) for name, values in said.items() if values is not None}
+    return {name: _values(name, said) for name in _SPACE if (said := getattr(when, name)) is not None}
+
+
+def _values(name: str, said: Any) -> frozenset[Hashable]:
+    if name == "repeats_at_location":
+        return frozenset(range(said, MOST_REPEATS + 1))
+    return frozenset([said] if isinstance(said, bool) else said)
 
 
 def _faults(document: _Document) -> Iterator[Fault]:

@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, PsychologicalHarm, ReviewMethod, Role, Seips
 from services.review import store
 from services.review.causes.domain import FactorWord
 from services.review.commands import WriteBarrier, WriteBriefing, WriteKnownCause, WriteWhyChain, findings_of
-from services.review.domain import Audience, Need, ReviewStatus, Step
+from services.review.domain import Audience, Need, NotLed, Participant, ReviewStatus, Step
 from services.review.gate import Weakness
 from services.review.holds.store import HoldView, standing
 from services.review.store import Review
@@ -85,6 +85,17 @@ class StepView(BaseModel):
     at: datetime
 
 
+class DecisionView(BaseModel):
+    """Why the review is as deep as it is: the rule that fired, what it was given, and what it asks for."""
+
+    rule: str
+    policy_version: str
+    tier: int | None
+    may_not_lead: list[NotLed] = Field(description="Beside those whom it is about. Checked when it is submitted.")
+    take_part: list[Participant]
+    inputs: dict[str, str | int | bool]
+
+
 class ReviewView(ReviewSummary):
     """One review with its content, the policy's decision and its history."""
 
@@ -92,6 +103,10 @@ class ReviewView(ReviewSummary):
     actual_harm: PhysicalHarm
     rule: str
     policy_version: str
+    psychological_harm: PsychologicalHarm
+    decision: DecisionView | None = Field(
+        description="Null for a theme, and for what was decided before this was kept."
+    )
     template: str | None
     actions_need: Need
     briefing_need: Need

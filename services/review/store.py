@@ -69,6 +69,8 @@ class Review(Table):
     actions_needed: Mapped[bool | None]
     briefing_needed: Mapped[bool | None]
     triage_revision: Mapped[int]
+    psychological_harm: Mapped[str]
+    decision: Mapped[dict[str, Any] | None]
     template: Mapped[str | None]
     version: Mapped[int]
 
