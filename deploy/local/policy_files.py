@@ -1,6 +1,7 @@
-"""`plumbline policy`: check a policy file. Nothing has to run."""
+"""`plumbline policy`: check a policy file, or back-test one. Nothing has to run."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,9 @@ from services.intake.obligations.policy import KIND as OBLIGATIONS
 from services.intake.policy import KIND as TRIAGE
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.speak_up.policy import KIND as SPEAK_UP
+from services.review.backtest.domain import backtest
+from services.review.backtest.facts import read
+from services.review.domain import ReviewPolicy
 from services.review.policy import KIND as REVIEW
 from services.runtime.policy_file import Checked, check, check_any
 
@@ -27,11 +31,6 @@ KINDS = {
 
 File = Annotated[Path, typer.Argument(help="A policy file (YAML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@policy.callback()
-def _group() -> None:
-    """Keeps `check` a word of its own while it is the only command of its group."""
 
 
 @policy.command("check")
@@ -56,6 +55,51 @@ def check_file(
         if checked.ok:
             typer.echo(f"{file}: nothing wrong. {checked.kind} policy, version {checked.version}.")
     raise typer.Exit(0 if checked.ok else 1)
+
+
+@policy.command("backtest")
+def backtest_file(
+    file: File,
+    facts: Annotated[Path, typer.Option(help="Past incidents, JSON Lines: docs/policies.md says what a line holds.")],
+    against: Annotated[
+        Path | None, typer.Option(help="The policy to compare with. The shipped one if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a review policy would have changed over past incidents. Nothing has to run."""
+    draft = _review_policy(file)
+    before = REVIEW.shipped() if against is None else _review_policy(against)
+    try:
+        found = backtest(read(_text(facts)), before, draft)
+    except ValueError as error:
+        raise StackError(f"{facts}: {error}") from None
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=1))
+        return
+    typer.echo(
+        f"{found.changed} of {found.incidents} incidents would have another method, {found.deeper} a deeper one."
+    )
+    for one in found.methods:
+        typer.echo(f"  {one.before} -> {one.after}: {one.incidents}")
+    typer.echo(f"Hours: {found.hours_before:g} before, {found.hours_after:g} after.")
+    if found.without_hours:
+        typer.echo(f"  Counted as 0, for want of hours in the policies: {', '.join(found.without_hours)}.")
+    typer.echo(f"Reviewed less: {len(found.reviewed_less)}.")
+    for less in found.reviewed_less:
+        typer.echo(
+            f"  {less.incident}: {less.before} -> {less.after}; repeats after {less.repeats_after},"
+            f" verdict {less.verdict or 'none'}, reopened {'yes' if less.reopened else 'no'}"
+        )
+
+
+def _review_policy(file: Path) -> ReviewPolicy:
+    checked = check(_text(file), REVIEW)
+    if not checked.ok:
+        for one in checked.problems:
+            typer.echo(f"{file}:{one.line}: {one.field}: {one.problem}. {one.remedy}")
+        raise typer.Exit(1)
+    built: ReviewPolicy = REVIEW.build(checked.document)
+    return built
 
 
 def _answer(checked: Checked) -> dict[str, object]:

@@ -4,6 +4,7 @@ import sys
 
 from services.contracts.topics import topic, urgent_topic
 from services.review import activities, api, consumer, policy
+from services.review.backtest import api as backtest
 from services.review.causes import api as causes
 from services.review.methods import api as methods
 from services.review.sharing import api as sharing
@@ -17,6 +18,7 @@ SERVICE = Service(
     title="Review",
     description="Why it happened, what was learned, and who has learned it.",
     routers=[
+        backtest.router,
         api.router,
         causes.router,
         methods.router,

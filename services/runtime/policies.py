@@ -166,7 +166,8 @@ def _kind(policies: Policies, name: str) -> PolicyKind:
     return policies.kinds[name]
 
 
-def _usable(policies: Policies, text: PolicyText) -> Checked:
+def usable(policies: Policies, text: PolicyText) -> Checked:
+    """A text that can work, else 422 by line."""
     kind = _kind(policies, text.name)
     checked = check(text.source, kind)
     problems = list(checked.problems)
@@ -192,7 +193,7 @@ def _usable(policies: Policies, text: PolicyText) -> Checked:
 
 def draft(policies: Policies, session: Session, actor: Actor, text: PolicyText, now: datetime) -> PolicySummary:
     """Keep a new version that can work (else 422 by line). A version is used once (else 409)."""
-    checked = _usable(policies, text)
+    checked = usable(policies, text)
     table = policy_table(policies.service)
     _take_turns(policies, session, actor, text.name)
     used = select(table.c.policy_id).where(
@@ -242,7 +243,7 @@ def publish(
     row = _held(policies, session, policy_id, revision, State.PROPOSED)
     if actor.id in (row.drafted_by, row.proposed_by):
         raise forbidden("You wrote or proposed this policy. A second person publishes it: ask a colleague who may.")
-    checked = _usable(policies, PolicyText(name=row.name, source=row.source))
+    checked = usable(policies, PolicyText(name=row.name, source=row.source))
     table = policy_table(policies.service)
     before = session.execute(
         select(table.c.policy_id).where(

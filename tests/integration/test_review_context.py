@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,14 @@ from sqlalchemy import Engine, text
 
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, PsychologicalHarm
-from services.review import activities, consumer
+from services.review import activities, consumer, policy
 from services.runtime import audit, db
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
 from services.runtime.process import Context
 from tests.integration.test_review import DRAFT
+
+SHIPPED = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text()
 
 
 class Desk:
@@ -166,3 +169,34 @@ def test_the_regulator_counts_and_other_recipients_do_not(desk: Desk) -> None:
     assessed("cqc", "not_triggered", 3, one)
     assessed("cqc", "triggered", 2, one)  # late
     assert holds() == [False]
+
+
+def test_a_draft_is_backtested_over_the_past_that_the_caller_may_see(desk: Desk, actor: Callable[..., Actor]) -> None:
+    quality = actor("quality_lead")
+    lighter = SHIPPED.replace("version: default-2", "version: own-1").replace(
+        "method: brief_fact_review", "method: swarm_huddle", 1
+    )
+    assert lighter != SHIPPED.replace("version: default-2", "version: own-1")
+    desk.open()
+    desk.known(occurred_at=(desk.clock.now() + timedelta(hours=1)).isoformat())
+    first, desk.incident_id = desk.incident_id, uuid.uuid4()
+    desk.open(band=Band.HIGH)
+    desk.incident_id = uuid.uuid4()
+    desk.open()
+    restriction = {"revision": 1, "roles": [], "people": [], "excluded": []}
+    desk.hear("incident.restricted", **restriction)
+    body = {"name": "review", "source": lighter}
+    answer = desk.api.post("/policies/backtests", quality, body)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["incidents"], found["changed"]) == (2, 1)  # the restricted one is not for the quality lead
+    assert (found["hours_before"], found["hours_after"]) == (23.0, 22.0)
+    (less,) = found["reviewed_less"]
+    assert (less["incident"], less["repeats_after"], less["went_badly"]) == (str(first), 1, True)
+    same = desk.api.post("/policies/backtests", quality, {**body, "source": SHIPPED.replace("default-2", "own-2")})
+    assert (same.json()["changed"], same.json()["reviewed_less"]) == (0, [])
+    assert desk.api.post("/policies/backtests", actor("carer"), body).status_code == 403
+    bad = desk.api.post("/policies/backtests", quality, {**body, "source": lighter.replace("swarm_huddle", "chat", 1)})
+    assert (bad.status_code, bad.json()["type"]) == (422, "/problems/policy-refused")
+    other = actor("quality_lead", provider=uuid.uuid4())
+    assert desk.api.post("/policies/backtests", other, body).json()["incidents"] == 0
