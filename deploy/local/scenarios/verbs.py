@@ -207,10 +207,18 @@ class Reopen(AboutIncident):
 
 
 class Factor(Strict):
-    """Something that contributed."""
+    """Something that contributed: its element, or a word for it that suggests one."""
 
-    element: Seips
+    element: Seips | None = Field(default=None, description="Left out, what the word suggests.")
+    word: Literal["staffing", "communication", "environment", "training", "supervision", "recording"] | None = None
     description: Text
+
+
+class RootCause(Strict):
+    """What lies beneath."""
+
+    statement: Text
+    factors: list[int] = Field(description="Which factors show it, counted from 0.")
 
 
 class Learning(Strict):
@@ -218,6 +226,7 @@ class Learning(Strict):
 
     statement: Text
     answers_factor: int | None = Field(default=None, description="Which factor it answers, counted from 0.")
+    answers_cause: int | None = Field(default=None, description="Which root cause it answers, counted from 0.")
 
 
 class BriefingQuestion(Strict):
@@ -271,6 +280,7 @@ class WriteReview(AboutIncident):
     what_happened: Text | None = None
     why_it_happened: Text | None = Field(default=None, serialization_alias="why")
     factors: list[Factor] = Field(default_factory=list)
+    root_causes: list[RootCause] = Field(default_factory=list)
     learning: list[Learning] = Field(default_factory=list)
     only_person_reason: Text | None = None
     no_actions_reason: Text | None = None
