@@ -52,6 +52,11 @@ LOOKS: dict[str, Look] = {
     "holds": Look("intake", f"{_INCIDENT}/holds", "What internal fact-finding waits for.", key="hold_id"),
     "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
     "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
+    "duties": Look("intake", "/inbox", "What is owed outside and soon or already late.", rows="duties", key="subject_id"),
+    "unsent": Look(
+        "intake", "/obligations?unsent=true&limit=200", "What must be sent and is not, of every incident, late first.",
+        rows="items", key="obligation_id",
+    ),
     "concerns": Look("intake", "/concerns", "Concerns this person reviews.", rows="items", key="concern_id"),
     "answer": Look("", "", "What the API answered to the step that `of` names; nobody asks again.", record=True),
     "timeline": Look(
