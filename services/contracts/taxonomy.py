@@ -175,6 +175,7 @@ class VerificationOutcome(StrEnum):
     """What somebody other than the owner found in practice."""
 
     PASSED = "passed"
+    PARTLY = "partly"
     RETURNED = "returned"
 
 

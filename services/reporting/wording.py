@@ -14,6 +14,7 @@ _LOCAL = ZoneInfo("Europe/London")
 TEMPLATES = {
     intake.IncidentReported.TYPE: "Reported {kind}: {category}. Somebody must look at it by {triage_due_at}.",
     intake.IncidentImported.TYPE: "Taken over from an earlier system: {kind}, {category}, {actual_harm}.",
+    intake.IncidentDescribed.TYPE: "Said more about who and what was involved.",
     intake.IncidentTriaged.TYPE: "Looked at it: {actual_harm}, {band} if it happened again.",
     intake.StageEntered.TYPE: "{stage}.",
     intake.IncidentEscalated.TYPE: "Told {to_role} at once, because {reason}.",
@@ -72,6 +73,10 @@ TEMPLATES = {
     actions.ActionVerified.TYPE: "Checked a change in practice: it works.",
     actions.ActionReturned.TYPE: "Checked a change in practice: not there yet. To be put right by {due_at}.",
     actions.ActionCancelled.TYPE: "Agreed that a change will not be made.",
+    actions.ActionHandedOver.TYPE: "Handed a change over; {owner_role} answers for it now.",
+    actions.ActionExtended.TYPE: "Agreed to more time for a change, until {due_at}.",
+    actions.ActionRecheckAsked.TYPE: "Asked for a change to be checked again, by {answer_due_at}.",
+    actions.ActionRechecked.TYPE: "Checked a change again: it still works.",
     actions.CheckpointMeasured.TYPE: "Measured the difference the changes made: {proposed}. Somebody must decide by {decide_due_at}.",
     actions.ImpactJudged.TYPE: "Decided what the changes achieved: {verdict}.",
 }
@@ -108,6 +113,7 @@ _VARIANTS = {
     ),
     (review.ThemeReminded.TYPE, "to_role", None): "Time ran out. Told whoever leads the theme.",
     (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
+    (actions.ActionRechecked.TYPE, "holds", False): "Checked a change again: it does not hold any more.",
     (actions.ImpactJudged.TYPE, "agreed_with_proposal", False): (
         "Decided, other than the figures suggest, what the changes achieved: {verdict}."
     ),
