@@ -1,1 +1,0 @@
-"""Who is away, and who covers."""

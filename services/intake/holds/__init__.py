@@ -1,1 +1,0 @@
-"""Internal fact-finding that waits until the police or an authority agree."""

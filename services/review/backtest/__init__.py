@@ -1,1 +1,0 @@
-"""What a draft policy would have changed over past incidents, before anyone publishes it."""

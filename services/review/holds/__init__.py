@@ -1,1 +1,0 @@
-"""Internal fact-finding that waits until somebody outside agrees, as intake's events tell."""
