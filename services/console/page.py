@@ -16,7 +16,7 @@ from services.runtime.calendar import LONDON
 
 _HERE = Path(__file__).parent
 TEXTS = NullTranslations()
-"""English is written in the pages; `texts/messages.pot` lists every text, so that Welsh can follow as a catalogue."""
+"""English is written in the pages, each text marked, so that Welsh can follow. There is no catalogue yet."""
 
 PAGES = Environment(
     loader=ChoiceLoader([FileSystemLoader(_HERE / "templates"), PackageLoader("nhsuk_frontend_jinja")]),

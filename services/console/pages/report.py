@@ -1,8 +1,7 @@
 """Reporting: one thing on each page, at most eight questions, and nothing typed is lost.
 
-Without a script the answers travel in the form from page to page; the server keeps nothing until the report is sent.
-With one, the draft is also kept on the device (`static/report.js`) and sent when the signal is back. Either way it is
-sent under one key, so it counts once.
+The answers travel in the form from page to page, with or without a script; the server keeps nothing until the report is
+sent. It is sent under one key, so it counts once. No draft is kept on the device yet.
 """
 
 import uuid
