@@ -36,6 +36,7 @@ class WorkflowSettings(ProcessSettings, KafkaSettings, TemporalSettings):
     """What the process engine's side reads from the environment."""
 
     reconcile_seconds: int = Field(default=300, ge=5, description="How often records and processes are compared.")
+    patterns_seconds: int = Field(default=3600, ge=5, description="How often patterns are looked for.")
 
 
 class Roles:
@@ -97,7 +98,10 @@ class Roles:
             return
         serving = asyncio.create_task(serve(client, task_queue=INCIDENT_QUEUE, stop=self._stop))
         await ensure_schedules(
-            client, reconcile_every=timedelta(seconds=self._settings.reconcile_seconds), task_queue=INCIDENT_QUEUE
+            client,
+            reconcile_every=timedelta(seconds=self._settings.reconcile_seconds),
+            patterns_every=timedelta(seconds=self._settings.patterns_seconds),
+            task_queue=INCIDENT_QUEUE,
         )
         await serving
 

@@ -11,11 +11,15 @@ from uuid import UUID
 from services.contracts.actions import (
     ActionCancelled,
     ActionDone,
+    ActionExtended,
+    ActionHandedOver,
     ActionOpened,
+    ActionRechecked,
     ActionReturned,
     ActionVerified,
     ImpactJudged,
     PlannedCheckpoint,
+    PlannedRecheck,
 )
 from services.contracts.event import EventData
 from services.contracts.intake import (
@@ -31,30 +35,57 @@ from services.contracts.intake import (
     IncidentTriaged,
     IncidentWithdrawn,
 )
-from services.contracts.review import BriefingReached, ReviewApproved
+from services.contracts.review import BriefingReached, ReviewApproved, ThemeAccepted, ThemeCommissioned, ThemeEnded
 from services.contracts.taxonomy import ClockKind, Role, Stage
 from workflows.messages import (
     ActionFact,
+    Case,
     CheckpointFact,
     ClockFact,
+    CommissionFact,
     CycleFacts,
     IncidentCase,
     LadderFact,
     Position,
+    RecheckFact,
     ReportFact,
     ReviewFact,
     RoutedEvent,
+    ThemeCase,
     TriageFact,
 )
 
 
 def learn(case: IncidentCase, event: RoutedEvent) -> None:
     """Take an event into the case. An event that was seen, or that the process does not need, changes nothing."""
-    if event.event_id in case.seen or event.type not in _LEARN:
+    _take(case, event, _LEARN)
+
+
+def learn_of_theme(case: ThemeCase, event: RoutedEvent) -> None:
+    """The same for a theme."""
+    _take(case, event, _LEARN_OF_THEME)
+
+
+def _take(case: Case, event: RoutedEvent, known: "_Known") -> None:
+    if event.event_id in case.seen or event.type not in known:
         return
     case.seen.append(event.event_id)
-    model, apply = _LEARN[event.type]
+    model, apply = known[event.type]
     apply(case, model.model_validate(event.data))
+
+
+def _commissioned(case: ThemeCase, event: ThemeCommissioned) -> None:
+    case.commission = CommissionFact(
+        region_id=event.region_id, category=event.category, band=event.band, accept_due_at=event.accept_due_at
+    )
+
+
+def _accepted(case: ThemeCase, _: ThemeAccepted) -> None:
+    case.accepted = True
+
+
+def _theme_ended(case: ThemeCase, _: ThemeEnded) -> None:
+    case.ended = True
 
 
 def _reported(case: IncidentCase, event: IncidentReported) -> None:
@@ -70,7 +101,12 @@ def _reported(case: IncidentCase, event: IncidentReported) -> None:
 
 def _triaged(case: IncidentCase, event: IncidentTriaged) -> None:
     if case.triage is None or event.revision > case.triage.revision:
-        case.triage = TriageFact(actual_harm=event.actual_harm, band=event.band, revision=event.revision)
+        case.triage = TriageFact(
+            actual_harm=event.actual_harm,
+            band=event.band,
+            revision=event.revision,
+            psychological_harm=event.psychological_harm,
+        )
 
 
 def _clock_set(case: IncidentCase, event: ClockSet) -> None:
@@ -126,43 +162,83 @@ def _reopened(case: IncidentCase, event: IncidentReopened) -> None:
         case.position = Position(cycle=event.cycle, stage=event.stage)
 
 
-def _review_approved(case: IncidentCase, event: ReviewApproved) -> None:
+def _review_approved(case: Case, event: ReviewApproved) -> None:
     case.facts(event.cycle).review = ReviewFact(
         actions_needed=event.actions_needed, briefing_needed=event.briefing_needed
     )
 
 
-def _action(case: IncidentCase, event: Any) -> ActionFact:
+def _action(case: Case, event: Any) -> ActionFact:
     return case.facts(event.cycle).actions.setdefault(str(event.action_id), ActionFact(cycle=event.cycle))
 
 
-def _action_opened(case: IncidentCase, event: ActionOpened) -> None:
+def _action_opened(case: Case, event: ActionOpened) -> None:
     action = _action(case, event)
-    action.owner_role = event.owner_role
+    if action.handover == 0:
+        action.owner_role = event.owner_role
     if action.due_at is None:
-        action.due_at = event.due_at
+        action.due_at, action.remind_at = event.due_at, event.remind_at
 
 
-def _action_done(case: IncidentCase, event: ActionDone) -> None:
+def _action_done(case: Case, event: ActionDone) -> None:
     action = _action(case, event)
     if event.attempt > action.attempt and not action.finished:
         action.attempt, action.status, action.verify_due_at = event.attempt, "done", event.verify_due_at
 
 
-def _action_returned(case: IncidentCase, event: ActionReturned) -> None:
+def _action_returned(case: Case, event: ActionReturned) -> None:
     action = _action(case, event)
     # An attempt that was returned ranks above the same attempt when done, below the next.
     if event.attempt >= action.attempt and not action.finished:
         action.attempt, action.status, action.due_at = event.attempt, "open", event.due_at
+        action.remind_at = event.remind_at
         case.failed[str(event.action_id)] = event.attempt
+        _extend(action)
 
 
-def _action_verified(case: IncidentCase, event: ActionVerified) -> None:
+def _action_extended(case: Case, event: ActionExtended) -> None:
+    action = _action(case, event)
+    if event.extension > action.extension:
+        action.extension = event.extension
+        action.extended = (event.attempt, event.due_at, event.remind_at)
+        _extend(action)
+
+
+def _extend(action: ActionFact) -> None:
+    """The newest extension counts unless the action was returned since: that gave a new time of its own."""
+    if action.extended is not None and action.extended[0] > action.attempt - (action.status == "done"):
+        _, action.due_at, action.remind_at = action.extended
+
+
+def _action_handed_over(case: Case, event: ActionHandedOver) -> None:
+    action = _action(case, event)
+    if event.handover > action.handover:
+        action.handover, action.owner_role = event.handover, event.owner_role
+
+
+def _action_verified(case: Case, event: ActionVerified) -> None:
     _action(case, event).status = "verified"
+    if event.recheck is not None:
+        _plan_recheck(case, event.cycle, event.action_id, event.recheck)
     _complete(case.facts(event.cycle), event.cycle_complete, event.checkpoints)
 
 
-def _action_cancelled(case: IncidentCase, event: ActionCancelled) -> None:
+def _plan_recheck(case: Case, cycle: int, action_id: UUID, planned: PlannedRecheck) -> None:
+    _recheck(case, cycle, action_id, planned.recheck_id).due_at = planned.due_at
+
+
+def _recheck(case: Case, cycle: int, action_id: UUID, recheck_id: UUID) -> RecheckFact:
+    known = case.facts(cycle).rechecks
+    return known.setdefault(str(recheck_id), RecheckFact(recheck_id=recheck_id, action_id=action_id))
+
+
+def _rechecked(case: Case, event: ActionRechecked) -> None:
+    _recheck(case, event.cycle, event.action_id, event.recheck_id).holds = event.holds
+    if event.following is not None:
+        _plan_recheck(case, event.cycle, event.action_id, event.following)
+
+
+def _action_cancelled(case: Case, event: ActionCancelled) -> None:
     _action(case, event).status = "cancelled"
     _complete(case.facts(event.cycle), event.cycle_complete, event.checkpoints)
 
@@ -186,21 +262,37 @@ def _checkpoint(facts: CycleFacts, checkpoint_id: UUID) -> CheckpointFact:
     return facts.checkpoints[-1]
 
 
-def _briefing_reached(case: IncidentCase, event: BriefingReached) -> None:
+def _briefing_reached(case: Case, event: BriefingReached) -> None:
     case.facts(event.cycle).briefing_reached = True
 
 
-def _judged(case: IncidentCase, event: ImpactJudged) -> None:
+def _judged(case: Case, event: ImpactJudged) -> None:
     facts = case.facts(event.cycle)
     if event.next_checkpoint is not None:
         _plan(facts, event.next_checkpoint)
-    _checkpoint(facts, event.checkpoint_id).verdict = event.verdict
+    checkpoint = _checkpoint(facts, event.checkpoint_id)
+    checkpoint.verdict, checkpoint.reopen_at = event.verdict, event.reopen_at
 
 
 _ESCALATION = ClockKind.ESCALATION
-_Learn = Callable[[IncidentCase, Any], None]
+_Known = dict[str, tuple[type[EventData], Callable[[Any, Any], None]]]
 
-_LEARN: dict[str, tuple[type[EventData], _Learn]] = {
+_LEARN_OF_WORK: _Known = {
+    ReviewApproved.TYPE: (ReviewApproved, _review_approved),
+    ActionOpened.TYPE: (ActionOpened, _action_opened),
+    ActionDone.TYPE: (ActionDone, _action_done),
+    ActionReturned.TYPE: (ActionReturned, _action_returned),
+    ActionExtended.TYPE: (ActionExtended, _action_extended),
+    ActionHandedOver.TYPE: (ActionHandedOver, _action_handed_over),
+    ActionRechecked.TYPE: (ActionRechecked, _rechecked),
+    ActionVerified.TYPE: (ActionVerified, _action_verified),
+    ActionCancelled.TYPE: (ActionCancelled, _action_cancelled),
+    BriefingReached.TYPE: (BriefingReached, _briefing_reached),
+    ImpactJudged.TYPE: (ImpactJudged, _judged),
+}
+"""Of the work that follows from any case."""
+
+_LEARN: _Known = {
     IncidentReported.TYPE: (IncidentReported, _reported),
     IncidentTriaged.TYPE: (IncidentTriaged, _triaged),
     IncidentWithdrawn.TYPE: (IncidentWithdrawn, _withdrawn),
@@ -212,15 +304,18 @@ _LEARN: dict[str, tuple[type[EventData], _Learn]] = {
     BlockerLifted.TYPE: (BlockerLifted, _blocker_lifted),
     IncidentEscalationRequested.TYPE: (IncidentEscalationRequested, _escalation_requested),
     EscalationAcknowledged.TYPE: (EscalationAcknowledged, _escalation_acknowledged),
-    ReviewApproved.TYPE: (ReviewApproved, _review_approved),
-    ActionOpened.TYPE: (ActionOpened, _action_opened),
-    ActionDone.TYPE: (ActionDone, _action_done),
-    ActionReturned.TYPE: (ActionReturned, _action_returned),
-    ActionVerified.TYPE: (ActionVerified, _action_verified),
-    ActionCancelled.TYPE: (ActionCancelled, _action_cancelled),
-    BriefingReached.TYPE: (BriefingReached, _briefing_reached),
-    ImpactJudged.TYPE: (ImpactJudged, _judged),
+    **_LEARN_OF_WORK,
+}
+
+_LEARN_OF_THEME: _Known = {
+    ThemeCommissioned.TYPE: (ThemeCommissioned, _commissioned),
+    ThemeAccepted.TYPE: (ThemeAccepted, _accepted),
+    ThemeEnded.TYPE: (ThemeEnded, _theme_ended),
+    **_LEARN_OF_WORK,
 }
 
 NEEDED = frozenset(_LEARN)
-"""The types of event that the process waits for; the router hands on these."""
+"""The types of event that an incident's process waits for; the router hands on these."""
+
+NEEDED_OF_THEME = frozenset(_LEARN_OF_THEME)
+"""The same for a theme's."""

@@ -1,6 +1,6 @@
 """From what was learned to what changed for good: acting, verifying, sharing, checking impact.
 
-Written once for whatever has learning to act on: here an incident's cycle, a theme's later. The process (`Process`)
+Written once for whatever has learning to act on: a cycle of an incident, or of a theme. The process (`Process`)
 gives waiting, reminding and activities; these functions say what each stage opens, waits for and leads to.
 """
 
@@ -9,15 +9,19 @@ from typing import Protocol
 
 from services.contracts import activities
 from services.contracts.taxonomy import Role, Stage, Verdict
-from workflows.messages import ActionFact, CheckpointFact, CycleFacts, IncidentCase
+from workflows.messages import ActionFact, Case, CheckpointFact, CycleFacts, Standing
 
 
 class Process(Protocol):
     """What a stage may ask of the workflow it runs in."""
 
     @property
-    def case(self) -> IncidentCase:
+    def case(self) -> Case:
         """The state."""
+
+    @property
+    def position(self) -> Standing:
+        """Where the process is."""
 
     def over(self) -> bool:
         """Whether the case ended or was reopened: the stage has nothing left to wait for."""
@@ -37,8 +41,8 @@ class Process(Protocol):
     async def wait(self, ready: "Ready") -> None:
         """Until the condition holds or the case ends; reminds and escalates when the clock runs out."""
 
-    async def sleep_until(self, due_at: datetime) -> None:
-        """Until a time or the end of the case."""
+    async def sleep_until(self, due_at: datetime, or_when: "Ready") -> None:
+        """Until a time, a condition or the end of the case."""
 
     def set_clock(self, due_at: datetime | None, next_move: Role | None) -> None:
         """Change the running clock without a new stage."""
@@ -52,7 +56,7 @@ class Ready(Protocol):
 
 
 def _facts(process: Process) -> CycleFacts:
-    return process.case.facts(process.case.position.cycle)
+    return process.case.facts(process.position.cycle)
 
 
 def after_review(facts: CycleFacts) -> Stage:
@@ -65,13 +69,14 @@ def after_review(facts: CycleFacts) -> Stage:
 
 async def acting(process: Process) -> Stage:
     """Open the actions; wait until all are done."""
-    facts, position = _facts(process), process.case.position
+    facts, position = _facts(process), process.position
     if not position.opened:
         plan = await process.open_actions()
         for opened in plan.actions:
             action = facts.actions.setdefault(str(opened.action_id), ActionFact(cycle=position.cycle))
             action.owner_role = opened.owner_role
-            action.due_at = action.due_at or opened.due_at
+            if action.due_at is None:
+                action.due_at, action.remind_at = opened.due_at, opened.remind_at
         due_at, owner = _earliest_open(facts)
         await process.enter(due_at or plan.agree_due_at, owner or Role.REGISTERED_MANAGER)
     while not (_all_done(facts) or process.over()):
@@ -96,7 +101,7 @@ def _earliest_open(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
 async def verifying(process: Process) -> Stage:
     """Wait until somebody else has seen every action in practice; a returned one leads back to acting."""
     facts = _facts(process)
-    if not process.case.position.opened and not facts.actions_complete:
+    if not process.position.opened and not facts.actions_complete:
         dues = [a.verify_due_at for a in facts.actions.values() if a.status == "done" and a.verify_due_at is not None]
         await process.enter(min(dues, default=None), Role.QUALITY_LEAD)
     await process.wait(lambda: facts.actions_complete or not _all_done(facts))
@@ -105,7 +110,7 @@ async def verifying(process: Process) -> Stage:
     return Stage.SHARING if _briefing_needed(process.case) else after_sharing(facts)
 
 
-def _briefing_needed(case: IncidentCase) -> bool:
+def _briefing_needed(case: Case) -> bool:
     """What the newest review says: a cycle that was reopened at acting has none of its own."""
     for cycle in sorted(case.cycles, reverse=True):
         review = case.cycles[cycle].review
@@ -122,7 +127,7 @@ def after_sharing(facts: CycleFacts) -> Stage:
 async def sharing(process: Process) -> Stage:
     """Send the briefing; wait until it reached and was understood by enough."""
     facts = _facts(process)
-    if not process.case.position.opened:
+    if not process.position.opened:
         plan = await process.send_briefing()
         await process.enter(plan.due_at, Role.REGISTERED_MANAGER)
     await process.wait(lambda: facts.briefing_reached)
@@ -130,31 +135,48 @@ async def sharing(process: Process) -> Stage:
 
 
 async def checking(process: Process) -> Stage | None:
-    """At each checkpoint measure and wait for a person's verdict. None means: not effective, a new cycle is needed."""
-    facts, position = _facts(process), process.case.position
+    """At each checkpoint measure and wait for a person's verdict. None means: not effective, a new cycle is needed.
+
+    So it is when something that was verified is looked at again and does not hold. While that is still to be looked at
+    the case does not close.
+    """
+    facts, position = _facts(process), process.position
     while not process.over():
         decided = [c.verdict for c in facts.checkpoints if c.verdict is not None]
+        if facts.undone:
+            return None
         if Verdict.SUSTAINED in decided:
+            if facts.rechecking:
+                process.set_clock(None, Role.QUALITY_LEAD)
+                await process.wait(lambda: not facts.rechecking or facts.undone)
+                continue
             return Stage.CLOSED
         if Verdict.NO_CHANGE in decided or Verdict.WORSE in decided:
             return None
         checkpoint = _next_checkpoint(facts)
         if checkpoint is None:
             # The verdict says more is to come and the plan of it has not arrived yet.
-            await process.wait(lambda: _next_checkpoint(facts) is not None)
+            await process.wait(lambda: _next_checkpoint(facts) is not None or facts.undone)
             continue
         assert checkpoint.due_at is not None
         if not position.opened:
             await process.enter(checkpoint.due_at, Role.QUALITY_LEAD)
-        await process.sleep_until(checkpoint.due_at)
+        await process.sleep_until(checkpoint.due_at, lambda: facts.undone)
         if process.over():
             break
+        if facts.undone:
+            continue
         if position.measured != checkpoint.checkpoint_id:
             measured = await process.measure(checkpoint)
             position.measured = checkpoint.checkpoint_id
             process.set_clock(measured.decide_due_at, Role.QUALITY_LEAD)
-        await process.wait(lambda c=checkpoint: c.verdict is not None)
+        await process.wait(lambda c=checkpoint: c.verdict is not None or facts.undone)
     return Stage.CLOSED
+
+
+def begins_again_at(facts: CycleFacts) -> Stage:
+    """Where the cycle after a change without effect begins: as the person who judged it said, else with a review."""
+    return next((c.reopen_at for c in facts.checkpoints if c.reopen_at is not None), Stage.REVIEWING)
 
 
 def _next_checkpoint(facts: CycleFacts) -> CheckpointFact | None:

@@ -1,4 +1,4 @@
-"""What comes into an incident's workflow, and the state it carries from run to run."""
+"""What comes into the workflow of an incident or a theme, and the state it carries from run to run."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, Role, Stage, Verdict
+from services.contracts.taxonomy import (
+    Band,
+    Category,
+    Kind,
+    PhysicalHarm,
+    PsychologicalHarm,
+    Role,
+    Stage,
+    ThemeStage,
+    Verdict,
+)
 
 EVENT_SIGNAL = "event"
 
@@ -36,6 +46,7 @@ class TriageFact(BaseModel):
     actual_harm: PhysicalHarm
     band: Band
     revision: int = 1
+    psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
 
 
 class ClockFact(BaseModel):
@@ -60,6 +71,8 @@ class NoticeFact(BaseModel):
 
     run_id: str
     person_id: UUID
+    path: str | None = None
+    urgent: bool = True
 
 
 class ReviewFact(BaseModel):
@@ -78,6 +91,11 @@ class ActionFact(BaseModel):
     verify_due_at: datetime | None = None
     attempt: int = 0
     status: str = "open"
+    handover: int = 0
+    extension: int = 0
+    extended: tuple[int, datetime, datetime | None] | None = None
+    remind_at: datetime | None = None
+    reminded: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -91,6 +109,18 @@ class CheckpointFact(BaseModel):
     checkpoint_id: UUID
     due_at: datetime | None = None
     verdict: Verdict | None = None
+    reopen_at: Stage | None = None
+
+
+class RecheckFact(BaseModel):
+    """When a verified action is looked at again, until when somebody is to have looked, and whether it holds."""
+
+    recheck_id: UUID
+    action_id: UUID
+    due_at: datetime | None = None
+    answer_due_at: datetime | None = None
+    holds: bool | None = None
+    late: int = 0
 
 
 class CycleFacts(BaseModel):
@@ -101,19 +131,27 @@ class CycleFacts(BaseModel):
     actions_complete: bool = False
     briefing_reached: bool = False
     checkpoints: list[CheckpointFact] = Field(default_factory=list)
+    rechecks: dict[str, RecheckFact] = Field(default_factory=dict)
+
+    @property
+    def undone(self) -> bool:
+        """Whether something that was verified was found not to hold any more."""
+        return any(recheck.holds is False for recheck in self.rechecks.values())
+
+    @property
+    def rechecking(self) -> bool:
+        """Whether something verified is still to be looked at again."""
+        return any(recheck.holds is None for recheck in self.rechecks.values())
 
 
-class Position(BaseModel):
-    """Where the process is: the stage, and whether its opening steps are behind it.
+class Standing(BaseModel):
+    """Where a process is in its stage, and whether the opening steps of the stage are behind it.
 
     `due_at` and `next_move` are the clock that runs now, `reminders` how often it ran out.
     """
 
     cycle: int = 1
-    stage: Stage = Stage.REPORTED
     opened: bool = False
-    triage_revision: int = 0
-    band: Band | None = None
     entry: int = 0
     due_at: datetime | None = None
     next_move: Role | None = None
@@ -121,29 +159,82 @@ class Position(BaseModel):
     measured: UUID | None = None
 
 
-class IncidentCase(BaseModel):
+class Position(Standing):
+    """Where an incident's process is."""
+
+    stage: Stage = Stage.REPORTED
+    triage_revision: int = 0
+    band: Band | None = None
+
+
+class ThemePosition(Standing):
+    """Where a theme's process is."""
+
+    stage: ThemeStage = ThemeStage.COMMISSIONED
+
+
+class Case(BaseModel):
+    """What the state of every case holds, of an incident or of a theme."""
+
+    provider_id: UUID
+    seen: list[str] = Field(default_factory=list)
+    cycles: dict[int, CycleFacts] = Field(default_factory=dict)
+    notices: dict[str, NoticeFact] = Field(default_factory=dict)
+    failed: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def case_id(self) -> UUID:
+        """The id of the incident or theme."""
+        raise NotImplementedError
+
+    def facts(self, cycle: int) -> CycleFacts:
+        """The facts of a cycle."""
+        return self.cycles.setdefault(cycle, CycleFacts())
+
+
+class CommissionFact(BaseModel):
+    """What the process needs to know of how a theme was commissioned."""
+
+    region_id: UUID | None
+    category: Category
+    band: Band
+    accept_due_at: datetime
+
+
+class ThemeCase(Case):
+    """The whole state of a theme's workflow: its input at the start and at each continue-as-new."""
+
+    theme_id: UUID
+    commission: CommissionFact | None = None
+    accepted: bool = False
+    ended: bool = False
+    position: ThemePosition = Field(default_factory=ThemePosition)
+
+    @property
+    def case_id(self) -> UUID:
+        """The theme's id."""
+        return self.theme_id
+
+
+class IncidentCase(Case):
     """The whole state of an incident's workflow: its input at the start and at each continue-as-new."""
 
     incident_id: UUID
-    provider_id: UUID
-    seen: list[str] = Field(default_factory=list)
     report: ReportFact | None = None
     triage: TriageFact | None = None
-    cycles: dict[int, CycleFacts] = Field(default_factory=dict)
     clocks: dict[str, ClockFact] = Field(default_factory=dict)
     blockers: dict[str, bool] = Field(default_factory=dict)
     ladders: dict[str, LadderFact] = Field(default_factory=dict)
-    notices: dict[str, NoticeFact] = Field(default_factory=dict)
-    failed: dict[str, int] = Field(default_factory=dict)
     ended: Stage | None = None
     escalated: list[str] = Field(default_factory=list)
     position: Position = Field(default_factory=Position)
 
     @property
+    def case_id(self) -> UUID:
+        """The incident's id."""
+        return self.incident_id
+
+    @property
     def blocked(self) -> bool:
         """Whether something must be decided before the incident can close."""
         return any(self.blockers.values())
-
-    def facts(self, cycle: int) -> CycleFacts:
-        """The facts of a cycle."""
-        return self.cycles.setdefault(cycle, CycleFacts())

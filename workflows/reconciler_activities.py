@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
@@ -11,14 +11,21 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.activities import OpenIncident
-from workflows.incident import WORKFLOW, workflow_id
+from services.contracts.taxonomy import CaseKind
+from workflows import incident, thematic
 from workflows.reconciler import GRACE_SECONDS, Found, Look, Outcome
 from workflows.search_attributes import PROVIDER
 
-ORPHANS = Gauge("plumbline_orphan_incidents", "Open incidents without a running process at the last look.")
+ORPHANS = Gauge("plumbline_orphan_incidents", "Open incidents and themes without a running process at the last look.")
 REPAIRED = Counter("plumbline_orphan_incidents_repaired_total", "Orphans whose process was started again.")
-STRAYS = Counter("plumbline_stray_processes_total", "Processes found running for an incident that had ended.")
+STRAYS = Counter("plumbline_stray_processes_total", "Processes found running for an incident or theme that had ended.")
 LAST = Gauge("plumbline_reconciler_last_run_timestamp_seconds", "When the reconciler last finished.")
+
+
+_PROCESSES: dict[CaseKind, tuple[str, Callable[[object], str]]] = {
+    CaseKind.INCIDENT: (incident.WORKFLOW, incident.workflow_id),
+    CaseKind.THEME: (thematic.WORKFLOW, thematic.workflow_id),
+}
 
 
 class ReconcilerActivities:
@@ -30,7 +37,8 @@ class ReconcilerActivities:
     @activity.defn(name="reconciler.compare")
     async def compare(self, look: Look) -> Found:
         """Compare a page of open records with what runs. Visibility lags, so each mismatch is confirmed one by one."""
-        query = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running'"
+        workflow, workflow_id = _PROCESSES[look.kind]
+        query = f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running'"
         if look.after is not None:
             query += f" AND WorkflowId > '{workflow_id(look.after)}'"
         if not look.last:
@@ -39,11 +47,13 @@ class ReconcilerActivities:
         known = {workflow_id(item.incident_id): item for item in look.open}
         oldest = time.time() - look.grace_seconds
         missing = [known[name] for name in known if name not in running and _made_at(known[name]) < oldest]
-        orphans = await self._confirmed(missing)
+        orphans = await self._confirmed(missing, workflow_id)
         strays = await self._strays([name for name in running if name not in known])
         return Found(orphans=orphans, strays=strays)
 
-    async def _confirmed(self, missing: Sequence[OpenIncident]) -> list[OpenIncident]:
+    async def _confirmed(
+        self, missing: Sequence[OpenIncident], workflow_id: Callable[[object], str]
+    ) -> list[OpenIncident]:
         gate = asyncio.Semaphore(20)
 
         async def runs(item: OpenIncident) -> bool:
@@ -66,7 +76,7 @@ class ReconcilerActivities:
             age = time.time() - described.start_time.timestamp()
             provider = described.typed_search_attributes.get(PROVIDER)
             if described.status == WorkflowExecutionStatus.RUNNING and age > GRACE_SECONDS and provider:
-                incident_id = UUID(name.removeprefix("incident-"))
+                incident_id = UUID(name.partition("-")[2])
                 strays.append(OpenIncident(provider_id=UUID(provider), incident_id=incident_id))
         return strays
 

@@ -20,14 +20,17 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
-from services.contracts.intake import ConcernContinued, ConcernRaised, IncidentReopened
+from services.contracts.intake import BreakGlassUsed, ConcernContinued, ConcernRaised, IncidentReopened
+from services.contracts.review import AdoptionAsked, BriefingSent
+from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import concern, search_attributes
-from workflows.facts import NEEDED
-from workflows.incident import ROUTINE, URGENT, WORKFLOW, workflow_id
-from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
+from workflows import briefing, concern, glass, search_attributes, thematic
+from workflows.facts import NEEDED, NEEDED_OF_THEME
+from workflows.incident import WORKFLOW, workflow_id
+from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent, ThemeCase
+from workflows.process import ROUTINE, URGENT
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +50,28 @@ _PERMANENT = (RPCStatusCode.INVALID_ARGUMENT,)
 
 
 def wanted(received: Received) -> bool:
-    """Whether the process waits for this event. The opening of actions is news only when the process did not ask."""
+    """Whether a process waits for this event. The opening of actions is news only when the process did not ask."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
+    if received.type == BreakGlassUsed.TYPE:
+        # While the incident's own process runs, its ladder calls people.
+        return bool(received.data.get("ended"))
+    if _follows_up(received):
+        return True
+    if _of_theme(received):
+        return received.type in NEEDED_OF_THEME
     return received.type in NEEDED or received.type in CONCERNS
+
+
+def _follows_up(received: Received) -> bool:
+    """Whether a briefing has something to follow up from now on."""
+    sent = received.type == BriefingSent.TYPE and received.data.get("follow_up_at") is not None
+    return sent or received.type == AdoptionAsked.TYPE
+
+
+def _of_theme(received: Received) -> bool:
+    """Whether the case that an event belongs to is a theme."""
+    return "theme_id" in received.data or received.data.get("case_kind") == CaseKind.THEME
 
 
 async def hand_on(
@@ -95,7 +116,7 @@ async def hand_on(
 
 
 def _start(received: Received) -> dict[str, Any]:
-    """What is started, if it does not run: for a concern its watch, else the incident with the event as its signal."""
+    """What is started, if it does not run: for a concern its watch, for a briefing what follows it, else the incident with the event as its signal."""
     if received.type in CONCERNS:
         return {
             "workflow": concern.WORKFLOW,
@@ -103,6 +124,46 @@ def _start(received: Received) -> dict[str, Any]:
             "id": concern.workflow_id(UUID(received.key)),
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             "static_summary": "concern",
+        }
+    if received.type == BreakGlassUsed.TYPE:
+        broken = glass.GlassCase(
+            break_glass_id=UUID(received.data["break_glass_id"]),
+            incident_id=UUID(received.key),
+            provider_id=received.provider_id,
+        )
+        return {
+            "workflow": glass.WORKFLOW,
+            "arg": broken,
+            "id": glass.workflow_id(broken.break_glass_id),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            "static_summary": "broken glass",
+        }
+    if _follows_up(received):
+        return {
+            "workflow": briefing.WORKFLOW,
+            "arg": briefing.BriefingCase(
+                briefing_id=UUID(received.data["briefing_id"]), provider_id=received.provider_id
+            ),
+            "id": briefing.workflow_id(received.data["briefing_id"]),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            # One that runs already sleeps until what it knew of.
+            **({"start_signal": briefing.LOOK_SIGNAL} if received.type == AdoptionAsked.TYPE else {}),
+            "static_summary": "briefing",
+        }
+    signal = {
+        "start_signal": EVENT_SIGNAL,
+        "start_signal_args": [RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)],
+    }
+    if _of_theme(received):
+        theme = ThemeCase(theme_id=UUID(received.key), provider_id=received.provider_id)
+        return {
+            "workflow": thematic.WORKFLOW,
+            "arg": theme,
+            "id": thematic.workflow_id(theme.theme_id),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            "search_attributes": search_attributes.of_theme(theme),
+            "static_summary": "theme",
+            **signal,
         }
     case = IncidentCase(incident_id=UUID(received.key), provider_id=received.provider_id)
     again = received.type == IncidentReopened.TYPE
@@ -113,10 +174,9 @@ def _start(received: Received) -> dict[str, Any]:
         "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE
         if again
         else WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-        "start_signal": EVENT_SIGNAL,
-        "start_signal_args": [RoutedEvent(event_id=str(received.event_id), type=received.type, data=received.data)],
         "search_attributes": search_attributes.of(case),
         "static_summary": "incident",
+        **signal,
     }
 
 

@@ -1,4 +1,4 @@
-"""What runs by itself, in real time: the reconciler every few minutes, the digest every morning."""
+"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, the digest every morning."""
 
 from datetime import timedelta
 
@@ -17,20 +17,30 @@ from temporalio.client import (
 )
 
 from workflows.digest import DigestWorkflow
+from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import GRACE_SECONDS, ReconcileWorkflow
 
-RECONCILE, DIGEST = "reconcile", "digest"
+RECONCILE, DIGEST, PATTERNS = "reconcile", "digest", "patterns"
 DIGEST_HOUR = 7
 """In the time of England."""
 
 
-async def ensure_schedules(client: Client, *, reconcile_every: timedelta, task_queue: str) -> None:
+async def ensure_schedules(
+    client: Client, *, reconcile_every: timedelta, task_queue: str, patterns_every: timedelta = timedelta(hours=1)
+) -> None:
     """Make the schedules, or bring those that are there up to date. Runs of one never overlap."""
     await _ensure(
         client,
         RECONCILE,
         ScheduleActionStartWorkflow(ReconcileWorkflow.run, GRACE_SECONDS, id=RECONCILE, task_queue=task_queue),
         ScheduleSpec(intervals=[ScheduleIntervalSpec(every=reconcile_every)]),
+        catchup_window=timedelta(minutes=1),
+    )
+    await _ensure(
+        client,
+        PATTERNS,
+        ScheduleActionStartWorkflow(PatternsWorkflow.run, id=PATTERNS, task_queue=task_queue),
+        ScheduleSpec(intervals=[ScheduleIntervalSpec(every=patterns_every)]),
         catchup_window=timedelta(minutes=1),
     )
     await _ensure(

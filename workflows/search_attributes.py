@@ -2,7 +2,7 @@
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from workflows.messages import IncidentCase
+from workflows.messages import IncidentCase, ThemeCase
 
 PROVIDER = SearchAttributeKey.for_keyword("ProviderId")
 LOCATION = SearchAttributeKey.for_keyword("LocationId")
@@ -23,4 +23,15 @@ def of(case: IncidentCase) -> TypedSearchAttributes:
         pairs.append(SearchAttributePair(LOCATION, str(case.report.location_id)))
     if case.triage is not None:
         pairs.append(SearchAttributePair(BAND, case.triage.band.value))
+    return TypedSearchAttributes(pairs)
+
+
+def of_theme(case: ThemeCase) -> TypedSearchAttributes:
+    """The attributes of a theme as it is now."""
+    pairs: list[SearchAttributePair[str]] = [
+        SearchAttributePair(PROVIDER, str(case.provider_id)),
+        SearchAttributePair(STAGE, case.position.stage.value),
+    ]
+    if case.commission is not None:
+        pairs.append(SearchAttributePair(BAND, case.commission.band.value))
     return TypedSearchAttributes(pairs)

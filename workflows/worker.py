@@ -9,11 +9,15 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from services.runtime.temporal import GRACE
+from workflows.briefing import BriefingWorkflow
 from workflows.concern import ConcernWorkflow
 from workflows.digest import DigestWorkflow
+from workflows.glass import GlassWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
+from workflows.thematic import ThematicReviewWorkflow
 
 PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
 
@@ -27,12 +31,21 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, concerns, the reconciler and the digest."""
+    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler, the digest and patterns."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[IncidentWorkflow, ConcernWorkflow, ReconcileWorkflow, DigestWorkflow],
+        workflows=[
+            IncidentWorkflow,
+            ThematicReviewWorkflow,
+            ConcernWorkflow,
+            GlassWorkflow,
+            BriefingWorkflow,
+            ReconcileWorkflow,
+            DigestWorkflow,
+            PatternsWorkflow,
+        ],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,

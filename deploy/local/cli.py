@@ -154,6 +154,10 @@ def _add_commands_of_neighbours() -> None:
 
         app.add_typer(imports.directory, name="directory")
         app.add_typer(imports.incidents, name="incidents")
+    if importlib.util.find_spec("deploy.local.policy_files"):
+        from deploy.local import policy_files  # type: ignore[attr-defined,unused-ignore]
+
+        app.add_typer(policy_files.policy, name="policy")
     if importlib.util.find_spec("deploy.local.scenarios"):
         from deploy.local.scenarios import cli as scenarios
 
@@ -162,6 +166,11 @@ def _add_commands_of_neighbours() -> None:
         from deploy.local import spc  # type: ignore[attr-defined,unused-ignore]
 
         app.add_typer(spc.spc, name="spc")
+    if importlib.util.find_spec("deploy.local.year"):
+        from deploy.local.year import cli as year
+
+        app.add_typer(year.generate, name="generate")
+        app.add_typer(year.evaluation, name="evaluate")
 
 
 _add_commands_of_neighbours()

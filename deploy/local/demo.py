@@ -357,7 +357,7 @@ def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None
     _step(cast, incident, "done, says the owner")
     if number == 1:
         returned = {
-            "outcome": "returned", "method": "spot_check", "sample_size": 10, "compliant": 6,
+            "outcome": "returned", "method": "spot_check", "draw_id": _look(quality, record, good=6),
             "finding": "Four of ten charts still had the old format.",
         }  # fmt: skip
         quality.change("actions", record, "verification", returned)
@@ -365,7 +365,7 @@ def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None
         evidence = {"kind": "audit_result", "description": "All charts replaced; ten of ten checked."}
         manager.post("actions", f"{record}/evidence", evidence)
         manager.change("actions", record, "completion")
-    verified = {"outcome": "passed", "method": "spot_check", "sample_size": 10, "compliant": 10}
+    verified = {"outcome": "passed", "method": "spot_check", "draw_id": _look(quality, record, good=10)}
     quality.change("actions", record, "verification", verified)
     _step(cast, incident, "verified by somebody else, 10 of 10")
     _acknowledge(cast, incident)
@@ -373,6 +373,15 @@ def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None
     _step(cast, incident, "learning shared and understood; waiting for the checkpoint")
     _judge(cast, incident)
     _closed(cast, incident)
+
+
+def _look(quality: Person, record: str, *, good: int) -> str:
+    """Have ten of forty charts drawn by the system and look at them; `good` are as they should be."""
+    draw = quality.post("actions", f"{record}/draws", {"frame_size": 40, "size": 10})
+    found = [{"position": item["position"], "compliant": n < good} for n, item in enumerate(draw["items"])]
+    quality.post("actions", f"{record}/draws/{draw['draw_id']}/findings", {"items": found})
+    draw_id: str = draw["draw_id"]
+    return draw_id
 
 
 def _near_miss_later(cast: Cast, home: Home, number: int, incidents: list[Incident], *, wait_for: int) -> None:

@@ -4,7 +4,12 @@ import sys
 
 from services.actions import activities, api, consumer
 from services.actions.agreeing import api as agreeing
+from services.actions.extension import api as extension
+from services.actions.impact import api as impact
+from services.actions.people import api as people
+from services.actions.sampling import api as sampling
 from services.actions.strength import api as strength
+from services.actions.verification import api as verification
 from services.contracts.topics import topic, urgent_topic
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
@@ -13,7 +18,16 @@ SERVICE = Service(
     name="actions",
     title="Actions",
     description="What changes, was it done, did it work.",
-    routers=[api.router, agreeing.router, strength.router],
+    routers=[
+        api.router,
+        agreeing.router,
+        extension.router,
+        impact.router,
+        people.router,
+        sampling.router,
+        strength.router,
+        verification.router,
+    ],
     topics=Topics(normal=topic("actions"), urgent=urgent_topic("actions")),
     consumes=[topic("directory"), topic("intake"), topic("review")],
     consumes_urgent=[urgent_topic("intake")],

@@ -6,6 +6,8 @@ from typing import Any
 from temporalio import activity
 
 from services.actions import commands
+from services.actions.impact import commands as impact
+from services.actions.verification import commands as verification
 from services.contracts import activities as contract
 from services.runtime import outbox
 from services.runtime.actor import system
@@ -27,7 +29,19 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("actions", contract.MEASURE_CHECKPOINT)
     def measure_checkpoint(command: contract.MeasureCheckpoint) -> contract.Measured:
         with transaction(context.engine, command.provider_id) as session:
-            return commands.measure_checkpoint(session, command, context.clock.now(), system(command.provider_id))
+            return impact.measure_checkpoint(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.REMIND_OWNER)
+    @activity_errors("actions", contract.REMIND_OWNER)
+    def remind_owner(command: contract.RemindOwner) -> contract.OwnerReminder:
+        with transaction(context.engine, command.provider_id) as session:
+            return commands.remind_owner(session, command, context.clock.now(), system(command.provider_id))
+
+    @activity.defn(name=contract.ASK_RECHECK)
+    @activity_errors("actions", contract.ASK_RECHECK)
+    def ask_recheck(command: contract.AskRecheck) -> contract.RecheckAsked:
+        with transaction(context.engine, command.provider_id) as session:
+            return verification.ask_recheck(session, command, context.clock.now(), system(command.provider_id))
 
     @activity.defn(name=contract.END_ACTIONS)
     @activity_errors("actions", contract.END_ACTIONS)
@@ -41,4 +55,4 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "actions", str(command.incident_id))
 
-    return [open_actions, measure_checkpoint, end_actions, republish]
+    return [open_actions, measure_checkpoint, remind_owner, ask_recheck, end_actions, republish]

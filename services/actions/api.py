@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from services.actions import commands, queries
 from services.actions.domain import ActionStatus
-from services.actions.store import visible_action, visible_checkpoint, visible_incident
+from services.actions.store import visible_action, visible_incident
 from services.runtime import audit
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
@@ -43,6 +43,7 @@ def list_actions(
     incident_id: UUID | None = None,
     status: ActionStatus | None = None,
     owner_id: UUID | None = None,
+    mine: Annotated[bool, Query(description="Only what you own, or answer for while its owner is away.")] = False,
     overdue: Annotated[bool, Query(description="Only those late to be done, or late to be verified.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -56,6 +57,7 @@ def list_actions(
             status=status,
             owner_id=owner_id,
             overdue=overdue,
+            mine=mine,
             now=clock.now(),
             limit=limit,
             cursor=cursor,
@@ -63,12 +65,12 @@ def list_actions(
 
 
 @router.get("/actions/{action_id}", summary="Read an action")
-def read(action_id: UUID, actor: Caller, database: Database, response: Response) -> queries.ActionView:
+def read(action_id: UUID, actor: Caller, database: Database, clock: Time, response: Response) -> queries.ActionView:
     """The action with its evidence and verifications. The ETag is the version to send back with a change."""
     with transaction(database, actor.provider_id) as session:
-        action = visible_action(session, actor, action_id)
+        action = visible_action(session, actor, action_id, now=clock.now())
         response.headers["ETag"] = f'"{action.version}"'
-        return queries.view(session, action)
+        return queries.view(session, action, clock.now())
 
 
 @router.post(
@@ -103,30 +105,6 @@ def complete(
         return once(session, "actions", actor, key, fingerprint(f"complete:{action_id}:{version}", b""), run)
 
 
-@router.post("/actions/{action_id}/verification", response_model=queries.ActionSummary, summary="Verify an action")
-def verify(
-    action_id: UUID,
-    body: commands.VerifyAction,
-    actor: Caller,
-    key: CommandKey,
-    version: ExpectedVersion,
-    database: Database,
-    clock: Time,
-) -> JSONResponse:
-    """Somebody other than the owner looked in practice.
-
-    Managers, quality and safeguarding leads, nominated individuals, directors.
-    """
-    require_role(actor, *commands.VERIFIERS)
-    with transaction(database, actor.provider_id) as session:
-
-        def run() -> Reply:
-            action = commands.verify_action(session, actor, action_id, body, version, clock.now())
-            return Reply(200, queries.summary(action), action.version)
-
-        return once(session, "actions", actor, key, fingerprint(f"verify:{action_id}:{version}", body), run)
-
-
 @router.post("/actions/{action_id}/cancellation", response_model=queries.ActionSummary, summary="Cancel an action")
 def cancel(
     action_id: UUID,
@@ -149,55 +127,6 @@ def cancel(
             return Reply(200, queries.summary(action), action.version)
 
         return once(session, "actions", actor, key, fingerprint(f"cancel:{action_id}:{version}", body), run)
-
-
-@router.get("/checkpoints", tags=["impact"], summary="List checkpoints")
-def list_checkpoints(
-    actor: Caller, database: Database, incident_id: UUID | None = None, limit: Limit = 50, cursor: Cursor = None
-) -> Page[queries.CheckpointSummary]:
-    """Checkpoints in the caller's scope, in the order in which they were planned."""
-    with transaction(database, actor.provider_id) as session:
-        return queries.checkpoints(session, actor, incident_id=incident_id, limit=limit, cursor=cursor)
-
-
-@router.get("/checkpoints/{checkpoint_id}", tags=["impact"], summary="Read a checkpoint")
-def read_checkpoint(
-    checkpoint_id: UUID, actor: Caller, database: Database, response: Response
-) -> queries.CheckpointView:
-    """What was counted before and after, the proposed verdict and the decision. The ETag is the version to decide on."""
-    with transaction(database, actor.provider_id) as session:
-        checkpoint = visible_checkpoint(session, actor, checkpoint_id)
-        response.headers["ETag"] = f'"{checkpoint.version}"'
-        return queries.checkpoint_view(session, checkpoint)
-
-
-@router.post(
-    "/checkpoints/{checkpoint_id}/decision",
-    tags=["impact"],
-    response_model=queries.CheckpointSummary,
-    summary="Decide on the effect",
-)
-def judge(
-    checkpoint_id: UUID,
-    body: commands.JudgeImpact,
-    actor: Caller,
-    key: CommandKey,
-    version: ExpectedVersion,
-    database: Database,
-    clock: Time,
-) -> JSONResponse:
-    """Agree with the proposed verdict, or differ with a reason.
-
-    Quality and safeguarding leads, nominated individuals, directors.
-    """
-    require_role(actor, *commands.JUDGES)
-    with transaction(database, actor.provider_id) as session:
-
-        def run() -> Reply:
-            checkpoint = commands.judge_impact(session, actor, checkpoint_id, body, version, clock.now())
-            return Reply(200, queries.checkpoint_summary(checkpoint), checkpoint.version)
-
-        return once(session, "actions", actor, key, fingerprint(f"judge:{checkpoint_id}:{version}", body), run)
 
 
 @router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")

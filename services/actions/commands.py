@@ -7,7 +7,7 @@ process engine by the state they find.
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
@@ -27,45 +27,33 @@ from services.actions.agreeing.commands import (
 from services.actions.agreeing.domain import Priority
 from services.actions.domain import (
     ActionStatus,
-    CheckpointStatus,
     EvidenceKind,
-    VerificationMethod,
-    Window,
-    independent,
-    settles,
-    window_before,
-    window_between,
 )
 from services.actions.history import SERVICE
 from services.actions.history import record as _record
-from services.actions.measure import Measure, observe, unit_of
-from services.actions.statistics import rate_ratio
+from services.actions.impact import commands as impact
+from services.actions.impact.measuring import freeze_measure
+from services.actions.people import line
 from services.actions.store import (
     Action,
-    Checkpoint,
     Evidence,
     Improvement,
-    Verification,
     lock_cycle,
     visible_action,
-    visible_checkpoint,
     visible_incident,
 )
 from services.actions.strength import hierarchy
 from services.actions.strength.commands import check_strength
+from services.actions.strength.wording import gist
 from services.contracts import activities
 from services.contracts.actions import (
     ActionAgreed,
     ActionCancelled,
     ActionDone,
     ActionOpened,
-    ActionReturned,
-    ActionVerified,
-    CheckpointMeasured,
-    ImpactJudged,
     PlannedCheckpoint,
 )
-from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Strength, Verdict, VerificationOutcome
+from services.contracts.taxonomy import Band, Role, Strength
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -73,13 +61,13 @@ from services.runtime.db import insert_new
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
+from services.runtime.pseudonym import stand_ins
 from services.runtime.text import LongText, ShortText
 
 # Safeguarding lead and nominated individual: of a restricted incident nobody else sees the actions.
 AGREERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 VERIFIERS = (*AGREERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 CANCELLERS = (Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
-JUDGES = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 
 
 class Strict(BaseModel):
@@ -127,30 +115,10 @@ class AddEvidence(Strict):
     )
 
 
-class VerifyAction(Strict):
-    """What somebody other than the owner found in practice."""
-
-    outcome: VerificationOutcome
-    method: VerificationMethod
-    sample_size: Annotated[int, Field(ge=1, le=100_000)] = Field(description="How many were looked at or asked.")
-    compliant: Annotated[int, Field(ge=0, le=100_000)] = Field(description="How many of them were as they should be.")
-    finding: LongText | None = Field(
-        default=None,
-        description="What was found. Needed unless it passed and all of the sample were as they should be.",
-    )
-
-
 class CancelAction(Strict):
     """Why an action will not be done."""
 
     reason: ShortText
-
-
-class JudgeImpact(Strict):
-    """What a person concludes from the measure."""
-
-    verdict: Verdict
-    reason: ShortText | None = Field(default=None, description="Needed when the verdict is not the proposed one.")
 
 
 def agree_action(session: Session, actor: Actor, command: AgreeAction, now: datetime) -> Action:
@@ -191,6 +159,8 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         region_id=improvement.region_id,
         status=ActionStatus.AGREED,
         attempt=0,
+        handovers=0,
+        extensions=0,
         agreed_by=actor.id,
         agreed_at=now,
         version=1,
@@ -200,6 +170,7 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
     session.flush()
     keep_proof(session, action, command.proof)
     keep_waiting(session, actor, action, command.waits_for)
+    said = stand_ins(session, SERVICE, actor.provider_id, "wording", filter(None, [gist(command.title)]))
     _record(
         session,
         actor,
@@ -212,6 +183,8 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
             cycle=action.cycle,
             strength=counted,
             owner_role=command.owner_role,
+            wording=said[0] if said else None,
+            weak_wording=suggested is not None and suggested.strength is Strength.WEAKER,
         ),
         strength=command.strength,
         counts_as=counted,
@@ -252,14 +225,18 @@ def open_actions(
     )
     rules = policy.shipped()
     if improvement.opened_at is None:
-        _freeze_measure(session, actor, improvement, command.band, now)
+        improvement.band, improvement.opened_at = command.band, now
+        freeze_measure(session, actor, improvement, now)
         for action in _actions(session, improvement):
             if action.status == ActionStatus.AGREED:
                 _open(session, actor, action, now, late=False)
     return activities.ActionsPlan(
         actions=[
             activities.OpenedAction(
-                action_id=action.action_id, owner_role=Role(action.owner_role), due_at=action.due_at
+                action_id=action.action_id,
+                owner_role=Role(action.owner_role),
+                due_at=action.due_at,
+                remind_at=action.remind_at,
             )
             for action in _actions(session, improvement)
             if action.due_at is not None and action.status != ActionStatus.CANCELLED
@@ -268,38 +245,10 @@ def open_actions(
     )
 
 
-def _freeze_measure(session: Session, actor: Actor, improvement: Improvement, band: Band, now: datetime) -> None:
-    """From here on nobody can choose the category, unit or baseline that suits the result."""
-    rules = policy.shipped()
-    baseline = window_before(now, rules.baseline_days)
-    improvement.band = band
-    improvement.opened_at = now
-    improvement.unit = unit_of(session, improvement.location_id) or rules.default_unit
-    improvement.baseline_first, improvement.baseline_until = baseline.first, baseline.until
-    improvement.policy_version = rules.version
-    session.flush()
-    audit.append(
-        session,
-        SERVICE,
-        chain=improvement.incident_id,
-        actor=actor,
-        action="measure_frozen",
-        subject=improvement.incident_id,
-        at=now,
-        data={
-            "cycle": improvement.cycle,
-            "category": improvement.category,
-            "unit": improvement.unit,
-            "baseline_first": baseline.first,
-            "baseline_until": baseline.until,
-            "policy_version": rules.version,
-        },
-    )
-
-
 def _open(session: Session, actor: Actor, action: Action, now: datetime, *, late: bool) -> None:
     action.status, action.opened_at = ActionStatus.OPEN, now
     due_at = action.due_at = add_working_days(now, action.due_working_days)
+    action.remind_at = remind_at(session, action, now)
     action.version += 1
     _record(
         session,
@@ -314,9 +263,33 @@ def _open(session: Session, actor: Actor, action: Action, now: datetime, *, late
             owner_role=Role(action.owner_role),
             due_at=due_at,
             late=late,
+            remind_at=action.remind_at,
         ),
         due_at=due_at,
     )
+
+
+def remind_at(session: Session, action: Action, now: datetime) -> datetime | None:
+    """When the owner is reminded that the action is due, by the policy of its band; None if that has passed."""
+    improvement = session.get_one(Improvement, (action.incident_id, action.cycle))
+    if improvement.band is None or action.due_at is None:
+        return None
+    before = policy.shipped().remind_before.get(Band(improvement.band))
+    at = None if before is None else action.due_at - before
+    return at if at is not None and at > now else None
+
+
+def remind_owner(
+    session: Session, command: activities.RemindOwner, now: datetime, actor: Actor
+) -> activities.OwnerReminder:
+    """Whom to tell that an action is due soon: the owner, or who covers. Nobody, once it is done or has more time."""
+    action = visible_action(session, actor, command.action_id, lock=True)
+    if action.status != ActionStatus.OPEN or action.remind_at is None or action.remind_at > now:
+        return activities.OwnerReminder()
+    person_id = line.cover_of(session, action.owner_id, now) or action.owner_id
+    notice_id = uuid5(action.action_id, command.command_id)
+    _record(session, actor, action, now, "owner_reminded", None, person_id=person_id, due_at=action.due_at)
+    return activities.OwnerReminder(notify=notice_id, person_id=person_id)
 
 
 def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEvidence, now: datetime) -> Action:
@@ -325,7 +298,7 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
     Several people may add at once, so no version is asked for; each addition makes a new version all the same, so
     that a verifier decides on what there is.
     """
-    action = visible_action(session, actor, action_id, lock=True)
+    action = visible_action(session, actor, action_id, lock=True, now=now)
     if action.status not in (ActionStatus.OPEN, ActionStatus.DONE):
         raise conflict(
             "not-open",
@@ -368,13 +341,16 @@ def add_evidence(session: Session, actor: Actor, action_id: UUID, command: AddEv
 
 
 def complete_action(session: Session, actor: Actor, action_id: UUID, version: int, now: datetime) -> Action:
-    """The owner says that it is done (403 for others). Needs evidence since it opened or was last returned (409)."""
-    action = visible_action(session, actor, action_id, lock=True)
-    if actor.id != action.owner_id:
+    """The owner, or who covers for the owner now, says that it is done (403 for others).
+
+    Needs evidence since it opened or was last returned (409).
+    """
+    action = visible_action(session, actor, action_id, lock=True, now=now)
+    if not line.answers_for(session, actor, action, now):
         raise forbidden("Only the owner of an action can say that it is done. Ask the owner, or agree a new owner.")
     check_version(action.version, version)
     if action.status != ActionStatus.OPEN:
-        raise _wrong_status(action, "Only an open action can be completed")
+        raise wrong_status(action, "Only an open action can be completed")
     attempt = _attempt(action)
     evidence = session.scalar(select(func.count()).where(Evidence.action_id == action_id, Evidence.attempt == attempt))
     if not evidence:
@@ -410,110 +386,6 @@ def complete_action(session: Session, actor: Actor, action_id: UUID, version: in
     return action
 
 
-def verify_action(
-    session: Session, actor: Actor, action_id: UUID, command: VerifyAction, version: int, now: datetime
-) -> Action:
-    """Somebody independent looked in practice: passed, or returned to the owner with a new clock.
-
-    The owner, and whoever said that it is done, may not (403). The last passed one of a cycle plans the checkpoints.
-    """
-    action = visible_action(session, actor, action_id, lock=True)
-    if not independent(actor.id, owner=action.owner_id, done_by=action.done_by):
-        raise forbidden(
-            "Verification must be independent: whoever owns an action or said that it is done cannot verify it."
-            " Ask somebody else to look."
-        )
-    check_version(action.version, version)
-    if action.status != ActionStatus.DONE:
-        raise _wrong_status(action, "Only an action that its owner says is done can be verified")
-    _check_findings(command)
-    session.add(
-        Verification(
-            verification_id=new_id(),
-            provider_id=actor.provider_id,
-            action_id=action_id,
-            attempt=action.attempt,
-            verified_by=actor.id,
-            verified_at=now,
-            **command.model_dump(),
-        )
-    )
-    action.verify_due_at = None
-    action.version += 1
-    found: dict[str, Any] = {
-        "attempt": action.attempt,
-        "method": command.method,
-        "sample_size": command.sample_size,
-        "compliant": command.compliant,
-        "finding_sha256": None if command.finding is None else audit.digest(command.finding),
-    }
-    if command.outcome is VerificationOutcome.PASSED:
-        _pass(session, actor, action, now, found)
-    else:
-        _return(session, actor, action, now, found)
-    return action
-
-
-def _check_findings(command: VerifyAction) -> None:
-    if command.compliant > command.sample_size:
-        raise invalid("compliant", "is more than the sample", "Give how many of the sample were as they should be.")
-    passed = command.outcome is VerificationOutcome.PASSED
-    if passed and command.compliant == 0:
-        raise invalid(
-            "outcome", "cannot be passed: none of the sample was as it should be", "Return it, or correct the counts."
-        )
-    if command.finding is None and not (passed and command.compliant == command.sample_size):
-        raise invalid(
-            "finding",
-            "is needed: not all was as it should be",
-            "Say what you found, and why it is good enough or what is missing.",
-        )
-
-
-def _pass(session: Session, actor: Actor, action: Action, now: datetime, found: dict[str, Any]) -> None:
-    action.status, action.verified_at = ActionStatus.VERIFIED, now
-    complete, checkpoints = _complete_cycle(session, action, now)
-    _record(
-        session,
-        actor,
-        action,
-        now,
-        "verified",
-        ActionVerified(
-            incident_id=action.incident_id,
-            action_id=action.action_id,
-            cycle=action.cycle,
-            attempt=action.attempt,
-            cycle_complete=complete,
-            checkpoints=checkpoints,
-        ),
-        **found,
-        cycle_complete=complete,
-        checkpoints=[planned.due_at for planned in checkpoints],
-    )
-
-
-def _return(session: Session, actor: Actor, action: Action, now: datetime, found: dict[str, Any]) -> None:
-    action.status = ActionStatus.OPEN
-    due_at = action.due_at = add_working_days(now, policy.shipped().redo_working_days)
-    _record(
-        session,
-        actor,
-        action,
-        now,
-        "returned",
-        ActionReturned(
-            incident_id=action.incident_id,
-            action_id=action.action_id,
-            cycle=action.cycle,
-            attempt=action.attempt,
-            due_at=due_at,
-        ),
-        **found,
-        due_at=due_at,
-    )
-
-
 def cancel_action(
     session: Session, actor: Actor, action_id: UUID, command: CancelAction, version: int, now: datetime
 ) -> Action:
@@ -523,10 +395,10 @@ def cancel_action(
         raise forbidden("The owner of an action cannot cancel it. Ask another approver.")
     check_version(action.version, version)
     if ActionStatus(action.status).settled:
-        raise _wrong_status(action, "Only an action that is not verified yet can be cancelled")
+        raise wrong_status(action, "Only an action that is not verified yet can be cancelled")
     action.status, action.cancel_reason = ActionStatus.CANCELLED, command.reason
     action.version += 1
-    complete, checkpoints = _complete_cycle(session, action, now)
+    complete, checkpoints = complete_cycle(session, action, now)
     _record(
         session,
         actor,
@@ -567,17 +439,10 @@ def end_actions(session: Session, command: activities.EndActions, now: datetime,
             checkpoints=[],
         )
         _record(session, actor, action, now, "ended_with_incident", event)
-    ahead = (CheckpointStatus.PLANNED, CheckpointStatus.MEASURED)
-    for checkpoint in session.scalars(
-        select(Checkpoint)
-        .where(Checkpoint.incident_id == command.incident_id, Checkpoint.status.in_(ahead))
-        .with_for_update()
-    ):
-        checkpoint.status = CheckpointStatus.DROPPED
-        checkpoint.version += 1
+    impact.drop_checkpoints(session, command.incident_id)
 
 
-def _complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
+def complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
     """Whether nothing is left to do or verify in the action's cycle, and then the plan to measure what was changed.
 
     The caller holds the cycle, so of two last actions settled at once exactly one sees the other settled. Before the
@@ -593,181 +458,7 @@ def _complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bo
     if not verified:
         return True, []
     improvement.effective_at = max(verified)
-    assert improvement.band is not None
-    plan = policy.shipped().plan(Band(improvement.band), now)
-    return True, [_plan_checkpoint(session, improvement, number, due_at) for number, due_at in enumerate(plan, 1)]
-
-
-def _plan_checkpoint(session: Session, improvement: Improvement, number: int, due_at: datetime) -> PlannedCheckpoint:
-    checkpoint_id = new_id()
-    session.add(
-        Checkpoint(
-            checkpoint_id=checkpoint_id,
-            provider_id=improvement.provider_id,
-            incident_id=improvement.incident_id,
-            cycle=improvement.cycle,
-            number=number,
-            location_id=improvement.location_id,
-            region_id=improvement.region_id,
-            status=CheckpointStatus.PLANNED,
-            due_at=due_at,
-            version=1,
-        )
-    )
-    return PlannedCheckpoint(checkpoint_id=checkpoint_id, due_at=due_at)
-
-
-def measure_checkpoint(
-    session: Session, command: activities.MeasureCheckpoint, now: datetime, actor: Actor
-) -> activities.Measured:
-    """Count before and after, and propose a verdict for a person to decide on.
-
-    Measured once: asked again, it answers the same. Raises 409 when an earlier verdict dropped the checkpoint.
-    """
-    checkpoint = visible_checkpoint(session, actor, command.checkpoint_id, lock=True)
-    if checkpoint.status == CheckpointStatus.PLANNED:
-        _measure(session, actor, checkpoint, now)
-    if checkpoint.decide_due_at is None:
-        raise conflict("dropped", "This checkpoint was dropped", "An earlier checkpoint settled the question.")
-    return activities.Measured(decide_due_at=checkpoint.decide_due_at)
-
-
-def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: datetime) -> None:
-    improvement = lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
-    assert improvement.unit is not None
-    assert improvement.baseline_first is not None
-    assert improvement.baseline_until is not None
-    assert improvement.effective_at is not None
-    measure = Measure(improvement.provider_id, Category(improvement.category), ExposureUnit(improvement.unit))
-    window = window_between(improvement.effective_at, now)
-    before = observe(session, measure, Window(improvement.baseline_first, improvement.baseline_until))
-    after = observe(session, measure, window)
-    rules = policy.shipped()
-    ratio = rate_ratio(before, after, rules.confidence)
-    proposal = rules.propose(before, after, ratio, last=_next_planned(session, checkpoint) is None)
-    decide_due_at = add_working_days(now, rules.decide_working_days)
-    checkpoint.status, checkpoint.measured_at, checkpoint.decide_due_at = CheckpointStatus.MEASURED, now, decide_due_at
-    checkpoint.first_day, checkpoint.until_day = window.first, window.until
-    checkpoint.events, checkpoint.near_misses, checkpoint.exposure = after.events, after.near_misses, after.exposure
-    checkpoint.baseline_events, checkpoint.baseline_near_misses = before.events, before.near_misses
-    checkpoint.baseline_exposure = before.exposure
-    if ratio is not None:
-        checkpoint.ratio, checkpoint.ratio_low, checkpoint.ratio_high = ratio.ratio, ratio.lower, ratio.upper
-    checkpoint.proposed, checkpoint.rule, checkpoint.policy_version = proposal.verdict, proposal.rule, rules.version
-    checkpoint.version += 1
-    _record(
-        session,
-        actor,
-        checkpoint,
-        now,
-        "measured",
-        CheckpointMeasured(
-            incident_id=checkpoint.incident_id,
-            checkpoint_id=checkpoint.checkpoint_id,
-            cycle=checkpoint.cycle,
-            events=after.events,
-            exposure=after.exposure,
-            baseline_events=before.events,
-            baseline_exposure=before.exposure,
-            proposed=proposal.verdict,
-            rule=proposal.rule,
-            decide_due_at=decide_due_at,
-        ),
-        events=after.events,
-        near_misses=after.near_misses,
-        exposure=after.exposure,
-        baseline_events=before.events,
-        baseline_near_misses=before.near_misses,
-        baseline_exposure=before.exposure,
-        proposed=proposal.verdict,
-        rule=proposal.rule,
-        policy_version=rules.version,
-    )
-
-
-def judge_impact(
-    session: Session, actor: Actor, checkpoint_id: UUID, command: JudgeImpact, version: int, now: datetime
-) -> Checkpoint:
-    """A person decides on a measured checkpoint. Another verdict than the proposed one needs a reason (422).
-
-    What is not proven or cannot be judged is measured again: at the next planned checkpoint, or at one more.
-    """
-    checkpoint = visible_checkpoint(session, actor, checkpoint_id, lock=True)
-    check_version(checkpoint.version, version)
-    if checkpoint.status != CheckpointStatus.MEASURED:
-        raise conflict(
-            "not-measured",
-            "Only a measured checkpoint that is not decided can be decided",
-            f"This checkpoint is {checkpoint.status}. Read it again to see what comes next.",
-        )
-    agreed = command.verdict == checkpoint.proposed
-    if not agreed and command.reason is None:
-        raise invalid(
-            "reason",
-            f"is needed: rule '{checkpoint.rule}' proposes {checkpoint.proposed}",
-            "Say why you see it differently, or agree with the proposal.",
-        )
-    checkpoint.status, checkpoint.verdict = CheckpointStatus.JUDGED, command.verdict
-    checkpoint.agreed_with_proposal, checkpoint.reason = agreed, command.reason
-    checkpoint.decided_by, checkpoint.decided_at = actor.id, now
-    checkpoint.version += 1
-    next_checkpoint = _after_verdict(session, checkpoint, command.verdict, now)
-    _record(
-        session,
-        actor,
-        checkpoint,
-        now,
-        "judged",
-        ImpactJudged(
-            incident_id=checkpoint.incident_id,
-            checkpoint_id=checkpoint_id,
-            cycle=checkpoint.cycle,
-            verdict=command.verdict,
-            agreed_with_proposal=agreed,
-            next_checkpoint=next_checkpoint,
-        ),
-        verdict=command.verdict,
-        proposed=checkpoint.proposed,
-        next_checkpoint=None if next_checkpoint is None else next_checkpoint.checkpoint_id,
-        reason_sha256=None if command.reason is None else audit.digest(command.reason),
-    )
-    return checkpoint
-
-
-def _after_verdict(
-    session: Session, checkpoint: Checkpoint, verdict: Verdict, now: datetime
-) -> PlannedCheckpoint | None:
-    """The next checkpoint, or None after dropping those still planned because the verdict is final."""
-    planned = _next_planned(session, checkpoint)
-    if not settles(verdict):
-        if planned is not None:
-            return PlannedCheckpoint(checkpoint_id=planned.checkpoint_id, due_at=planned.due_at)
-        improvement = lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
-        number = session.scalar(
-            select(func.max(Checkpoint.number)).where(
-                Checkpoint.incident_id == checkpoint.incident_id, Checkpoint.cycle == checkpoint.cycle
-            )
-        )
-        return _plan_checkpoint(session, improvement, (number or 0) + 1, now + policy.shipped().extension)
-    while planned is not None:
-        planned.status = CheckpointStatus.DROPPED
-        planned.version += 1
-        planned = _next_planned(session, checkpoint)
-    return None
-
-
-def _next_planned(session: Session, checkpoint: Checkpoint) -> Checkpoint | None:
-    return session.scalars(
-        select(Checkpoint)
-        .where(
-            Checkpoint.incident_id == checkpoint.incident_id,
-            Checkpoint.cycle == checkpoint.cycle,
-            Checkpoint.number > checkpoint.number,
-            Checkpoint.status == CheckpointStatus.PLANNED,
-        )
-        .order_by(Checkpoint.number)
-        .limit(1)
-    ).first()
+    return True, impact.plan_checkpoints(session, improvement, now)
 
 
 def _improvement(session: Session, *, incident_id: UUID, cycle: int, **values: Any) -> Improvement:
@@ -791,5 +482,6 @@ def _attempt(action: Action) -> int:
     return action.attempt if action.status == ActionStatus.DONE else action.attempt + 1
 
 
-def _wrong_status(action: Action, title: str) -> ServiceError:
+def wrong_status(action: Action, title: str) -> ServiceError:
+    """409 for what does not fit the status of an action."""
     return conflict("wrong-status", title, f"This action is {action.status}. Read it again to see what comes next.")

@@ -2,10 +2,12 @@
 
 from sqlalchemy.orm import Session
 
-from services.actions import measure
 from services.actions.agreeing.store import Finding
+from services.actions.impact import counting
+from services.actions.people import line
 from services.actions.store import Incident
-from services.contracts.directory import ExposureRecorded
+from services.contracts.directory import AbsenceRecorded, ExposureRecorded, PersonRecorded
+from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import (
     IncidentImported,
     IncidentMarkedDuplicate,
@@ -16,7 +18,8 @@ from services.contracts.intake import (
     IncidentWithdrawn,
     StageEntered,
 )
-from services.contracts.review import ReviewApproved
+from services.contracts.review import ReviewApproved, ThemeCommissioned, ThemeEnded, ThemeStageEntered
+from services.contracts.taxonomy import CaseKind
 from services.runtime import restriction
 from services.runtime.consumer import Received
 from services.runtime.db import insert_new
@@ -27,19 +30,19 @@ def on_reported(session: Session, received: Received) -> None:
     event = IncidentReported.model_validate(received.data)
     if event.restricted:
         restriction.keep(session, "actions", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
-    measure.record_incident(session, received.provider_id, event, ended=False)
+    counting.record_incident(session, received.provider_id, event, ended=False)
 
 
 def on_imported(session: Session, received: Received) -> None:
     """Count an incident of the past."""
     event = IncidentImported.model_validate(received.data)
-    measure.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
+    counting.record_incident(session, received.provider_id, event, ended=event.closed_at is not None)
 
 
 def on_triaged(session: Session, received: Received) -> None:
     """Know how serious it could have been."""
     event = IncidentTriaged.model_validate(received.data)
-    measure.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
+    counting.record_band(session, received.provider_id, event.incident_id, event.cycle, event.band)
 
 
 def on_stage_entered(session: Session, received: Received) -> None:
@@ -49,7 +52,7 @@ def on_stage_entered(session: Session, received: Received) -> None:
     def change(incident: Incident) -> None:
         incident.cycle, incident.ended = event.cycle, event.stage.ended
 
-    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.incident_id, received.version, change)
 
 
 def on_reopened(session: Session, received: Received) -> None:
@@ -59,24 +62,24 @@ def on_reopened(session: Session, received: Received) -> None:
     def change(incident: Incident) -> None:
         incident.cycle, incident.ended = event.cycle, False
 
-    measure.update_incident(session, received.provider_id, event.incident_id, received.version, change)
+    counting.update_incident(session, received.provider_id, event.incident_id, received.version, change)
 
 
 def on_withdrawn(session: Session, received: Received) -> None:
     """Count it no more."""
     event = IncidentWithdrawn.model_validate(received.data)
-    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+    counting.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
 
 
 def on_duplicate(session: Session, received: Received) -> None:
     """Count it no more: another one stands for it."""
     event = IncidentMarkedDuplicate.model_validate(received.data)
-    measure.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
+    counting.withdraw_incident(session, received.provider_id, event.incident_id, received.version)
 
 
 def on_exposure(session: Session, received: Received) -> None:
     """Keep the newest denominator."""
-    measure.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
+    counting.record_exposure(session, received.provider_id, ExposureRecorded.model_validate(received.data))
 
 
 def on_restricted(session: Session, received: Received) -> None:
@@ -94,6 +97,19 @@ def on_restricted(session: Session, received: Received) -> None:
     )
 
 
+def on_person(session: Session, received: Received) -> None:
+    """Know to whom somebody answers, and whether they are there."""
+    event = PersonRecorded.model_validate(received.data)
+    kept = {"person_id", "manager_id", "active", "leaves_on", "revision"}
+    line.keep_person(session, {"provider_id": received.provider_id, **event.model_dump(include=kept)})
+
+
+def on_absence(session: Session, received: Received) -> None:
+    """Know who covers for whom."""
+    event = AbsenceRecorded.model_validate(received.data)
+    line.keep_absence(session, {"provider_id": received.provider_id, **event.model_dump()})
+
+
 def on_approved(session: Session, received: Received) -> None:
     """Know what was learned, by id: actions say which of it they answer."""
     event = ReviewApproved.model_validate(received.data)
@@ -108,8 +124,42 @@ def on_approved(session: Session, received: Received) -> None:
         )
 
 
+def on_theme_commissioned(session: Session, received: Received) -> None:
+    """Know the theme: actions are agreed for it as for an incident. It is counted nowhere."""
+    event = ThemeCommissioned.model_validate(received.data)
+    theme = counting.known_case(session, received.provider_id, event.theme_id)
+    theme.case_kind = CaseKind.THEME
+    theme.location_id, theme.region_id = EVERYWHERE, event.region_id
+    theme.category, theme.band = event.category, event.band
+
+
+def on_theme_stage(session: Session, received: Received) -> None:
+    """Know its cycle, and whether it is over."""
+    event = ThemeStageEntered.model_validate(received.data)
+
+    def change(theme: Incident) -> None:
+        theme.cycle, theme.ended = event.cycle, event.stage.over
+
+    counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
+
+
+def on_theme_ended(session: Session, received: Received) -> None:
+    """It will not be finished."""
+    event = ThemeEnded.model_validate(received.data)
+
+    def change(theme: Incident) -> None:
+        theme.ended = True
+
+    counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
+
+
 HANDLERS = {
+    ThemeCommissioned.TYPE: on_theme_commissioned,
+    ThemeStageEntered.TYPE: on_theme_stage,
+    ThemeEnded.TYPE: on_theme_ended,
     ReviewApproved.TYPE: on_approved,
+    PersonRecorded.TYPE: on_person,
+    AbsenceRecorded.TYPE: on_absence,
     IncidentRestricted.TYPE: on_restricted,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,

@@ -4,15 +4,14 @@ Done, verified and effective are three different things: the owner says so; some
 practice; the measure moved, and stayed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.contracts.taxonomy import Band, ExposureUnit, Kind, Verdict
+from services.contracts.taxonomy import Band, ExposureUnit
 
 _LONDON = ZoneInfo("Europe/London")
 
@@ -30,15 +29,6 @@ class ActionStatus(StrEnum):
     def settled(self) -> bool:
         """Nothing is left to do or to verify."""
         return self in (ActionStatus.VERIFIED, ActionStatus.CANCELLED)
-
-
-class CheckpointStatus(StrEnum):
-    """How far a checkpoint is. Dropped: a final verdict came before it was due."""
-
-    PLANNED = "planned"
-    MEASURED = "measured"
-    JUDGED = "judged"
-    DROPPED = "dropped"
 
 
 class EvidenceKind(StrEnum):
@@ -61,80 +51,25 @@ class VerificationMethod(StrEnum):
     RE_AUDIT = "re_audit"
 
 
-def independent(verifier: UUID, *, owner: UUID, done_by: UUID | None) -> bool:
-    """Whether somebody may verify: neither who owns the action nor who said that it is done."""
-    return verifier not in (owner, done_by)
+def independent(verifier: UUID, *, above: Collection[UUID], owner: UUID, done_by: UUID | None) -> bool:
+    """Whether somebody may verify: not who owns the action or said that it is done, nor anybody who answers to them.
+
+    `above` is everybody in the line above the verifier.
+    """
+    return not {owner, done_by} & {verifier, *above}
 
 
-def local_day(at: datetime) -> date:
-    """The calendar day in England."""
-    return at.astimezone(_LONDON).date()
+_SOURCE_OF = {
+    VerificationMethod.OBSERVATION: EvidenceKind.OBSERVATION,
+    VerificationMethod.DOCUMENT_CHECK: EvidenceKind.DOCUMENT,
+    VerificationMethod.RECORDS_AUDIT: EvidenceKind.AUDIT_RESULT,
+    VerificationMethod.RE_AUDIT: EvidenceKind.AUDIT_RESULT,
+}
 
 
-@dataclass(frozen=True)
-class Window:
-    """Whole calendar days in England, from `first` until the day before `until`. Empty when `until` is not later."""
-
-    first: date
-    until: date
-
-
-def window_before(at: datetime, days: int) -> Window:
-    """The days before the day of `at`."""
-    day = local_day(at)
-    return Window(day - timedelta(days=days), day)
-
-
-def window_between(since: datetime, now: datetime) -> Window:
-    """The whole days after the day of `since` and before today: a day that is not over would look too good."""
-    return Window(local_day(since) + timedelta(days=1), local_day(now))
-
-
-def counts_as(kind: Kind) -> tuple[int, int]:
-    """What a report adds to (incidents, near misses). Good care is neither."""
-    return int(kind is Kind.INCIDENT), int(kind is Kind.NEAR_MISS)
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What was counted in a window. `exposure` is in the measure's unit; counts are of where there is exposure."""
-
-    events: int
-    near_misses: int
-    exposure: Decimal
-
-    @property
-    def per_1000(self) -> float | None:
-        """Events per 1,000 units of exposure; None without exposure."""
-        return float(self.events * 1000 / self.exposure) if self.exposure > 0 else None
-
-    @property
-    def near_miss_share(self) -> float | None:
-        """Near misses among all that was reported. If it falls as events do, people may only be reporting less."""
-        reported = self.events + self.near_misses
-        return self.near_misses / reported if reported else None
-
-
-@dataclass(frozen=True)
-class RateRatio:
-    """Rate after over rate before, with its confidence limits. Below 1 is fewer."""
-
-    ratio: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What the figures say, and the rule that decided it. A person has the last word."""
-
-    verdict: Verdict
-    rule: str
-
-
-def settles(verdict: Verdict) -> bool:
-    """Whether a verdict ends the measuring. What is not yet proven, or cannot be judged, is measured again."""
-    return verdict not in (Verdict.IMPROVING, Verdict.CANNOT_JUDGE)
+def sources(kinds: Iterable[str], method: VerificationMethod) -> set[str]:
+    """The different sources that a verification rests on: the kinds of evidence, and the verifier's own look."""
+    return {str(kind) for kind in kinds} | {str(_SOURCE_OF.get(method, method))}
 
 
 @dataclass(frozen=True)
@@ -152,29 +87,18 @@ class ImprovementPolicy:
     default_unit: ExposureUnit
     min_baseline_events: int
     min_expected_events: int
+    min_baseline_months: int
+    min_points_after: int
     confidence: float
     stronger_needed: Collection[Band]
+    hand_over_before: timedelta
+    draws_needed: Collection[Band]
+    sources_needed: Collection[Band]
+    recheck_after: Mapping[Band, timedelta]
+    remind_before: Mapping[Band, timedelta]
+    most_extensions: int
+    longest_extension: int
 
     def plan(self, band: Band, at: datetime) -> list[datetime]:
         """When to measure after the last action of a cycle was settled, earliest first. Calendar days."""
         return [at + after for after in self.checkpoints[band]]
-
-    def propose(self, before: Observed, after: Observed, ratio: RateRatio | None, *, last: bool) -> Proposal:
-        """A verdict on the change of a rate. The first rule that fits decides. `ratio` is None when there is none.
-
-        Improvement counts as sustained only at the last planned checkpoint. Without a clear change, few expected
-        events always come with an interval too wide to say that there was none, so nothing is concluded then.
-        """
-        if before.exposure <= 0 or after.exposure <= 0:
-            return Proposal(Verdict.CANNOT_JUDGE, "no-exposure")
-        if ratio is None or before.events < self.min_baseline_events:
-            return Proposal(Verdict.CANNOT_JUDGE, "few-events-before")
-        if ratio.lower > 1:
-            return Proposal(Verdict.WORSE, "rate-rose")
-        if ratio.upper < 1:
-            if last:
-                return Proposal(Verdict.SUSTAINED, "rate-fell-and-stayed")
-            return Proposal(Verdict.IMPROVING, "rate-fell")
-        if before.events * after.exposure / before.exposure < self.min_expected_events:
-            return Proposal(Verdict.CANNOT_JUDGE, "few-events-expected")
-        return Proposal(Verdict.NO_CHANGE, "no-clear-change")

@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.actions.store import Action, Checkpoint
-from services.contracts.event import EventData
+from services.actions.impact.store import Checkpoint
+from services.actions.store import Action, Incident
+from services.contracts.event import CaseData, EventData
+from services.contracts.taxonomy import CaseKind
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 
@@ -35,6 +37,9 @@ def record(
         at=at,
         data={"cycle": row.cycle, **data},
     )
+    if isinstance(event, CaseData):
+        kind = session.get_one(Incident, row.incident_id).case_kind
+        event = event.model_copy(update={"case_kind": CaseKind(kind)})
     if event is not None:
         outbox.record(
             session, SERVICE, outbox.event_row(event, actor=actor, subject=subject, version=row.version, at=at)

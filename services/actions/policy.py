@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.actions.domain import ImprovementPolicy
 from services.contracts.taxonomy import Band, ExposureUnit
+from services.runtime.policy_file import PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=1000)]
 
@@ -23,7 +24,20 @@ class _Measure(_Strict):
     default_unit: ExposureUnit
     min_baseline_events: int = Field(ge=1)
     min_expected_events: int = Field(ge=1, le=5)
+    min_baseline_months: int = Field(ge=6, le=60)
+    min_points_after: int = Field(ge=2, le=24)
     confidence_percent: float = Field(ge=80, lt=100)
+
+
+class _Verification(_Strict):
+    draws_needed: list[Band]
+    sources_needed: list[Band]
+    recheck_after_days: dict[Band, _Days]
+
+
+class _Extensions(_Strict):
+    most: int = Field(ge=0, le=20)
+    longest_working_days: int = Field(ge=1, le=260)
 
 
 class _Document(_Strict):
@@ -36,6 +50,10 @@ class _Document(_Strict):
     extension_days: _Days
     measure: _Measure
     stronger_needed: list[Band]
+    hand_over_before_days: _Days
+    verification: _Verification
+    remind_before_days: dict[Band, _Days]
+    extensions: _Extensions
 
     @model_validator(mode="after")
     def _complete(self) -> "_Document":
@@ -47,9 +65,7 @@ class _Document(_Strict):
         return self
 
 
-def load(path: Path) -> ImprovementPolicy:
-    """A policy from a file. Raises ValueError that names what is wrong."""
-    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+def _built(document: _Document) -> ImprovementPolicy:
     return ImprovementPolicy(
         version=document.version,
         agree_working_days=document.agree_working_days,
@@ -62,12 +78,29 @@ def load(path: Path) -> ImprovementPolicy:
         default_unit=document.measure.default_unit,
         min_baseline_events=document.measure.min_baseline_events,
         min_expected_events=document.measure.min_expected_events,
+        min_baseline_months=document.measure.min_baseline_months,
+        min_points_after=document.measure.min_points_after,
         confidence=document.measure.confidence_percent / 100,
         stronger_needed=frozenset(document.stronger_needed),
+        hand_over_before=timedelta(days=document.hand_over_before_days),
+        draws_needed=frozenset(document.verification.draws_needed),
+        sources_needed=frozenset(document.verification.sources_needed),
+        recheck_after={band: timedelta(days=d) for band, d in document.verification.recheck_after_days.items()},
+        remind_before={band: timedelta(days=d) for band, d in document.remind_before_days.items()},
+        most_extensions=document.extensions.most,
+        longest_extension=document.extensions.longest_working_days,
     )
+
+
+def load(path: Path) -> ImprovementPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return _built(_Document.model_validate(yaml.safe_load(path.read_text())))
 
 
 @cache
 def shipped() -> ImprovementPolicy:
     """The default policy."""
     return load(Path(__file__).parent / "policies" / "default.yaml")
+
+
+KIND = PolicyKind("improvement", _Document, build=_built, shipped=shipped)

@@ -1,6 +1,6 @@
 """What actions answers, by query. Every query is limited to the caller's scope."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -11,17 +11,18 @@ from sqlalchemy.orm import Session
 
 from services.actions.agreeing import queries as agreeing
 from services.actions.agreeing.domain import Priority
-from services.actions.domain import ActionStatus, CheckpointStatus, EvidenceKind, Observed, VerificationMethod
-from services.actions.store import Action, Checkpoint, Evidence, Improvement, Incident, Verification
+from services.actions.domain import ActionStatus, EvidenceKind
+from services.actions.extension import queries as extension
+from services.actions.people import line
+from services.actions.sampling import queries as sampling
+from services.actions.store import Action, Evidence, Incident
 from services.actions.strength import hierarchy
+from services.actions.verification import queries as verification
 from services.contracts.taxonomy import (
     Band,
     Category,
-    ExposureUnit,
     Role,
     Strength,
-    Verdict,
-    VerificationOutcome,
 )
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -60,20 +61,6 @@ class EvidenceView(BaseModel):
     added_at: datetime
 
 
-class VerificationView(BaseModel):
-    """What somebody other than the owner found."""
-
-    verification_id: UUID
-    attempt: int
-    outcome: VerificationOutcome
-    method: VerificationMethod
-    sample_size: int
-    compliant: int
-    finding: str | None
-    verified_by: UUID
-    verified_at: datetime
-
-
 class ActionView(ActionSummary):
     """One action as people who may see it see it."""
 
@@ -82,6 +69,7 @@ class ActionView(ActionSummary):
     band: Band | None
     success_criterion: str
     what_counts_as_proof: str
+    answering_id: UUID = Field(description="Who answers for it now: the owner, or their cover while they are away.")
     proof: list[agreeing.ProofView]
     suggested: hierarchy.Suggested | None = Field(description="The strength that the title suggests, and why.")
     strength_reason: str | None
@@ -102,61 +90,14 @@ class ActionView(ActionSummary):
     verified_at: datetime | None
     cancel_reason: str | None
     evidence: list[EvidenceView]
-    verifications: list[VerificationView]
+    verifications: list[verification.VerificationView]
+    draws: list[sampling.DrawView]
+    rechecks: list[verification.RecheckView]
+    extensions: list[extension.ExtensionView]
 
 
-class CheckpointSummary(BaseModel):
-    """A checkpoint in a list. The ratio is the rate after over the rate before, with its 95 % limits."""
-
-    checkpoint_id: UUID
-    incident_id: UUID
-    cycle: int
-    number: int
-    location_id: UUID
-    status: CheckpointStatus
-    due_at: datetime
-    measured_at: datetime | None
-    events: int | None
-    exposure: Decimal | None
-    baseline_events: int | None
-    baseline_exposure: Decimal | None
-    ratio: float | None
-    ratio_low: float | None
-    ratio_high: float | None
-    proposed: Verdict | None
-    rule: str | None
-    decide_due_at: datetime | None
-    verdict: Verdict | None
-    decided_at: datetime | None
-    version: int
-
-
-class CheckpointView(CheckpointSummary):
-    """A checkpoint with all that belongs to its measure. Windows are whole days, until the day before `until`.
-
-    Rates are events per 1,000 units of exposure. The near-miss share is of all that was reported: if it falls as
-    events do, people may only be reporting less.
-    """
-
-    category: Category
-    unit: ExposureUnit
-    baseline_first: date
-    baseline_until: date
-    first_day: date | None
-    until_day: date | None
-    near_misses: int | None
-    baseline_near_misses: int | None
-    per_1000: float | None
-    baseline_per_1000: float | None
-    near_miss_share: float | None
-    baseline_near_miss_share: float | None
-    policy_version: str | None
-    agreed_with_proposal: bool | None
-    reason: str | None
-    decided_by: UUID | None
-
-
-def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
+def columns(view: type[BaseModel], row: object) -> dict[str, Any]:
+    """What a row has of a view."""
     return {name: getattr(row, name) for name in view.model_fields if hasattr(row, name)}
 
 
@@ -167,29 +108,30 @@ def attempt_of(action: Action) -> int:
 
 def summary(action: Action) -> ActionSummary:
     """The list form of an action."""
-    return ActionSummary.model_validate(_columns(ActionSummary, action))
+    return ActionSummary.model_validate(columns(ActionSummary, action))
 
 
-def view(session: Session, action: Action) -> ActionView:
+def view(session: Session, action: Action, now: datetime) -> ActionView:
     """The full form of an action, with its evidence and verifications in order."""
     incident = session.get_one(Incident, action.incident_id)
     evidence = session.scalars(
         select(Evidence).where(Evidence.action_id == action.action_id).order_by(Evidence.evidence_id)
     )
-    verifications = session.scalars(
-        select(Verification).where(Verification.action_id == action.action_id).order_by(Verification.attempt)
-    )
     return ActionView.model_validate(
         {
-            **_columns(ActionView, action),
+            **columns(ActionView, action),
             "category": incident.category,
             "band": incident.band,
+            "answering_id": line.cover_of(session, action.owner_id, now) or action.owner_id,
             "proof": agreeing.proof(session, action, attempt_of(action)),
             "suggested": hierarchy.shipped().suggest(action.title),
             "counts_as": hierarchy.counts_as(action.title, Strength(action.strength), action.strength_reason),
             "waits_for": agreeing.waits_for(session, action.action_id),
-            "evidence": [_columns(EvidenceView, row) for row in evidence],
-            "verifications": [_columns(VerificationView, row) for row in verifications],
+            "evidence": [columns(EvidenceView, row) for row in evidence],
+            "verifications": verification.verifications(session, action.action_id),
+            "draws": sampling.draws(session, action.action_id),
+            "rechecks": verification.recheck_views(session, action.action_id),
+            "extensions": extension.extensions(session, action.action_id),
         }
     )
 
@@ -202,6 +144,7 @@ def actions(
     status: ActionStatus | None,
     owner_id: UUID | None,
     overdue: bool,
+    mine: bool,
     now: datetime,
     limit: int,
     cursor: str | None,
@@ -216,7 +159,7 @@ def actions(
                 actor,
                 Action.incident_id,
                 in_scope=actor.scope(Action.location_id, Action.region_id),
-                own=Action.owner_id == actor.id,
+                own=line.own_or_covered(actor, now),
             )
         )
         .order_by(Action.action_id.desc())
@@ -228,6 +171,8 @@ def actions(
         query = query.where(Action.status == status)
     if owner_id is not None:
         query = query.where(Action.owner_id == owner_id)
+    if mine:
+        query = query.where(line.own_or_covered(actor, now))
     if overdue:
         late_to_do = and_(Action.status == ActionStatus.OPEN, Action.due_at < now)
         query = query.where(or_(late_to_do, and_(Action.status == ActionStatus.DONE, Action.verify_due_at < now)))
@@ -237,61 +182,3 @@ def actions(
     rows = list(session.scalars(query))
     items = [summary(row) for row in rows[:limit]]
     return Page(items=items, next=pagination.encode(items[-1].action_id) if len(rows) > limit else None)
-
-
-def checkpoint_summary(checkpoint: Checkpoint) -> CheckpointSummary:
-    """The list form of a checkpoint."""
-    return CheckpointSummary.model_validate(_columns(CheckpointSummary, checkpoint))
-
-
-def checkpoint_view(session: Session, checkpoint: Checkpoint) -> CheckpointView:
-    """The full form of a checkpoint."""
-    improvement = session.get_one(Improvement, (checkpoint.incident_id, checkpoint.cycle))
-    before = _observed(checkpoint.baseline_events, checkpoint.baseline_near_misses, checkpoint.baseline_exposure)
-    after = _observed(checkpoint.events, checkpoint.near_misses, checkpoint.exposure)
-    return CheckpointView.model_validate(
-        {
-            **_columns(CheckpointView, checkpoint),
-            "category": improvement.category,
-            "unit": improvement.unit,
-            "baseline_first": improvement.baseline_first,
-            "baseline_until": improvement.baseline_until,
-            "per_1000": after.per_1000,
-            "baseline_per_1000": before.per_1000,
-            "near_miss_share": after.near_miss_share,
-            "baseline_near_miss_share": before.near_miss_share,
-        }
-    )
-
-
-def _observed(events: int | None, near_misses: int | None, exposure: Decimal | None) -> Observed:
-    """Before it was measured there is nothing, which has neither a rate nor a share."""
-    return Observed(events or 0, near_misses or 0, exposure or Decimal(0))
-
-
-def checkpoints(
-    session: Session, actor: Actor, *, incident_id: UUID | None, limit: int, cursor: str | None
-) -> Page[CheckpointSummary]:
-    """Checkpoints in scope, in the order in which they were planned."""
-    query = (
-        select(Checkpoint)
-        .where(Checkpoint.provider_id == actor.provider_id)
-        .where(
-            restriction.visible(
-                "actions",
-                actor,
-                Checkpoint.incident_id,
-                in_scope=actor.scope(Checkpoint.location_id, Checkpoint.region_id),
-            )
-        )
-        .order_by(Checkpoint.checkpoint_id)
-        .limit(limit + 1)
-    )
-    if incident_id is not None:
-        query = query.where(Checkpoint.incident_id == incident_id)
-    after = pagination.decode(cursor)
-    if after is not None:
-        query = query.where(Checkpoint.checkpoint_id > after)
-    rows = list(session.scalars(query))
-    items = [checkpoint_summary(row) for row in rows[:limit]]
-    return Page(items=items, next=pagination.encode(items[-1].checkpoint_id) if len(rows) > limit else None)

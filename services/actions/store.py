@@ -4,9 +4,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid
+from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from services.contracts.taxonomy import CaseKind
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import ServiceError, not_found
@@ -20,7 +21,10 @@ class Table(DeclarativeBase):
 
 
 class Incident(Table):
-    """What actions knows of an incident, from intake's events. Events may overtake the report that fills the facts."""
+    """What actions knows of a case, from events: of an incident, or of a theme, which is of no single place.
+
+    Events may overtake the report that fills the facts.
+    """
 
     __tablename__ = "incident"
 
@@ -37,11 +41,12 @@ class Incident(Table):
     ended: Mapped[bool]
     withdrawn: Mapped[bool]
     state_version: Mapped[int]
+    case_kind: Mapped[str] = mapped_column(default=CaseKind.INCIDENT)
 
     @property
     def counted(self) -> bool:
-        """Whether it is in the daily counts: reported, and neither withdrawn nor a duplicate."""
-        return self.location_id is not None and not self.withdrawn
+        """Whether it is in the daily counts: reported, and neither withdrawn nor a duplicate. A theme never is."""
+        return self.case_kind != CaseKind.THEME and self.location_id is not None and not self.withdrawn
 
 
 class Improvement(Table):
@@ -105,6 +110,9 @@ class Action(Table):
     cost_pounds: Mapped[Decimal | None]
     effort_days: Mapped[Decimal | None]
     understood_at: Mapped[datetime | None]
+    handovers: Mapped[int]
+    remind_at: Mapped[datetime | None]
+    extensions: Mapped[int]
     version: Mapped[int]
 
 
@@ -125,7 +133,7 @@ class Evidence(Table):
 
 
 class Verification(Table):
-    """What somebody other than the owner found, for one attempt."""
+    """What somebody other than the owner found, for one attempt, or later when it was looked at again."""
 
     __tablename__ = "verification"
 
@@ -137,72 +145,42 @@ class Verification(Table):
     method: Mapped[str]
     sample_size: Mapped[int]
     compliant: Mapped[int]
+    draw_id: Mapped[UUID | None]
+    not_drawn_reason: Mapped[str | None]
     finding: Mapped[str | None]
+    missing: Mapped[str | None]
+    remaining_risk: Mapped[str | None]
+    next_check_on: Mapped[date | None]
+    shifts: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    recheck_id: Mapped[UUID | None]
     verified_by: Mapped[UUID]
     verified_at: Mapped[datetime]
 
 
-class Checkpoint(Table):
-    """When the effect is measured, what was counted, what the figures propose and what a person decided."""
+class Person(Table):
+    """What actions knows of a person, from directory's events: no name."""
 
-    __tablename__ = "checkpoint"
+    __tablename__ = "person"
 
-    checkpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[UUID] = mapped_column(primary_key=True)
     provider_id: Mapped[UUID]
-    incident_id: Mapped[UUID]
-    cycle: Mapped[int]
-    number: Mapped[int]
-    location_id: Mapped[UUID]
-    region_id: Mapped[UUID | None]
-    status: Mapped[str]
-    due_at: Mapped[datetime]
-    measured_at: Mapped[datetime | None]
-    first_day: Mapped[date | None]
-    until_day: Mapped[date | None]
-    events: Mapped[int | None]
-    near_misses: Mapped[int | None]
-    exposure: Mapped[Decimal | None]
-    baseline_events: Mapped[int | None]
-    baseline_near_misses: Mapped[int | None]
-    baseline_exposure: Mapped[Decimal | None]
-    ratio: Mapped[float | None]
-    ratio_low: Mapped[float | None]
-    ratio_high: Mapped[float | None]
-    proposed: Mapped[str | None]
-    rule: Mapped[str | None]
-    policy_version: Mapped[str | None]
-    decide_due_at: Mapped[datetime | None]
-    verdict: Mapped[str | None]
-    agreed_with_proposal: Mapped[bool | None]
-    reason: Mapped[str | None]
-    decided_by: Mapped[UUID | None]
-    decided_at: Mapped[datetime | None]
-    version: Mapped[int]
+    manager_id: Mapped[UUID | None]
+    active: Mapped[bool]
+    leaves_on: Mapped[date | None]
+    revision: Mapped[int]
 
 
-class DailyCount(Table):
-    """How many incidents and near misses of a category happened at a location on a day in England."""
+class Absence(Table):
+    """Somebody is away until just before `ends_at`, and who covers."""
 
-    __tablename__ = "daily_count"
+    __tablename__ = "absence"
 
-    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
-    category: Mapped[str] = mapped_column(primary_key=True)
-    day: Mapped[date] = mapped_column(primary_key=True)
-    location_id: Mapped[UUID] = mapped_column(primary_key=True)
-    incidents: Mapped[int]
-    near_misses: Mapped[int]
-
-
-class Exposure(Table):
-    """How much care a location gave in a month, which starts at `month`. The newest revision of directory."""
-
-    __tablename__ = "exposure"
-
-    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
-    unit: Mapped[str] = mapped_column(primary_key=True)
-    month: Mapped[date] = mapped_column(primary_key=True)
-    location_id: Mapped[UUID] = mapped_column(primary_key=True)
-    quantity: Mapped[Decimal]
+    absence_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    person_id: Mapped[UUID]
+    cover_id: Mapped[UUID]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
     revision: Mapped[int]
 
 
@@ -212,7 +190,7 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incid
     if (
         incident is None
         or incident.location_id is None
-        or not _may_see(session, actor, incident_id, incident.location_id, incident.region_id)
+        or not may_see(session, actor, incident_id, incident.location_id, incident.region_id)
     ):
         raise ServiceError(
             404,
@@ -224,15 +202,20 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incid
     return incident
 
 
-def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: bool = False) -> Action:
+def visible_action(
+    session: Session, actor: Actor, action_id: UUID, *, lock: bool = False, now: datetime | None = None
+) -> Action:
     """The action if the actor owns it or it is in the actor's scope, else 404. Restricted ones: those who need to know.
+
+    With `now`, whoever covers for the owner at that moment sees it as the owner does.
 
     `lock` holds the whole cycle to the end of the transaction.
     """
     action = session.get(Action, action_id)
-    if action is None or not _may_see(
-        session, actor, action.incident_id, action.location_id, action.region_id, own=action.owner_id == actor.id
-    ):
+    if action is None:
+        raise not_found("action")
+    own = action.owner_id == actor.id or (now is not None and _covers(session, actor, action.owner_id, now))
+    if not may_see(session, actor, action.incident_id, action.location_id, action.region_id, own=own):
         raise not_found("action")
     if lock:
         lock_cycle(session, action.incident_id, action.cycle)
@@ -240,20 +223,18 @@ def visible_action(session: Session, actor: Actor, action_id: UUID, *, lock: boo
     return action
 
 
-def visible_checkpoint(session: Session, actor: Actor, checkpoint_id: UUID, *, lock: bool = False) -> Checkpoint:
-    """The checkpoint if it is in the actor's scope, else 404. `lock` as for an action."""
-    checkpoint = session.get(Checkpoint, checkpoint_id)
-    if checkpoint is None or not _may_see(
-        session, actor, checkpoint.incident_id, checkpoint.location_id, checkpoint.region_id
-    ):
-        raise not_found("checkpoint")
-    if lock:
-        lock_cycle(session, checkpoint.incident_id, checkpoint.cycle)
-        session.refresh(checkpoint)
-    return checkpoint
+def _covers(session: Session, actor: Actor, owner_id: UUID, now: datetime) -> bool:
+    return bool(
+        session.scalar(
+            select(Absence.absence_id)
+            .where(Absence.person_id == owner_id, Absence.cover_id == actor.id)
+            .where(Absence.starts_at <= now, Absence.ends_at > now)
+            .limit(1)
+        )
+    )
 
 
-def _may_see(
+def may_see(
     session: Session,
     actor: Actor,
     incident_id: UUID,
@@ -262,6 +243,7 @@ def _may_see(
     *,
     own: bool = False,
 ) -> bool:
+    """Whether the actor may see what belongs to an incident: by scope, and by who needs to know."""
     in_scope = actor.sees(location_id, region_id)
     return restriction.may_see(session, "actions", actor, incident_id, in_scope=in_scope, own=own)
 

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.event import IncidentData
-from services.contracts.taxonomy import Role, Strength, Verdict
+from services.contracts.event import CaseData
+from services.contracts.taxonomy import Role, Stage, Strength, Verdict
 
 
 class PlannedCheckpoint(BaseModel):
@@ -20,8 +20,21 @@ class PlannedCheckpoint(BaseModel):
     due_at: datetime
 
 
-class ActionAgreed(IncidentData):
-    """An action that answers a learning was agreed, with an owner."""
+class PlannedRecheck(BaseModel):
+    """When a verified action is looked at again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recheck_id: UUID
+    due_at: datetime
+
+
+class ActionAgreed(CaseData):
+    """An action that answers a learning was agreed, with an owner.
+
+    `wording` stands for what it says: the same for the same words, and nobody can read it back. `weak_wording` says that
+    the words speak of what depends on people remembering, whatever the grade.
+    """
 
     TYPE: ClassVar[str] = "plumbline.action.agreed.v1"
 
@@ -29,9 +42,11 @@ class ActionAgreed(IncidentData):
     cycle: int
     strength: Strength
     owner_role: Role
+    wording: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
+    weak_wording: bool = False
 
 
-class ActionOpened(IncidentData):
+class ActionOpened(CaseData):
     """Work may start; the clock runs.
 
     `late` is set when it was agreed after the process had opened the actions of the cycle, so does not know of it yet.
@@ -44,9 +59,10 @@ class ActionOpened(IncidentData):
     owner_role: Role
     due_at: datetime
     late: bool
+    remind_at: datetime | None = None
 
 
-class ActionDone(IncidentData):
+class ActionDone(CaseData):
     """The owner says so. Nobody has checked yet."""
 
     TYPE: ClassVar[str] = "plumbline.action.done.v1"
@@ -58,7 +74,7 @@ class ActionDone(IncidentData):
     verify_due_at: datetime
 
 
-class ActionVerified(IncidentData):
+class ActionVerified(CaseData):
     """Somebody other than the owner saw it in practice.
 
     `cycle_complete` is set when no action of the cycle is left to do or verify; `checkpoints` is then the plan for
@@ -72,9 +88,11 @@ class ActionVerified(IncidentData):
     attempt: int
     cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
+    partly: bool = False
+    recheck: PlannedRecheck | None = None
 
 
-class ActionReturned(IncidentData):
+class ActionReturned(CaseData):
     """Verification found it wanting; back to the owner."""
 
     TYPE: ClassVar[str] = "plumbline.action.returned.v1"
@@ -83,9 +101,10 @@ class ActionReturned(IncidentData):
     cycle: int
     attempt: int
     due_at: datetime
+    remind_at: datetime | None = None
 
 
-class ActionCancelled(IncidentData):
+class ActionCancelled(CaseData):
     """An approver agreed that it will not be done. `cycle_complete` and `checkpoints` as for ActionVerified."""
 
     TYPE: ClassVar[str] = "plumbline.action.cancelled.v1"
@@ -96,8 +115,58 @@ class ActionCancelled(IncidentData):
     checkpoints: list[PlannedCheckpoint]
 
 
-class CheckpointMeasured(IncidentData):
-    """The measure was computed against its frozen baseline and a verdict proposed; a person decides."""
+class ActionHandedOver(CaseData):
+    """Somebody else answers for it now. `handover` counts how often it changed hands."""
+
+    TYPE: ClassVar[str] = "plumbline.action.handed_over.v1"
+
+    action_id: UUID
+    cycle: int
+    owner_role: Role
+    handover: int
+
+
+class ActionExtended(CaseData):
+    """Somebody other than who asked gave more time. `extension` counts those granted in this attempt and before."""
+
+    TYPE: ClassVar[str] = "plumbline.action.extended.v1"
+
+    action_id: UUID
+    cycle: int
+    attempt: int
+    extension: int
+    due_at: datetime
+    remind_at: datetime | None = None
+
+
+class ActionRecheckAsked(CaseData):
+    """A verified action is to be looked at again, because the policy or the verifier wanted it; the clock runs."""
+
+    TYPE: ClassVar[str] = "plumbline.action.recheck_asked.v1"
+
+    action_id: UUID
+    cycle: int
+    recheck_id: UUID
+    answer_due_at: datetime
+
+
+class ActionRechecked(CaseData):
+    """A verified action was looked at again: it holds, or it does not and the incident needs another cycle."""
+
+    TYPE: ClassVar[str] = "plumbline.action.rechecked.v1"
+
+    action_id: UUID
+    cycle: int
+    recheck_id: UUID
+    holds: bool
+    following: PlannedRecheck | None
+
+
+class CheckpointMeasured(CaseData):
+    """The measure was computed against its frozen baseline and a verdict proposed; a person decides.
+
+    Of an indicator the counts are those of its numerator and denominator, or 0 where it has plain values.
+    """
 
     TYPE: ClassVar[str] = "plumbline.checkpoint.measured.v1"
 
@@ -110,10 +179,11 @@ class CheckpointMeasured(IncidentData):
     proposed: Verdict
     rule: str
     decide_due_at: datetime
+    indicator: bool = False
 
 
-class ImpactJudged(IncidentData):
-    """A person decided. `next_checkpoint` is set when the answer is not final."""
+class ImpactJudged(CaseData):
+    """A person decided. `next_checkpoint` is set when the answer is not final, `reopen_at` when another cycle begins."""
 
     TYPE: ClassVar[str] = "plumbline.impact.judged.v1"
 
@@ -122,6 +192,7 @@ class ImpactJudged(IncidentData):
     verdict: Verdict
     agreed_with_proposal: bool
     next_checkpoint: PlannedCheckpoint | None
+    reopen_at: Stage | None = None
 
 
 EVENTS = (
@@ -131,6 +202,10 @@ EVENTS = (
     ActionVerified,
     ActionReturned,
     ActionCancelled,
+    ActionHandedOver,
+    ActionExtended,
+    ActionRecheckAsked,
+    ActionRechecked,
     CheckpointMeasured,
     ImpactJudged,
 )

@@ -15,15 +15,18 @@ from services.contracts.taxonomy import (
     EscalationReason,
     Kind,
     PhysicalHarm,
+    PsychologicalHarm,
     ReviewMethod,
     Role,
     Stage,
+    ThemeStage,
 )
 
 DIRECTORY_QUEUE = "directory"
 INTAKE_QUEUE = "intake"
 REVIEW_QUEUE = "review"
 ACTIONS_QUEUE = "actions"
+REPORTING_QUEUE = "reporting"
 
 
 class Command(BaseModel):
@@ -251,7 +254,7 @@ class WatchConcern(BaseModel):
 
 
 class ConcernWatch(BaseModel):
-    """How a concern stands. While it waits: when to look again, and who reviews it; `away` must hear nothing of it."""
+    """How a concern, or a broken glass, stands. While it waits: when to look again, and who answers; never `away`."""
 
     waits: bool
     next_at: datetime
@@ -260,6 +263,18 @@ class ConcernWatch(BaseModel):
     people: list[UUID] = Field(default_factory=list)
     away: list[UUID] = Field(default_factory=list)
     location_id: UUID | None = None
+
+
+WATCH_GLASS = "intake.watch_glass"
+
+
+class WatchGlass(BaseModel):
+    """Look whether anybody has answered that the glass of an incident that had ended was broken."""
+
+    provider_id: UUID
+    incident_id: UUID
+    break_glass_id: UUID
+    looks: int
 
 
 OPEN_REVIEW = "review.open_review"
@@ -276,6 +291,7 @@ class OpenReview(Command):
     actual_harm: PhysicalHarm
     band: Band
     triage_revision: int = 1
+    psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
 
 
 class ReviewPlan(BaseModel):
@@ -294,6 +310,58 @@ class EndReview(Command):
     """The incident was withdrawn or is a duplicate: what is open of its reviews and briefings ends too."""
 
 
+OPEN_THEME_REVIEW = "review.open_theme_review"
+
+
+class OpenThemeReview(Command):
+    """Open the thematic review of a theme, whose id stands in `incident_id`. Once for a cycle."""
+
+    cycle: int
+
+
+class ThemeReviewPlan(BaseModel):
+    """Until when it is due and who has the next move."""
+
+    review_id: UUID
+    lead_role: Role
+    due_at: datetime
+
+
+ENTER_THEME_STAGE = "review.enter_theme_stage"
+
+
+class EnterThemeStage(Command):
+    """Record that a theme entered a stage. Ignored when it has already left it or ended."""
+
+    cycle: int
+    stage: ThemeStage
+    next_move: Role | None = None
+    due_at: datetime | None = None
+
+
+REMIND_THEME = "review.remind_theme"
+
+
+class RemindTheme(Command):
+    """A clock of a theme ran out: say who is to be told. `count` is how often it did in this stage."""
+
+    cycle: int
+    stage: ThemeStage
+    count: int
+
+
+class ThemeReminder(BaseModel):
+    """Whom to tell, by name or, up the line, by role; and when the clock rings again."""
+
+    next_at: datetime
+    notice_id: UUID
+    person_id: UUID | None
+    role: Role | None
+
+
+LIST_OPEN_THEMES = "review.list_open_themes"
+"""Takes and answers what `LIST_OPEN_INCIDENTS` does; the ids are of themes."""
+
 SEND_BRIEFING = "review.send_briefing"
 
 
@@ -309,6 +377,33 @@ class BriefingPlan(BaseModel):
     briefing_id: UUID
     audience: int
     due_at: datetime
+
+
+FOLLOW_UP_BRIEFING = "review.follow_up_briefing"
+
+
+class FollowUpBriefing(BaseModel):
+    """Look what a briefing still waits for after it was sent: returns of locations, and whether people still know."""
+
+    provider_id: UUID
+    briefing_id: UUID
+
+
+class ToTell(BaseModel):
+    """Somebody to tell: a person, or whoever holds a role for a location. The same `about` is told once."""
+
+    about: str
+    person_id: UUID | None = None
+    role: Role | None = None
+    location_id: UUID | None = None
+    urgent: bool = False
+
+
+class BriefingFollowUp(BaseModel):
+    """When to look again, None when nothing is waited for any more; and who is to be told now."""
+
+    next_at: datetime | None
+    tell: list[ToTell] = Field(default_factory=list)
 
 
 END_ACTIONS = "actions.end_actions"
@@ -337,6 +432,7 @@ class OpenedAction(BaseModel):
     action_id: UUID
     owner_role: Role
     due_at: datetime
+    remind_at: datetime | None = None
 
 
 class ActionsPlan(BaseModel):
@@ -344,6 +440,37 @@ class ActionsPlan(BaseModel):
 
     actions: list[OpenedAction] = Field(default_factory=list)
     agree_due_at: datetime
+
+
+REMIND_OWNER = "actions.remind_owner"
+
+
+class RemindOwner(Command):
+    """An action is due soon: its owner, or their cover, is to be told. Ignored once it is done."""
+
+    action_id: UUID
+
+
+class OwnerReminder(BaseModel):
+    """The notice to send and to whom; None when there is nothing to remind of any more."""
+
+    notify: UUID | None = None
+    person_id: UUID | None = None
+
+
+ASK_RECHECK = "actions.ask_recheck"
+
+
+class AskRecheck(Command):
+    """A verified action is to be looked at again now."""
+
+    recheck_id: UUID
+
+
+class RecheckAsked(BaseModel):
+    """Until when somebody is to have looked."""
+
+    answer_due_at: datetime
 
 
 MEASURE_CHECKPOINT = "actions.measure_checkpoint"
@@ -389,3 +516,30 @@ REPUBLISH = "republish"
 
 class Republish(Command):
     """Send all events of one incident again from the outbox, so that a process that was lost can be rebuilt."""
+
+
+LIST_PROVIDERS = "reporting.list_providers"
+
+
+class Providers(BaseModel):
+    """The providers that reporting knows a location of."""
+
+    providers: list[UUID]
+
+
+SEARCH_PATTERNS = "reporting.search_patterns"
+
+
+class SearchPatterns(BaseModel):
+    """Look for patterns in all that is known of a provider by now. The same look again changes nothing."""
+
+    provider_id: UUID
+
+
+class Searched(BaseModel):
+    """What a look went by, and how many signals were raised or came back."""
+
+    incidents: int
+    found: int
+    raised: int
+    returned: int

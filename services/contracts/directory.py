@@ -1,6 +1,6 @@
 """Events that directory publishes."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
@@ -76,6 +76,8 @@ class PersonRecorded(EventData):
     employment: Employment | None
     started_on: date | None
     revision: int
+    manager_id: UUID | None = None
+    leaves_on: date | None = None
 
     @property
     def key(self) -> str:
@@ -83,4 +85,22 @@ class PersonRecorded(EventData):
         return str(self.person_id)
 
 
-EVENTS = (LocationRecorded, ExposureRecorded, PersonRecorded)
+class AbsenceRecorded(EventData):
+    """Somebody is away from `starts_at` until just before `ends_at`, and who covers. The newest revision replaces older."""
+
+    TYPE: ClassVar[str] = "plumbline.absence.recorded.v1"
+
+    absence_id: UUID
+    person_id: UUID
+    cover_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    revision: int
+
+    @property
+    def key(self) -> str:
+        """The id of the person who is away."""
+        return str(self.person_id)
+
+
+EVENTS = (LocationRecorded, ExposureRecorded, PersonRecorded, AbsenceRecorded)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from services.contracts.taxonomy import CaseKind
+
 
 class EventData(BaseModel):
     """Payload of one event type.
@@ -27,3 +29,33 @@ class IncidentData(EventData):
     """Payload of an event that belongs to one incident."""
 
     incident_id: UUID
+
+    @property
+    def case_id(self) -> UUID:
+        """The case it belongs to."""
+        return self.incident_id
+
+
+class CaseData(IncidentData):
+    """Payload of an event of the work that follows from a case: of an incident, or of a theme.
+
+    `incident_id` is the id of the case; `case_kind` says of which kind it is.
+    """
+
+    case_kind: CaseKind = CaseKind.INCIDENT
+
+
+class ThemeData(EventData):
+    """Payload of an event that belongs to one theme."""
+
+    theme_id: UUID
+
+    @property
+    def key(self) -> str:
+        """Events of a theme keep their order."""
+        return str(self.theme_id)
+
+    @property
+    def case_id(self) -> UUID:
+        """The case it belongs to."""
+        return self.theme_id

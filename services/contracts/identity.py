@@ -2,6 +2,9 @@
 
 from uuid import UUID, uuid5
 
+EVERYWHERE = UUID(int=0)
+"""Stands for the location of what has no single one: it is for whoever covers the whole provider."""
+
 NAMESPACE = UUID("0b6d9c1e-6f0b-5d3a-9a53-1f3f6c1d7e42")
 """Never change it: every id below is derived from it."""
 

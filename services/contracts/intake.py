@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from services.contracts.event import EventData, IncidentData
+from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import (
     AuthorityDecision,
     Band,
@@ -16,10 +17,12 @@ from services.contracts.taxonomy import (
     Consequence,
     EnquiryOutcome,
     EscalationReason,
+    HoldFor,
     Kind,
     Likelihood,
     ObligationOutcome,
     PhysicalHarm,
+    PsychologicalHarm,
     Role,
     SafeguardingStep,
     Stage,
@@ -57,6 +60,28 @@ class IncidentImported(IncidentData):
     closed_at: datetime | None
 
 
+StandIn = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+"""Stands for something that may not leave intake: equal for equals, and nobody can tell what it was."""
+
+Answered = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{1,39}$")]
+"""A code of intake's list of questions, which grows without a new version of the event."""
+
+
+class IncidentDescribed(IncidentData):
+    """What is known of who and what was involved, in codes; the whole is repeated each time, the highest revision counts.
+
+    `people` stand for those it happened to. None: not asked, or not answered.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.incident.described.v1"
+
+    people: list[StandIn]
+    medicine: Answered | None = None
+    equipment: Answered | None = None
+    staff_group: Answered | None = None
+    revision: int
+
+
 class IncidentTriaged(IncidentData):
     """Actual and potential harm were scored, by a person or by rule when the clock ran out.
 
@@ -76,6 +101,7 @@ class IncidentTriaged(IncidentData):
     policy_version: str
     overridden: bool
     revision: int = 1
+    psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
 
 
 class StageEntered(IncidentData):
@@ -235,6 +261,33 @@ class BreakGlassUsed(IncidentData):
     break_glass_id: UUID
     person_id: UUID
     ends_at: datetime
+    ended: bool = Field(
+        default=False, description="The incident has ended: who needs to know is told by a process of its own."
+    )
+
+
+class HoldPlaced(IncidentData):
+    """Internal fact-finding waits until somebody outside agrees; asked again at `look_again_at`. A higher revision replaces."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.hold_placed.v1"
+
+    hold_id: UUID
+    revision: int
+    waits_for: HoldFor
+    placed_at: datetime
+    look_again_at: datetime
+
+
+class HoldLifted(IncidentData):
+    """They agreed, or are not needed: this hold stops nothing any more."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.hold_lifted.v1"
+
+    hold_id: UUID
+    revision: int
+    waits_for: HoldFor
+    placed_at: datetime
+    lifted_at: datetime
 
 
 class SafeguardingOpened(IncidentData):
@@ -465,8 +518,10 @@ class CandourCompleted(IncidentData):
 
 
 EVENTS = (
+    PolicyPublished,
     IncidentReported,
     IncidentImported,
+    IncidentDescribed,
     IncidentTriaged,
     StageEntered,
     IncidentEscalationRequested,
@@ -483,6 +538,8 @@ EVENTS = (
     BlockerLifted,
     IncidentRestricted,
     BreakGlassUsed,
+    HoldPlaced,
+    HoldLifted,
     SafeguardingOpened,
     SafeguardingDecided,
     SafeguardingReferred,

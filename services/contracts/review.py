@@ -6,11 +6,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.contracts.event import IncidentData
-from services.contracts.taxonomy import ReviewMethod, Role, Seips
+from services.contracts.event import CaseData, ThemeData
+from services.contracts.policy import PolicyPublished
+from services.contracts.taxonomy import Band, Category, MemberDecision, ReviewMethod, Role, Seips, ThemeStage
 
 
-class ReviewOpened(IncidentData):
+class ReviewOpened(CaseData):
     """A review of a proportionate method was opened, with its own clock."""
 
     TYPE: ClassVar[str] = "plumbline.review.opened.v1"
@@ -24,7 +25,7 @@ class ReviewOpened(IncidentData):
     policy_version: str
 
 
-class ReviewSubmitted(IncidentData):
+class ReviewSubmitted(CaseData):
     """The reviewer says it is complete; approval is next."""
 
     TYPE: ClassVar[str] = "plumbline.review.submitted.v1"
@@ -33,7 +34,7 @@ class ReviewSubmitted(IncidentData):
     cycle: int
 
 
-class ReviewReturned(IncidentData):
+class ReviewReturned(CaseData):
     """The approver sent it back with what is missing."""
 
     TYPE: ClassVar[str] = "plumbline.review.returned.v1"
@@ -42,8 +43,11 @@ class ReviewReturned(IncidentData):
     cycle: int
 
 
-class ReviewApproved(IncidentData):
-    """Somebody other than the author approved it. Says what must follow."""
+class ReviewApproved(CaseData):
+    """Somebody other than the author approved it. Says what must follow.
+
+    A review whose cause is known links the learning that says so, and the actions and themes that answer it.
+    """
 
     TYPE: ClassVar[str] = "plumbline.review.approved.v1"
 
@@ -54,9 +58,12 @@ class ReviewApproved(IncidentData):
     actions_needed: bool
     briefing_needed: bool
     learning: list[UUID] = Field(default_factory=list)
+    known_learning: list[UUID] = Field(default_factory=list)
+    known_actions: list[UUID] = Field(default_factory=list)
+    known_themes: list[UUID] = Field(default_factory=list)
 
 
-class BriefingSent(IncidentData):
+class BriefingSent(CaseData):
     """Learning went out to the locations that need it."""
 
     TYPE: ClassVar[str] = "plumbline.briefing.sent.v1"
@@ -66,9 +73,45 @@ class BriefingSent(IncidentData):
     audience: int
     target_percent: int
     due_at: datetime
+    follow_up_at: datetime | None = None
 
 
-class BriefingAcknowledged(IncidentData):
+class AdoptionAsked(CaseData):
+    """The locations of a briefing were asked whether they have the same risk, or do what was agreed."""
+
+    TYPE: ClassVar[str] = "plumbline.adoption.asked.v1"
+
+    check_id: UUID
+    briefing_id: UUID
+    cycle: int
+    due_at: datetime
+
+
+class AdoptionReturned(CaseData):
+    """One location answered."""
+
+    TYPE: ClassVar[str] = "plumbline.adoption.returned.v1"
+
+    check_id: UUID
+    briefing_id: UUID
+    cycle: int
+    location_id: UUID
+    missing: int
+
+
+class RecallMeasured(CaseData):
+    """Some of those who had understood a briefing were asked again, weeks later."""
+
+    TYPE: ClassVar[str] = "plumbline.recall.measured.v1"
+
+    briefing_id: UUID
+    cycle: int
+    asked: int
+    could_say: int
+    target_percent: int
+
+
+class BriefingAcknowledged(CaseData):
     """A member of staff at one location read it and answered the check."""
 
     TYPE: ClassVar[str] = "plumbline.briefing.acknowledged.v1"
@@ -79,7 +122,7 @@ class BriefingAcknowledged(IncidentData):
     understood: bool
 
 
-class BriefingReached(IncidentData):
+class BriefingReached(CaseData):
     """Enough of the audience read and understood it."""
 
     TYPE: ClassVar[str] = "plumbline.briefing.reached.v1"
@@ -89,7 +132,78 @@ class BriefingReached(IncidentData):
     reach_percent: int
 
 
+class ThemeCommissioned(ThemeData):
+    """A thematic review was commissioned, with somebody who leads it; its terms are to be accepted until `accept_due_at`.
+
+    Without `region_id` it is about the whole provider. `locations` are those in which the pattern was seen.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.theme.commissioned.v1"
+
+    region_id: UUID | None
+    locations: list[UUID]
+    category: Category
+    band: Band
+    lead_id: UUID
+    signal_id: UUID | None
+    accept_due_at: datetime
+    policy_version: str
+
+
+class ThemeAccepted(ThemeData):
+    """Whoever leads it accepted the terms; the review begins."""
+
+    TYPE: ClassVar[str] = "plumbline.theme.accepted.v1"
+
+
+class ThemeMemberDecided(ThemeData):
+    """An incident was linked, or considered and excluded. `linked` and `excluded` are the totals after that."""
+
+    TYPE: ClassVar[str] = "plumbline.theme.member_decided.v1"
+
+    incident_id: UUID
+    decision: MemberDecision
+    linked: int
+    excluded: int
+
+
+class ThemeStageEntered(ThemeData):
+    """The theme moved on. `watch_at` is when it is to be looked at again after it was closed."""
+
+    TYPE: ClassVar[str] = "plumbline.theme.stage_entered.v1"
+
+    cycle: int
+    stage: ThemeStage
+    next_move: Role | None
+    due_at: datetime | None
+    watch_at: datetime | None = None
+
+
+class ThemeReminded(ThemeData):
+    """A clock ran out and somebody was told: whoever leads the theme, or, without an answer, the line above."""
+
+    TYPE: ClassVar[str] = "plumbline.theme.reminded.v1"
+
+    cycle: int
+    stage: ThemeStage
+    count: int
+    to_role: Role | None
+
+
+class ThemeEnded(ThemeData):
+    """It will not be finished, for a reason that is kept."""
+
+    TYPE: ClassVar[str] = "plumbline.theme.ended.v1"
+
+
 EVENTS = (
+    ThemeCommissioned,
+    ThemeAccepted,
+    ThemeMemberDecided,
+    ThemeStageEntered,
+    ThemeReminded,
+    ThemeEnded,
+    PolicyPublished,
     ReviewOpened,
     ReviewSubmitted,
     ReviewReturned,
@@ -97,4 +211,7 @@ EVENTS = (
     BriefingSent,
     BriefingAcknowledged,
     BriefingReached,
+    AdoptionAsked,
+    AdoptionReturned,
+    RecallMeasured,
 )

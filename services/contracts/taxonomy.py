@@ -23,6 +23,38 @@ class Stage(StrEnum):
         return self in (Stage.CLOSED, Stage.WITHDRAWN, Stage.DUPLICATE)
 
 
+class CaseKind(StrEnum):
+    """What actions, briefings and checkpoints follow from."""
+
+    INCIDENT = "incident"
+    THEME = "theme"
+
+
+class ThemeStage(StrEnum):
+    """Where a thematic review is. From acting on it goes the way of an incident. Ended: it will not be finished."""
+
+    COMMISSIONED = "commissioned"
+    REVIEWING = "reviewing"
+    ACTING = "acting"
+    VERIFYING = "verifying"
+    SHARING = "sharing"
+    CHECKING = "checking_impact"
+    CLOSED = "closed"
+    ENDED = "ended"
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody has a move left."""
+        return self in (ThemeStage.CLOSED, ThemeStage.ENDED)
+
+
+class MemberDecision(StrEnum):
+    """Whether an incident that was considered belongs to a theme."""
+
+    LINKED = "linked"
+    EXCLUDED = "excluded"
+
+
 class Kind(StrEnum):
     """What sort of event is reported. A near miss reached nobody; good care is worth learning from too."""
 
@@ -114,7 +146,9 @@ class ReviewMethod(StrEnum):
     HUDDLE = "swarm_huddle"
     BRIEF = "brief_fact_review"
     AFTER_ACTION = "after_action_review"
+    MDT = "mdt_review"
     STRUCTURED = "structured_review"
+    THEMATIC = "thematic_review"
     INVESTIGATION = "in_depth_investigation"
 
 
@@ -141,6 +175,7 @@ class VerificationOutcome(StrEnum):
     """What somebody other than the owner found in practice."""
 
     PASSED = "passed"
+    PARTLY = "partly"
     RETURNED = "returned"
 
 
@@ -196,6 +231,7 @@ class EscalationReason(StrEnum):
     SAFEGUARDING_LATE = "safeguarding_late"
     BREAK_GLASS = "break_glass"
     VERIFICATION_FAILED = "verification_failed"
+    SIMILAR = "similar"
 
 
 class ClockKind(StrEnum):
@@ -244,6 +280,15 @@ class SafeguardingStep(StrEnum):
     REFERRAL = "referral"
     AUTHORITY_DECISION = "authority_decision"
     ENQUIRY_OUTCOME = "enquiry_outcome"
+
+
+class HoldFor(StrEnum):
+    """Whose agreement internal fact-finding waits for."""
+
+    POLICE = "police"
+    LOCAL_AUTHORITY = "local_authority"
+    CORONER = "coroner"
+    HSE = "hse"
 
 
 class AuthorityDecision(StrEnum):

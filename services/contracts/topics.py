@@ -1,6 +1,6 @@
 """Which topic carries what. Each service alone publishes to its own two topics; the urgent lane has its own consumers."""
 
-from services.contracts import actions, directory, intake, review
+from services.contracts import actions, directory, intake, reporting, review
 from services.contracts.event import EventData
 
 PUBLISHERS: dict[str, tuple[type[EventData], ...]] = {
@@ -8,6 +8,7 @@ PUBLISHERS: dict[str, tuple[type[EventData], ...]] = {
     "intake": intake.EVENTS,
     "review": review.EVENTS,
     "actions": actions.EVENTS,
+    "reporting": reporting.EVENTS,
 }
 
 EVENTS: dict[str, type[EventData]] = {event.TYPE: event for events in PUBLISHERS.values() for event in events}

@@ -108,6 +108,10 @@ class Work(Strict):
     shift: Shift | None = None
     employment: Employment | None = None
     started_on: date | None = Field(default=None, description="The first day at work here.")
+    leaves_on: date | None = Field(
+        default=None, description="The last day, once it is known: what they own has to be handed over."
+    )
+    manager_id: UUID | None = Field(default=None, description="To whom they answer.")
 
 
 class RegisterPerson(Work):
@@ -256,6 +260,8 @@ def register_person(session: Session, actor: Actor, command: RegisterPerson, now
         shift=command.shift,
         employment=command.employment,
         started_on=command.started_on,
+        leaves_on=command.leaves_on,
+        manager_id=_line(session, actor, person_id, command.manager_id),
         active=True,
         version=1,
     ):
@@ -276,11 +282,32 @@ def change_person(
     check_version(person.version, version)
     person.display_name, person.active = command.display_name, command.active
     person.shift, person.employment, person.started_on = command.shift, command.employment, command.started_on
+    person.leaves_on = command.leaves_on
+    person.manager_id = _line(session, actor, person_id, command.manager_id)
     person.version += 1
     session.execute(delete(Assignment).where(Assignment.person_id == person_id))
     _set_roles(session, actor, person, command.roles)
     _record_person(session, actor, person, "person_changed", command.roles, now)
     return person
+
+
+def _line(session: Session, actor: Actor, person_id: UUID, manager_id: UUID | None) -> UUID | None:
+    """The manager, if the line above them does not lead back to the person (422)."""
+    if manager_id is None:
+        return None
+    # One at a time for a provider: of two halves of a circle made at once, one must see the other.
+    session.get(Provider, actor.provider_id, with_for_update=True, populate_existing=True)
+    above: UUID | None = manager_id
+    seen = {person_id}
+    while above is not None:
+        if above in seen:
+            raise invalid("manager_id", "answers to this person", "Choose somebody above them.")
+        seen.add(above)
+        manager = session.get(Person, above, populate_existing=True)
+        if manager is None:
+            raise invalid("manager_id", "is not a person of your provider", "Register the manager first.")
+        above = manager.manager_id
+    return manager_id
 
 
 def _set_roles(session: Session, actor: Actor, person: Person, roles: Sequence[RoleHeld]) -> None:
@@ -319,12 +346,16 @@ def _record_person(
             employment=None if person.employment is None else Employment(person.employment),
             started_on=person.started_on,
             revision=person.version,
+            manager_id=person.manager_id,
+            leaves_on=person.leaves_on,
         ),
         name_sha256=audit.digest(person.display_name),
         active=person.active,
         shift=person.shift,
         employment=person.employment,
         started_on=person.started_on,
+        manager_id=person.manager_id,
+        leaves_on=person.leaves_on,
         roles=[one.model_dump(mode="json") for one in roles],
         version=person.version,
     )

@@ -82,6 +82,8 @@ class PersonView(BaseModel):
     person_id: UUID
     display_name: str
     active: bool
+    manager_id: UUID | None
+    leaves_on: date | None
     roles: list[RoleView]
     shift: Shift | None
     employment: Employment | None

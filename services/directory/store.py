@@ -73,6 +73,8 @@ class Person(Table):
     employment: Mapped[str | None]
     started_on: Mapped[date | None]
     active: Mapped[bool]
+    manager_id: Mapped[UUID | None]
+    leaves_on: Mapped[date | None]
     version: Mapped[int]
 
 

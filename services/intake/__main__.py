@@ -3,15 +3,17 @@
 import sys
 
 from services.contracts.topics import topic, urgent_topic
-from services.intake import activities, api, consumer
+from services.intake import activities, api, consumer, policy
 from services.intake.attachments import api as attachments
 from services.intake.candour import api as candour
 from services.intake.details import api as details
 from services.intake.escalation import api as escalation
+from services.intake.holds import api as holds
 from services.intake.obligations import api as obligations
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
 from services.intake.speak_up import pages as speak_up_pages
+from services.runtime import policies
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -27,8 +29,10 @@ SERVICE = Service(
         obligations.router,
         candour.router,
         safeguarding.router,
+        holds.router,
         speak_up.router,
         speak_up_pages.router,
+        policies.router(policy.POLICIES),
     ],
     topics=Topics(normal=topic("intake"), urgent=urgent_topic("intake")),
     consumes=[topic("directory")],

@@ -217,6 +217,12 @@ def broke_glass(session: Session, incident_id: UUID, person: UUID) -> bool:
     return session.execute(opened.limit(1)).first() is not None
 
 
+def who_broke_glass(session: Session, incident_id: UUID) -> frozenset[UUID]:
+    """Everybody who ever opened the incident without being named."""
+    columns = BREAK_GLASS.c
+    return frozenset(session.scalars(select(columns.person_id).where(columns.incident_id == incident_id)))
+
+
 def whose_move(session: Session, incident_id: UUID, role: str | None) -> Role | None:
     """The role whose move it is: of a restricted incident, the first of its roles when `role` does not see it."""
     row = None if role is None else restriction.find(session, "intake", incident_id)
@@ -226,7 +232,15 @@ def whose_move(session: Session, incident_id: UUID, role: str | None) -> Role | 
 
 
 def open_by_break_glass(
-    session: Session, actor: Actor, incident_id: UUID, *, role: Role, reason: str, now: datetime, ends_at: datetime
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    *,
+    role: Role,
+    reason: str,
+    now: datetime,
+    ends_at: datetime,
+    ended: bool = False,
 ) -> UUID:
     """Record that somebody opened a restricted incident without being named, and say so."""
     break_glass_id = new_id()
@@ -253,7 +267,9 @@ def open_by_break_glass(
         at=now,
         data={"ends_at": ends_at, "role": role, "reason_sha256": audit.digest(reason)},
     )
-    event = BreakGlassUsed(incident_id=incident_id, break_glass_id=break_glass_id, person_id=actor.id, ends_at=ends_at)
+    event = BreakGlassUsed(
+        incident_id=incident_id, break_glass_id=break_glass_id, person_id=actor.id, ends_at=ends_at, ended=ended
+    )
     row = outbox.event_row(event, actor=actor, subject=break_glass_id, version=1, at=now, urgent=True)
     outbox.record(session, "intake", row)
     return break_glass_id

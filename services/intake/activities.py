@@ -100,6 +100,12 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, query.provider_id) as session:
             return concerns.watch(session, query.concern_id, context.clock.now())
 
+    @activity.defn(name=contract.WATCH_GLASS)
+    @activity_errors("intake", contract.WATCH_GLASS)
+    def watch_glass(query: contract.WatchGlass) -> contract.ConcernWatch:
+        with transaction(context.engine, query.provider_id) as session:
+            return ladder.watch_glass(session, query, context.clock.now())
+
     @activity.defn(name=f"intake.{contract.REPUBLISH}")
     @activity_errors("intake", contract.REPUBLISH)
     def republish(command: contract.Republish) -> int:
@@ -116,5 +122,6 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         list_open_incidents,
         list_waiting,
         watch_concern,
+        watch_glass,
         republish,
     ]

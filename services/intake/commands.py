@@ -40,12 +40,21 @@ from services.contracts.taxonomy import (
 )
 from services.intake import access, policy
 from services.intake.clocks import blocked_by, stop_all
+from services.intake.details.describing import describe
 from services.intake.details.queries import count_earlier
-from services.intake.domain import CLOCK_TOLERANCE, FEEDBACK, TRIAGED_BY_RULE, harm_contradiction, may_enter
+from services.intake.domain import (
+    CLOCK_TOLERANCE,
+    FEEDBACK,
+    TRIAGED_BY_RULE,
+    TriagePolicy,
+    harm_contradiction,
+    may_enter,
+)
 from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.store import obligations_of
 from services.intake.safeguarding import commands as safeguarding
+from services.intake.speak_up import policy as speak_up
 from services.intake.store import (
     Feedback,
     Incident,
@@ -111,6 +120,7 @@ class Receipt(BaseModel):
     stage: Stage
     triage_due_at: AwareDatetime
     what_happens_next: str
+    fair_blame: str = Field(description="What a reporter may rely on, in the provider's words.")
 
 
 class TriageIncident(Strict):
@@ -235,7 +245,7 @@ def report_incident(
             "is true, and staff are named",
             "Leave not_about_staff out, or about_staff and about_line.",
         )
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     incident_id, danger = new_id(), command.immediate_danger
     allegation = command.category is Category.ABUSE_ALLEGATION and not command.not_about_staff
     restricted = restricted or allegation or bool(away)
@@ -299,6 +309,7 @@ def report_incident(
         stage=Stage.REPORTED,
         triage_due_at=triage_due_at,
         what_happens_next=FEEDBACK[Stage.REPORTED],
+        fair_blame=speak_up.shipped().fair_blame,
     )
     rows: list[Row] = [
         ("intake.incident", incident),
@@ -331,7 +342,7 @@ def triage_incident(
     incident = _open_incident(session, actor, incident_id, version)
     if command.reason is None and latest_triage(session, incident_id) is not None:
         raise invalid("reason", "is needed to triage again", "Say which facts have changed since the last triage.")
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
     score = command.consequence * command.likelihood
     if score < suggestion.consequence * suggestion.likelihood and command.reason is None:
@@ -367,7 +378,7 @@ def default_triage(session: Session, command: activities.DefaultTriage, now: dat
         return
     if latest_triage(session, incident.incident_id) is not None:
         return
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     suggestion = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
     scored = TriageIncident(
         actual_harm=suggestion.actual_harm, consequence=suggestion.consequence, likelihood=suggestion.likelihood
@@ -385,7 +396,7 @@ def _triage(
     by_default: bool,
     now: datetime,
 ) -> None:
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     score = command.consequence * command.likelihood
     band = rules.band(score)
     before = latest_triage(session, incident.incident_id)
@@ -440,6 +451,7 @@ def _triage(
             policy_version=rules.version,
             overridden=overridden,
             revision=revision,
+            psychological_harm=command.psychological_harm,
         ),
         urgent=band.urgent,
         revision=revision,
@@ -454,6 +466,7 @@ def _triage(
         earlier_seen=command.earlier_seen,
         reason_sha256=None if command.reason is None else audit.digest(command.reason),
     )
+    describe(session, actor, incident, now)
     ladder.at_triage(session, actor, incident, before, now)
     obligations.assess_incident(session, actor, incident, now)
 
@@ -613,7 +626,7 @@ def _set_clock(session: Session, incident: Incident, command: activities.EnterSt
 def remind(session: Session, command: activities.Remind, now: datetime, actor: Actor) -> activities.Reminded:
     """Remind whoever has the next move. The same command twice reminds once and gives the same answer."""
     incident = _locked(session, command.incident_id)
-    next_at, up = policy.shipped().next_reminder(now, command.count)
+    next_at, up = policy.current(session, actor.provider_id).next_reminder(now, command.count)
     role = access.whose_move(session, incident.incident_id, command.next_move) or command.next_move
     if not insert_new(
         session,
@@ -658,7 +671,8 @@ def import_incidents(
 ) -> ImportResult:
     """Take historical incidents over. A row with a known source reference is left as it is.
 
-    Closed ones start no process. Open ones start where a new report starts, with a triage clock from now.
+    Closed ones are records and start nothing. Open ones are as if reported now: triage clock, ladder, obligations, and an
+    allegation is restricted before anybody hears of it.
     """
     known = {
         location.location_id: location
@@ -674,7 +688,7 @@ def import_incidents(
             accepted.append((new_id(), row, known[row.location_id]))
     if not accepted:
         return ImportResult(created=0, unchanged=0, rejected=rejected)
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     result = session.execute(
         upsert(Incident).on_conflict_do_nothing().returning(Incident.incident_id),
         [
@@ -723,8 +737,29 @@ def import_incidents(
                 for incident_id, row, _ in new
             ],
         )
-        outbox.record(session, SERVICE, *(_import_event(actor, item, now) for item in new))
+        for item in new:
+            _import_new(session, actor, item, rules, now)
     return ImportResult(created=len(new), unchanged=len(accepted) - len(new), rejected=rejected)
+
+
+def _import_new(
+    session: Session, actor: Actor, item: tuple[UUID, ImportedIncident, Location], rules: TriagePolicy, now: datetime
+) -> None:
+    """Say that it is there. What is still open is treated as a report: nobody knows who was told in the system before."""
+    incident_id, row, _ = item
+    restricted = row.closed_at is None and row.category is Category.ABUSE_ALLEGATION
+    if restricted:
+        access.restrict(session, actor, incident_id, now=now, excluded=())
+    outbox.record(session, SERVICE, _import_event(actor, item, rules, now, restricted=restricted))
+    if row.closed_at is not None:
+        return
+    if restricted:
+        incident = session.get_one(Incident, incident_id)
+        incident.next_move = access.whose_move(session, incident_id, incident.next_move)
+        if row.kind is not Kind.GOOD_CARE:
+            safeguarding.open_at_report(session, actor, incident_id, (), now)
+    ladder.at_report(session, actor, incident_id, False, row.category, row.kind, now)
+    obligations.at_report(session, actor, incident_id, row.category, row.kind, now)
 
 
 def _import_problem(actor: Actor, row: ImportedIncident, location: Location | None, now: datetime) -> str | None:
@@ -739,7 +774,9 @@ def _import_problem(actor: Actor, row: ImportedIncident, location: Location | No
     return None
 
 
-def _import_event(actor: Actor, item: tuple[UUID, ImportedIncident, Location], now: datetime) -> dict[str, Any]:
+def _import_event(
+    actor: Actor, item: tuple[UUID, ImportedIncident, Location], rules: TriagePolicy, now: datetime, *, restricted: bool
+) -> dict[str, Any]:
     incident_id, row, location = item
     event: EventData
     if row.closed_at is None:
@@ -752,7 +789,8 @@ def _import_event(actor: Actor, item: tuple[UUID, ImportedIncident, Location], n
             occurred_at=row.occurred_at,
             reported_at=row.reported_at or row.occurred_at,
             immediate_danger=False,
-            triage_due_at=policy.shipped().triage_due(now, immediate_danger=False),
+            triage_due_at=rules.triage_due(now, immediate_danger=False),
+            restricted=restricted,
         )
     else:
         event = IncidentImported(

@@ -1,14 +1,22 @@
 """Reads a triage policy from YAML and refuses one that cannot work."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm
+from services.contracts.policy import PolicyPublished
+from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm, Role
 from services.intake.domain import Suggestion, TriagePolicy, TriageRule
+from services.runtime import first_match
+from services.runtime.first_match import Box
+from services.runtime.policies import Policies
+from services.runtime.policy_file import Fault, PolicyKind
 
 
 class _Strict(BaseModel):
@@ -67,9 +75,39 @@ class _Document(_Strict):
         return self
 
 
-def load(path: Path) -> TriagePolicy:
-    """A policy from a file. Raises ValueError that names what is wrong."""
-    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+_SPACE: Box = {
+    "kind": frozenset(Kind),
+    "category": frozenset(Category),
+    "immediate_danger": frozenset({True, False}),
+}
+
+
+def _box(when: _When) -> Box:
+    said: dict[str, frozenset[Kind] | frozenset[Category] | frozenset[bool] | None] = {
+        "kind": None if when.kind is None else frozenset(when.kind),
+        "category": None if when.category is None else frozenset(when.category),
+        "immediate_danger": None if when.immediate_danger is None else frozenset({when.immediate_danger}),
+    }
+    return {name: values for name, values in said.items() if values is not None}
+
+
+def _faults(document: _Document) -> Iterator[Fault]:
+    boxes, ids = [_box(rule.when) for rule in document.rules], [rule.id for rule in document.rules]
+    for n, rule in enumerate(document.rules):
+        if rule.id in ids[:n]:
+            yield Fault(
+                ("rules", n, "id"),
+                "is the same id as an earlier rule's, so that a decision would not say which one fired",
+                "Give it another id.",
+            )
+        if not first_match.left(boxes[n], boxes[:n], _SPACE):
+            yield Fault(
+                ("rules", n), f"rule {rule.id} is unreachable: what fits it fits earlier rules",
+                "Put it above the rule that covers it, narrow that one, or remove this one.",
+            )  # fmt: skip
+
+
+def _built(document: _Document) -> TriagePolicy:
     return TriagePolicy(
         version=document.version,
         standard=timedelta(hours=document.triage_hours.standard),
@@ -92,7 +130,35 @@ def load(path: Path) -> TriagePolicy:
     )
 
 
+def load(path: Path) -> TriagePolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+    said = [f"{'.'.join(map(str, fault.path))}: {fault.problem}. {fault.remedy}" for fault in _faults(document)]
+    if said:
+        raise ValueError("\n".join(said))
+    return _built(document)
+
+
 @cache
 def shipped() -> TriagePolicy:
     """The default policy."""
     return load(Path(__file__).parent / "policies" / "default.yaml")
+
+
+KIND = PolicyKind("triage", _Document, build=_built, shipped=shipped, faults=_faults)
+
+POLICIES = Policies(
+    service="intake",
+    kinds={KIND.name: KIND},
+    writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    published=lambda i, name, version, sha256: PolicyPublished(
+        policy_id=i, name=name, policy_version=version, sha256=sha256
+    ),
+)
+
+
+def current(session: Session, provider_id: UUID) -> TriagePolicy:
+    """What a provider goes by now."""
+    found: TriagePolicy = POLICIES.current(session, provider_id, KIND.name)
+    return found

@@ -3,17 +3,22 @@
 import sys
 
 from services.contracts.topics import PUBLISHERS, topic, urgent_topic
-from services.reporting import api, consumer, metrics
+from services.reporting import activities, api, consumer, metrics
+from services.reporting.patterns import api as patterns
+from services.reporting.radar import api as radar
 from services.runtime.process import Service, main
+from services.runtime.relay import Topics
 
 SERVICE = Service(
     name="reporting",
     title="Reporting",
     description="What it all adds up to, and can we show it.",
-    routers=[api.router],
+    routers=[api.router, patterns.router, radar.router],
+    topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],
     consumes_urgent=[urgent_topic(publisher) for publisher in PUBLISHERS],
     batch_handler=consumer.project,
+    activities=activities.build,
     collectors=metrics.build,
 )
 

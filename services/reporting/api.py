@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from services.contracts.taxonomy import Band, Category, Role, Stage
+from services.contracts.taxonomy import Band, Category, Role, Stage, ThemeStage
 from services.reporting import queries
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
@@ -66,6 +66,42 @@ def read_timeline(
     require_role(actor, *READERS)
     with transaction(database, actor.provider_id) as session:
         return queries.timeline(session, actor, incident_id, clock.now(), limit=limit, cursor=cursor)
+
+
+@router.get("/themes", summary="List themes with where each stands")
+def list_themes(
+    actor: Caller,
+    database: Database,
+    clock: Time,
+    stage: ThemeStage | None = None,
+    overdue: Annotated[bool | None, Query(description="Whether a clock of it ran out.")] = None,
+    watch_due: Annotated[bool | None, Query(description="Whether a closed one is to be looked at again.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[queries.ThemeSummary]:
+    """Thematic reviews of the caller's whole scope, and those the caller leads, newest first."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.themes(
+            session,
+            actor,
+            clock.now(),
+            stage=stage,
+            overdue=overdue,
+            watch_due=watch_due,
+            limit=limit,
+            cursor=cursor,
+        )
+
+
+@router.get("/themes/{theme_id}/timeline", summary="Read the timeline of a theme")
+def read_theme_timeline(
+    theme_id: UUID, actor: Caller, database: Database, clock: Time, limit: Limit = 200, cursor: Cursor = None
+) -> queries.ThemeTimeline:
+    """Who did what and when, in plain words; which clocks run; whose move it is and what happens if nobody moves."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.theme_timeline(session, actor, theme_id, clock.now(), limit=limit, cursor=cursor)
 
 
 @router.get("/overview", summary="Read the overview")

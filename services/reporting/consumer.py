@@ -11,14 +11,29 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from services.contracts import actions, directory, intake, review
-from services.contracts.event import EventData, IncidentData
-from services.contracts.taxonomy import Role, Stage
+from services.contracts import actions, directory, intake, policy, reporting, review
+from services.contracts.event import EventData, IncidentData, ThemeData
+from services.contracts.identity import EVERYWHERE
+from services.contracts.taxonomy import Role, Stage, ThemeStage
 from services.contracts.topics import PUBLISHERS
 from services.reporting import store
-from services.reporting.domain import ActionStatus, Case, Entry, Exposure, Incident, Location, Progress, ReviewStatus
+from services.reporting.domain import (
+    STAGE_OF_THEME,
+    ActionStatus,
+    Case,
+    Entry,
+    Exposure,
+    Incident,
+    Location,
+    Progress,
+    ReviewStatus,
+    Trait,
+    TraitKind,
+)
 from services.runtime import restriction
 from services.runtime.consumer import Received, sending_ahead
+
+CaseEvent = IncidentData | ThemeData
 
 
 def project(session: Session, events: Sequence[Received]) -> None:
@@ -35,6 +50,7 @@ def project(session: Session, events: Sequence[Received]) -> None:
     with sending_ahead(session):
         store.keep_locations(session, _newest_locations(known))
         store.keep_exposure(session, _newest_exposure(known))
+        store.keep_traits(session, _newest_traits(known))
         of_cases = [event for event in known if event.type in _ON_CASE]
         if of_cases:
             _project_cases(session, provider_id, of_cases)
@@ -47,26 +63,26 @@ def tell(case: Case, event: Received) -> None:
     _tell(case, _data(event), event)
 
 
-def _data(event: Received) -> IncidentData:
+def _data(event: Received) -> CaseEvent:
     return _ON_CASE[event.type][0].model_validate(event.data)
 
 
-def _tell(case: Case, data: IncidentData, event: Received) -> None:
+def _tell(case: Case, data: CaseEvent, event: Received) -> None:
     _ON_CASE[event.type][1](case, data, event)
     case.incident.heard(event.occurred_at)
 
 
 def _project_cases(session: Session, provider_id: UUID, events: Sequence[Received]) -> None:
     told = [(_data(event), event) for event in events]
-    answer = store.ask_cases(session, provider_id, {data.incident_id for data, _ in told})
-    entries = [_entry(data.incident_id, event) for data, event in told]
+    answer = store.ask_cases(session, provider_id, {data.case_id for data, _ in told})
+    entries = [_entry(data.case_id, event) for data, event in told]
     cases = store.asked_cases(answer)
     # Before what must be thought about, to be written meanwhile.
     store.append_entries(session, entries)
     for data, event in told:
-        case = cases.get(data.incident_id)
+        case = cases.get(data.case_id)
         if case is None:
-            case = cases[data.incident_id] = Case(Incident(provider_id, data.incident_id))
+            case = cases[data.case_id] = Case(Incident(provider_id, data.case_id))
         _tell(case, data, event)
     for case in cases.values():
         case.settle()
@@ -75,7 +91,9 @@ def _project_cases(session: Session, provider_id: UUID, events: Sequence[Receive
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
     summary = event.data.copy()
-    summary.pop("incident_id")
+    # The id of the case stands beside; that of a theme's member may be of an incident that the reader may not see.
+    for name in ("incident_id", "theme_id", "case_kind"):
+        summary.pop(name, None)
     return Entry(
         provider_id=event.provider_id,
         incident_id=incident_id,
@@ -102,6 +120,7 @@ def _newest_locations(events: Iterable[Received]) -> Iterable[Location]:
                 beds=data.beds,
                 active=data.active,
                 revision=data.revision,
+                types=list(data.types),
             )
             if row.location_id not in newest or row.revision > newest[row.location_id].revision:
                 newest[row.location_id] = row
@@ -125,6 +144,39 @@ def _newest_exposure(events: Iterable[Received]) -> Iterable[Exposure]:
             if key not in newest or row.revision > newest[key].revision:
                 newest[key] = row
     return newest.values()
+
+
+def _newest_traits(events: Iterable[Received]) -> Iterable[Trait]:
+    newest: dict[tuple[UUID, str], Trait] = {}
+    for event in events:
+        for row in _traits(event):
+            known = newest.get((row.incident_id, row.kind))
+            if known is None or row.revision > known.revision:
+                newest[row.incident_id, row.kind] = row
+    return newest.values()
+
+
+def _traits(event: Received) -> Iterable[Trait]:
+    if event.type == intake.IncidentDescribed.TYPE:
+        told = intake.IncidentDescribed.model_validate(event.data)
+        found: dict[TraitKind, Sequence[str | None]] = {
+            TraitKind.PERSON: told.people,
+            TraitKind.MEDICINE: [told.medicine],
+            TraitKind.EQUIPMENT: [told.equipment],
+            TraitKind.STAFF_GROUP: [told.staff_group],
+        }
+        for kind, codes in found.items():
+            known = [code for code in codes if code is not None]
+            yield Trait(event.provider_id, told.incident_id, kind, known, told.revision)
+    elif event.type == review.ReviewApproved.TYPE:
+        approved = review.ReviewApproved.model_validate(event.data)
+        # A later cycle's review counts above an earlier one's, whatever their versions.
+        revision = approved.cycle * _CYCLE + min(event.version, _CYCLE - 1)
+        factors = sorted(set(approved.factors))
+        yield Trait(event.provider_id, approved.incident_id, TraitKind.FACTOR, list(factors), revision)
+
+
+_CYCLE = 10_000
 
 
 def _restrict(session: Session, events: Iterable[Received]) -> None:
@@ -256,10 +308,14 @@ def _review_submitted(case: Case, event: review.ReviewSubmitted, received: Recei
 
 
 def _review_returned(case: Case, event: review.ReviewReturned, received: Received) -> None:
+    case.incident.review_returned(cycle=event.cycle, at=received.occurred_at)
     _review_moved(case, event, received, ReviewStatus.RETURNED)
 
 
 def _review_approved(case: Case, event: review.ReviewApproved, received: Received) -> None:
+    case.incident.review_approved(
+        cycle=event.cycle, learning=event.learning_count, briefing_needed=event.briefing_needed, at=received.occurred_at
+    )
     _review_moved(case, event, received, ReviewStatus.APPROVED)
 
 
@@ -279,6 +335,7 @@ def _briefing_sent(case: Case, event: review.BriefingSent, received: Received) -
         audience=event.audience,
         target_percent=event.target_percent,
         due_at=event.due_at,
+        at=received.occurred_at,
     )
 
 
@@ -286,9 +343,62 @@ def _briefing_reached(case: Case, event: review.BriefingReached, received: Recei
     case.incident.briefing_reached(cycle=event.cycle, reach_percent=event.reach_percent, at=received.occurred_at)
 
 
+def _theme_commissioned(case: Case, event: review.ThemeCommissioned, received: Received) -> None:
+    case.as_theme().terms(
+        version=received.version,
+        at=received.occurred_at,
+        lead_id=event.lead_id,
+        signal_id=event.signal_id,
+        locations=len(event.locations),
+    )
+    case.incident.location_id, case.incident.region_id = EVERYWHERE, event.region_id
+    case.incident.category, case.incident.band = event.category, event.band
+    if received.version == 1:
+        # Later it is said again because the terms changed, which moves it nowhere.
+        case.incident.enter(
+            STAGE_OF_THEME[ThemeStage.COMMISSIONED],
+            version=1,
+            at=received.occurred_at,
+            next_move=Role.QUALITY_LEAD,
+            due_at=event.accept_due_at,
+        )
+
+
+def _theme_accepted(case: Case, event: review.ThemeAccepted, received: Received) -> None:
+    case.as_theme().accepted_at = received.occurred_at
+
+
+def _theme_member_decided(case: Case, event: review.ThemeMemberDecided, received: Received) -> None:
+    case.as_theme().members(version=received.version, linked=event.linked, excluded=event.excluded)
+
+
+def _theme_stage_entered(case: Case, event: review.ThemeStageEntered, received: Received) -> None:
+    theme = case.as_theme()
+    theme.watch_at = event.watch_at or theme.watch_at
+    case.incident.enter(
+        STAGE_OF_THEME[event.stage],
+        version=received.version,
+        at=received.occurred_at,
+        cycle=event.cycle,
+        next_move=event.next_move,
+        due_at=event.due_at,
+    )
+
+
+def _theme_ended(case: Case, event: review.ThemeEnded, received: Received) -> None:
+    case.as_theme()
+    case.incident.enter(STAGE_OF_THEME[ThemeStage.ENDED], version=received.version, at=received.occurred_at)
+
+
 def _action_agreed(case: Case, event: actions.ActionAgreed, received: Received) -> None:
     action = case.action(event.action_id, event.cycle)
-    action.agreed(strength=event.strength, owner_role=event.owner_role)
+    action.agreed(
+        strength=event.strength,
+        owner_role=event.owner_role,
+        at=received.occurred_at,
+        wording=event.wording,
+        weak_wording=event.weak_wording,
+    )
     action.moved(ActionStatus.AGREED, version=received.version, at=received.occurred_at)
 
 
@@ -323,6 +433,22 @@ def _action_cancelled(case: Case, event: actions.ActionCancelled, received: Rece
     _plan(case, event.cycle, event.checkpoints, received)
 
 
+def _action_handed_over(case: Case, event: actions.ActionHandedOver, received: Received) -> None:
+    case.action(event.action_id, event.cycle).owned(event.owner_role, version=received.version)
+
+
+def _action_extended(case: Case, event: actions.ActionExtended, received: Received) -> None:
+    case.action(event.action_id, event.cycle).due(event.due_at, version=received.version)
+
+
+def _recheck_asked(case: Case, event: actions.ActionRecheckAsked, received: Received) -> None:
+    case.action(event.action_id, event.cycle)
+
+
+def _rechecked(case: Case, event: actions.ActionRechecked, received: Received) -> None:
+    case.action(event.action_id, event.cycle)
+
+
 def _plan(case: Case, cycle: int, checkpoints: Iterable[actions.PlannedCheckpoint], received: Received) -> None:
     for planned in checkpoints:
         case.checkpoint(planned.checkpoint_id, cycle).planned(planned.due_at, at=received.occurred_at)
@@ -340,11 +466,12 @@ def _impact_judged(case: Case, event: actions.ImpactJudged, received: Received) 
         _plan(case, event.cycle, [event.next_checkpoint], received)
 
 
-_ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received], None]]] = {
+_ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], None]]] = {
     model.TYPE: (model, apply)
     for model, apply in (
         (intake.IncidentReported, _reported),
         (intake.IncidentImported, _imported),
+        (intake.IncidentDescribed, _told_only),
         (intake.IncidentTriaged, _triaged),
         (intake.StageEntered, _stage_entered),
         (intake.IncidentEscalated, _escalated),
@@ -368,6 +495,8 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (intake.CandourCompleted, _told_only),
         (intake.IncidentRestricted, _told_only),
         (intake.BreakGlassUsed, _told_only),
+        (intake.HoldPlaced, _told_only),
+        (intake.HoldLifted, _told_only),
         (intake.SafeguardingOpened, _told_only),
         (intake.SafeguardingDecided, _told_only),
         (intake.SafeguardingReferred, _told_only),
@@ -375,6 +504,12 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (intake.EnquiryConcluded, _told_only),
         (intake.SafeguardingWarned, _told_only),
         (intake.SafeguardingLate, _told_only),
+        (review.ThemeCommissioned, _theme_commissioned),
+        (review.ThemeAccepted, _theme_accepted),
+        (review.ThemeMemberDecided, _theme_member_decided),
+        (review.ThemeStageEntered, _theme_stage_entered),
+        (review.ThemeReminded, _told_only),
+        (review.ThemeEnded, _theme_ended),
         (review.ReviewOpened, _review_opened),
         (review.ReviewSubmitted, _review_submitted),
         (review.ReviewReturned, _review_returned),
@@ -388,6 +523,10 @@ _ON_CASE: Mapping[str, tuple[type[IncidentData], Callable[[Case, Any, Received],
         (actions.ActionVerified, _action_verified),
         (actions.ActionReturned, _action_returned),
         (actions.ActionCancelled, _action_cancelled),
+        (actions.ActionHandedOver, _action_handed_over),
+        (actions.ActionExtended, _action_extended),
+        (actions.ActionRecheckAsked, _recheck_asked),
+        (actions.ActionRechecked, _rechecked),
         (actions.CheckpointMeasured, _checkpoint_measured),
         (actions.ImpactJudged, _impact_judged),
     )
@@ -406,11 +545,21 @@ IGNORED = frozenset(
         intake.ClockStopped.TYPE,
         intake.BlockerRaised.TYPE,
         intake.BlockerLifted.TYPE,
+        # What follows a briefing is read where it is kept, location by location.
+        review.AdoptionAsked.TYPE,
+        review.AdoptionReturned.TYPE,
+        review.RecallMeasured.TYPE,
         # Outside the line: only those who review concerns know that there is one.
         intake.ConcernRaised.TYPE,
         intake.ConcernContinued.TYPE,
+        # By what rules a provider decides is read where it decides; each decision names its version.
+        policy.PolicyPublished.TYPE,
         # How people work is for the audience of a briefing.
         directory.PersonRecorded.TYPE,
+        # Who covers for whom: a question of whoever owns an action.
+        directory.AbsenceRecorded.TYPE,
+        # Its own word.
+        reporting.SignalAccepted.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from services.contracts.taxonomy import Stage, Verdict
+from services.contracts.taxonomy import Stage, ThemeStage, Verdict
 
 
 class ReviewStatus(StrEnum):
@@ -98,11 +98,16 @@ class Incident:
     review_status: str | None = None
     review_version: int = 0
     review_status_at: datetime | None = None
+    review_returned_at: datetime | None = None
+    review_approved_at: datetime | None = None
+    learning_count: int | None = None
+    briefing_needed: bool | None = None
     briefing_cycle: int = 0
     briefing_id: UUID | None = None
     briefing_audience: int | None = None
     briefing_target_percent: int | None = None
     briefing_due_at: datetime | None = None
+    briefing_sent_at: datetime | None = None
     briefing_reach_percent: int | None = None
     briefing_reached_at: datetime | None = None
     last_event_at: datetime | None = None
@@ -188,20 +193,32 @@ class Incident:
         if self._review_counts(cycle) and _newer(version, at, self.review_version, self.review_status_at):
             self.review_status, self.review_version, self.review_status_at = status, version, at
 
+    def review_returned(self, *, cycle: int, at: datetime) -> None:
+        """Somebody who approves sent the review back and asked for more; the last time counts."""
+        if self._review_counts(cycle) and (self.review_returned_at is None or at > self.review_returned_at):
+            self.review_returned_at = at
+
+    def review_approved(self, *, cycle: int, learning: int, briefing_needed: bool, at: datetime) -> None:
+        """What was learned, and whether others are to hear of it."""
+        if self._review_counts(cycle):
+            self.learning_count, self.briefing_needed, self.review_approved_at = learning, briefing_needed, at
+
     def _review_counts(self, cycle: int) -> bool:
         if cycle > self.review_cycle:
             self.review_cycle = cycle
             self.review_id = self.review_method = self.review_due_at = None
             self.review_status, self.review_version, self.review_status_at = None, 0, None
+            self.review_returned_at = self.review_approved_at = None
+            self.learning_count = self.briefing_needed = None
         return cycle == self.review_cycle
 
     def briefing_sent(
-        self, briefing_id: UUID, *, cycle: int, audience: int, target_percent: int, due_at: datetime
+        self, briefing_id: UUID, *, cycle: int, audience: int, target_percent: int, due_at: datetime, at: datetime
     ) -> None:
         """Learning went out to `audience` locations. The briefing of the latest cycle is the one that counts."""
         if self._briefing_counts(cycle):
             self.briefing_id, self.briefing_audience = briefing_id, audience
-            self.briefing_target_percent, self.briefing_due_at = target_percent, due_at
+            self.briefing_target_percent, self.briefing_due_at, self.briefing_sent_at = target_percent, due_at, at
 
     def briefing_reached(self, *, cycle: int, reach_percent: int, at: datetime) -> None:
         """Enough of the audience understood it."""
@@ -211,7 +228,7 @@ class Incident:
     def _briefing_counts(self, cycle: int) -> bool:
         if cycle > self.briefing_cycle:
             self.briefing_cycle = cycle
-            self.briefing_id = self.briefing_due_at = self.briefing_reached_at = None
+            self.briefing_id = self.briefing_due_at = self.briefing_sent_at = self.briefing_reached_at = None
             self.briefing_audience = self.briefing_target_percent = self.briefing_reach_percent = None
         return cycle == self.briefing_cycle
 
@@ -226,6 +243,7 @@ class Action:
     cycle: int
     strength: str | None = None
     owner_role: str | None = None
+    owner_version: int = 0
     status: str | None = None
     version: int = 0
     status_at: datetime | None = None
@@ -235,10 +253,22 @@ class Action:
     done_at: datetime | None = None
     verify_due_at: datetime | None = None
     verified_at: datetime | None = None
+    agreed_at: datetime | None = None
+    wording: str | None = None
+    weak_wording: bool | None = None
 
-    def agreed(self, *, strength: str, owner_role: str) -> None:
-        """Who owns it and how strong it is."""
-        self.strength, self.owner_role = strength, owner_role
+    def agreed(
+        self, *, strength: str, owner_role: str, at: datetime, wording: str | None = None, weak_wording: bool = False
+    ) -> None:
+        """Who owns it, how strong it is, and what stands for its words."""
+        self.strength, self.agreed_at = strength, at
+        self.owner_role = self.owner_role or owner_role
+        self.wording, self.weak_wording = wording, weak_wording
+
+    def owned(self, owner_role: str, *, version: int) -> None:
+        """Somebody else answers for it now."""
+        if version > self.owner_version:
+            self.owner_role, self.owner_version = owner_role, version
 
     def moved(self, status: ActionStatus, *, version: int, at: datetime) -> None:
         """It reached a status."""
@@ -291,6 +321,49 @@ class Checkpoint:
             self.due_at, self.planned_at = due_at, at
 
 
+THEME = "theme"
+"""The origin of a case that is a theme: it was never reported, so it is in no list and no count of incidents."""
+
+STAGE_OF_THEME: dict[ThemeStage, Stage] = {
+    ThemeStage.COMMISSIONED: Stage.TRIAGED,
+    ThemeStage.ENDED: Stage.WITHDRAWN,
+    **{stage: Stage(stage) for stage in ThemeStage if stage.value in {one.value for one in Stage}},
+}
+"""The stage of an incident in whose place each stage of a theme stands."""
+
+THEME_STAGE = {stage: theme_stage for theme_stage, stage in STAGE_OF_THEME.items()}
+
+
+@dataclass
+class Theme:
+    """What a theme has beside what it shares with an incident. Its id is the case's."""
+
+    provider_id: UUID
+    incident_id: UUID
+    lead_id: UUID | None = None
+    signal_id: UUID | None = None
+    locations: int = 0
+    commissioned_at: datetime | None = None
+    accepted_at: datetime | None = None
+    terms_version: int = 0
+    linked: int = 0
+    excluded: int = 0
+    members_version: int = 0
+    watch_at: datetime | None = None
+
+    def terms(self, *, version: int, at: datetime, lead_id: UUID, signal_id: UUID | None, locations: int) -> None:
+        """Who leads it, where the pattern was seen; said again when the terms change."""
+        self.commissioned_at = at if self.commissioned_at is None else min(self.commissioned_at, at)
+        if version > self.terms_version:
+            self.terms_version = version
+            self.lead_id, self.signal_id, self.locations = lead_id, signal_id, locations
+
+    def members(self, *, version: int, linked: int, excluded: int) -> None:
+        """How many incidents were considered so far."""
+        if version > self.members_version:
+            self.members_version, self.linked, self.excluded = version, linked, excluded
+
+
 @dataclass(frozen=True)
 class Running:
     """A clock that runs: what for, until when, and which action it is about, if any."""
@@ -308,8 +381,17 @@ class Case:
     actions: dict[UUID, Action] = field(default_factory=dict)
     escalations: dict[UUID, Escalation] = field(default_factory=dict)
     checkpoints: dict[UUID, Checkpoint] = field(default_factory=dict)
+    theme: Theme | None = None
     told: set[UUID] = field(default_factory=set)
     """The parts that an event was about, which are those to write back."""
+
+    def as_theme(self) -> Theme:
+        """The theme that an event is about."""
+        incident = self.incident
+        incident.origin = THEME
+        if self.theme is None:
+            self.theme = Theme(incident.provider_id, incident.incident_id)
+        return self.theme
 
     def action(self, action_id: UUID, cycle: int) -> Action:
         """The action that an event is about."""
@@ -422,6 +504,28 @@ class Location:
     name: str
     beds: int
     active: bool
+    revision: int
+    types: list[str] = field(default_factory=list)
+
+
+class TraitKind(StrEnum):
+    """What an incident may have in common with others, besides its type and place."""
+
+    PERSON = "person"
+    MEDICINE = "medicine"
+    EQUIPMENT = "equipment"
+    STAFF_GROUP = "staff_group"
+    FACTOR = "factor"
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Codes or stand-ins of one kind of one incident, all that are known. The highest revision counts."""
+
+    provider_id: UUID
+    incident_id: UUID
+    kind: str
+    codes: list[str]
     revision: int
 
 

@@ -11,8 +11,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.contracts.taxonomy import Band
-from services.reporting.domain import OPEN_STAGES, ClockKind
+from services.contracts.taxonomy import Band, Stage, ThemeStage
+from services.reporting.domain import OPEN_STAGES, THEME_STAGE, ClockKind
+from services.reporting.patterns.domain import PatternKind
 from services.runtime.clock import Clock
 from services.runtime.process import Context
 
@@ -28,7 +29,22 @@ _OPEN = text(
     " from reporting.incident where ended_at is null and reported_at is not null and stage is not null group by 1, 2"
 )
 
+_THEMES = text(
+    "select stage, count(*) as open, count(*) filter (where earliest_due_at < :now) as overdue"
+    " from reporting.incident where ended_at is null and origin = 'theme' and stage is not null group by 1"
+)
+
+_SIGNALS = text(
+    "select kind, case when age < 7 then '0-7' when age < 28 then '7-28' else '>28' end as age, count(*) as open from"
+    " (select kind, extract(epoch from :now - coalesce(returned_at, raised_at)) / 86400 as age from reporting.signal"
+    " where status = 'raised') as waiting group by 1, 2"
+)
+SIGNAL_AGES = ("0-7", "7-28", ">28")
+
 _PROGRESS = text("select max(last_event_at) from reporting.progress")
+
+
+_Counts = tuple[Sequence[Any], datetime | None, Sequence[Any], Sequence[Any]]
 
 
 class CaseMetrics(Collector):
@@ -41,7 +57,7 @@ class CaseMetrics(Collector):
         self._engine, self._clock, self._refresh = system_engine, clock, refresh
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._counts: tuple[Sequence[Any], datetime | None] | None = None
+        self._counts: _Counts | None = None
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Names and labels, so that registering does not ask the database."""
@@ -52,8 +68,8 @@ class CaseMetrics(Collector):
         counts = self._read()
         if counts is None:
             return
-        rows, last_event_at = counts
-        incidents, overdue, done, escalations, last = _families()
+        rows, last_event_at, themes, waiting = counts
+        incidents, overdue, done, escalations, signals, last, themes_open, themes_overdue = _families()
         by_place = {(row.stage, row.band): row.open for row in rows}
         for stage in OPEN_STAGES:
             for band in (_UNTRIAGED, *Band):
@@ -62,17 +78,28 @@ class CaseMetrics(Collector):
             overdue.add_metric([kind], sum(getattr(row, f"overdue_{kind}") for row in rows))
         done.add_metric([], sum(row.actions_done for row in rows))
         escalations.add_metric([], sum(row.escalations for row in rows))
+        by_age = {(row.kind, row.age): row.open for row in waiting}
+        for pattern in PatternKind:
+            for age in SIGNAL_AGES:
+                signals.add_metric([pattern, age], by_age.get((pattern, age), 0))
         if last_event_at is not None:
             last.add_metric([], last_event_at.timestamp())
-        yield from (incidents, overdue, done, escalations, last)
+        of_themes = {THEME_STAGE[Stage(row.stage)]: row.open for row in themes}
+        for theme_stage in ThemeStage:
+            if not theme_stage.over:
+                themes_open.add_metric([theme_stage], of_themes.get(theme_stage, 0))
+        themes_overdue.add_metric([], sum(row.overdue for row in themes))
+        yield from (incidents, overdue, done, escalations, signals, last, themes_open, themes_overdue)
 
-    def _read(self) -> tuple[Sequence[Any], datetime | None] | None:
+    def _read(self) -> _Counts | None:
         with self._lock:
             if time.monotonic() - self._read_at >= self._refresh:
                 try:
                     with self._engine.connect() as connection:
-                        rows = connection.execute(_OPEN, {"now": self._clock.now()}).all()
-                        self._counts = rows, connection.scalar(_PROGRESS)
+                        now = {"now": self._clock.now()}
+                        rows, themes = connection.execute(_OPEN, now).all(), connection.execute(_THEMES, now).all()
+                        waiting = connection.execute(_SIGNALS, now).all()
+                        self._counts = rows, connection.scalar(_PROGRESS), themes, waiting
                 except SQLAlchemyError:
                     self._counts = None
                 self._read_at = time.monotonic()
@@ -92,9 +119,16 @@ def _families() -> tuple[GaugeMetricFamily, ...]:
             "plumbline_escalations_unacknowledged", "Escalations of open incidents that nobody has answered."
         ),
         GaugeMetricFamily(
+            "plumbline_signals_open",
+            "Patterns that nobody has decided about, by the days since they were raised or came back.",
+            labels=["kind", "age"],
+        ),
+        GaugeMetricFamily(
             "plumbline_projection_last_event_timestamp_seconds",
             "When the newest event that was projected happened, on the clock of the records.",
         ),
+        GaugeMetricFamily("plumbline_themes_open", "Thematic reviews that are not over.", labels=["stage"]),
+        GaugeMetricFamily("plumbline_themes_overdue", "Open thematic reviews with a clock that ran out."),
     )
 
 

@@ -9,18 +9,42 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, and_, func, not_, select, text, true, tuple_
 from sqlalchemy.orm import Session
 
-from services.contracts import intake
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
+from services.contracts import intake, review
+from services.contracts.taxonomy import (
+    Band,
+    Category,
+    Kind,
+    PhysicalHarm,
+    ReviewMethod,
+    Role,
+    Stage,
+    ThemeStage,
+    Verdict,
+)
 from services.reporting import wording
-from services.reporting.domain import OPEN_STAGES, AgeWindow, ClockKind, ReviewStatus, age_windows, whole_days
+from services.reporting.domain import (
+    OPEN_STAGES,
+    STAGE_OF_THEME,
+    THEME_STAGE,
+    AgeWindow,
+    Case,
+    ClockKind,
+    ReviewStatus,
+    age_windows,
+    whole_days,
+)
 from services.reporting.store import (
     INCIDENT,
     LOCATION,
     PROGRESS,
+    SAME_CASE,
+    THEME,
     TIMELINE,
     visible_case,
     visible_incidents,
     visible_locations,
+    visible_theme,
+    visible_themes,
 )
 from services.runtime import pagination
 from services.runtime.actor import Actor
@@ -188,11 +212,61 @@ class Overview(BaseModel):
         description="Incidents whose changes are made and checked; their effect is not judged."
     )
     escalations_unacknowledged: int
+    themes_open: int = Field(description="Thematic reviews of the caller's whole scope that are not over.")
+    themes_overdue: int
     by_location: list[LocationCount] = Field(description="The ten locations with most overdue, then most open.")
     last_event_at: datetime | None = Field(description="When the newest event that is counted here happened.")
     lag_seconds: float | None = Field(
         description="How long the last event had waited when it was counted, in real time."
     )
+
+
+class ThemeSummary(BaseModel):
+    """A theme with where it stands. Its terms are in review."""
+
+    theme_id: UUID
+    category: Category
+    band: Band
+    region_id: UUID | None = Field(description="Absent: the whole provider.")
+    locations: int = Field(description="In how many the pattern was seen.")
+    lead_id: UUID
+    signal_id: UUID | None
+    stage: ThemeStage
+    cycle: int
+    stage_entered_at: datetime
+    next_move: Role | None
+    next_due_at: datetime | None = Field(description="The earliest of all its clocks that run.")
+    overdue: bool
+    commissioned_at: datetime
+    accepted_at: datetime | None
+    linked: int
+    excluded: int
+    actions: ActionCounts
+    last_verdict: Verdict | None
+    watch_at: datetime | None = Field(description="When a closed theme is to be looked at again.")
+    ended_at: datetime | None
+    last_event_at: datetime
+
+
+class ThemeStageEntry(BaseModel):
+    """When the theme entered a stage, and by whom."""
+
+    stage: ThemeStage
+    cycle: int
+    at: datetime
+    by: str
+    by_role: str
+
+
+class ThemeTimeline(BaseModel):
+    """The life of a theme. `more` is the cursor for later entries, absent when these are the last."""
+
+    theme: ThemeSummary
+    stages: list[ThemeStageEntry]
+    entries: list[TimelineEntry]
+    more: str | None
+    clocks: list[ClockView]
+    next: NextMove | None = Field(description="Absent once the theme is over.")
 
 
 class LocationOverview(BaseModel):
@@ -305,12 +379,19 @@ def timeline(
 ) -> Timeline:
     """The life of an incident. Raises 404 when it is not in scope."""
     case = visible_case(session, actor, incident_id)
-    incident, running = case.incident, case.running()
-    entries = _entries(session, incident_id, limit + 1, pagination.decode(cursor))
     return Timeline(
-        incident=summary(incident, now),
+        incident=summary(case.incident, now),
         stages=_stages(session, incident_id),
-        entries=[
+        **_life(session, case, now, limit, cursor),
+    )
+
+
+def _life(session: Session, case: Case, now: datetime, limit: int, cursor: str | None) -> dict[str, Any]:
+    """What the timelines of an incident and of a theme have in common."""
+    incident, running = case.incident, case.running()
+    entries = _entries(session, incident.incident_id, limit + 1, pagination.decode(cursor))
+    return {
+        "entries": [
             TimelineEntry(
                 at=entry.at,
                 what=wording.sentence(entry.type, entry.summary),
@@ -321,17 +402,17 @@ def timeline(
             )
             for entry in entries[:limit]
         ],
-        more=pagination.encode(entries[limit - 1].event_id) if len(entries) > limit else None,
-        clocks=[
+        "more": pagination.encode(entries[limit - 1].event_id) if len(entries) > limit else None,
+        "clocks": [
             ClockView(kind=clock.kind, what=wording.clock(clock), due_at=clock.due_at, overdue=clock.due_at < now)
             for clock in running
         ],
-        next=None
+        "next": None
         if incident.stage is None or incident.ended
         else NextMove(
             role=incident.next_move, due_at=incident.earliest_due_at, then=wording.THEN[Stage(incident.stage)]
         ),
-    )
+    }
 
 
 def _entries(session: Session, incident_id: UUID, limit: int, after: UUID | None) -> Sequence[Any]:
@@ -378,6 +459,100 @@ _STAGE_EVENTS = {
 """The events that move an incident to a stage; None: the event names it."""
 
 
+def themes(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    stage: ThemeStage | None,
+    overdue: bool | None,
+    watch_due: bool | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[ThemeSummary]:
+    """Themes that the caller may see, newest first."""
+    query = (
+        select(INCIDENT, *(THEME.c[name] for name in _OF_THEME))
+        .join(THEME, SAME_CASE)
+        .where(visible_themes(actor))
+        .order_by(_I.incident_id.desc())
+        .limit(limit + 1)
+    )
+    if stage is not None:
+        query = query.where(_I.stage == STAGE_OF_THEME[stage])
+    if overdue is not None:
+        is_overdue = and_(_IS_OPEN, _I.earliest_due_at.is_not(None), _I.earliest_due_at < now)
+        query = query.where(is_overdue if overdue else not_(is_overdue))
+    if watch_due is not None:
+        due = and_(THEME.c.watch_at.is_not(None), THEME.c.watch_at < now)
+        query = query.where(due if watch_due else not_(due))
+    after = pagination.decode(cursor)
+    if after is not None:
+        query = query.where(_I.incident_id < after)
+    rows = session.execute(query).all()
+    items = [_theme_summary(row, row, now) for row in rows[:limit]]
+    return Page(items=items, next=pagination.encode(items[-1].theme_id) if len(rows) > limit else None)
+
+
+_OF_THEME = ("lead_id", "signal_id", "locations", "commissioned_at", "accepted_at", "linked", "excluded", "watch_at")
+
+
+def _theme_summary(row: Any, theme: Any, now: datetime) -> ThemeSummary:
+    return ThemeSummary(
+        theme_id=row.incident_id,
+        category=row.category,
+        band=row.band,
+        region_id=row.region_id,
+        stage=THEME_STAGE[Stage(row.stage)],
+        cycle=row.cycle,
+        stage_entered_at=row.stage_entered_at,
+        next_move=row.next_move,
+        next_due_at=row.earliest_due_at,
+        overdue=row.earliest_due_at is not None and row.earliest_due_at < now,
+        actions=ActionCounts(
+            agreed=row.actions_agreed, open=row.actions_open, done=row.actions_done, verified=row.actions_verified
+        ),
+        last_verdict=row.last_verdict,
+        ended_at=row.ended_at,
+        last_event_at=row.last_event_at,
+        **{name: getattr(theme, name) for name in _OF_THEME},
+    )
+
+
+def theme_timeline(
+    session: Session, actor: Actor, theme_id: UUID, now: datetime, *, limit: int, cursor: str | None
+) -> ThemeTimeline:
+    """The life of a theme. Raises 404 when the caller may not see it."""
+    case = visible_theme(session, actor, theme_id)
+    return ThemeTimeline(
+        theme=_theme_summary(case.incident, case.theme, now),
+        stages=_theme_stages(session, theme_id),
+        **_life(session, case, now, limit, cursor),
+    )
+
+
+def _theme_stages(session: Session, theme_id: UUID) -> list[ThemeStageEntry]:
+    stages: list[ThemeStageEntry] = []
+    rows = session.execute(
+        select(TIMELINE).where(_T.incident_id == theme_id, _T.type.in_(_THEME_STAGES)).order_by(_T.at, _T.event_id)
+    )
+    for row in rows:
+        stage = _THEME_STAGES[row.type] or ThemeStage(row.summary["stage"])
+        cycle = row.summary.get("cycle") or (stages[-1].cycle if stages else 1)
+        # Commissioned is said again when the terms change.
+        if stage is not ThemeStage.COMMISSIONED or not stages:
+            stages.append(ThemeStageEntry(stage=stage, cycle=cycle, at=row.at, by=row.actor, by_role=row.actor_role))
+    return stages
+
+
+_THEME_STAGES = {
+    review.ThemeCommissioned.TYPE: ThemeStage.COMMISSIONED,
+    review.ThemeStageEntered.TYPE: None,
+    review.ThemeEnded.TYPE: ThemeStage.ENDED,
+}
+"""The events that move a theme to a stage; None: the event names it."""
+
+
 def overview(
     session: Session, actor: Actor, now: datetime, *, region_id: UUID | None, location_id: UUID | None
 ) -> Overview:
@@ -403,6 +578,12 @@ def overview(
         )
     }
     rows = by_stage.values()
+    themes_open, themes_overdue = session.execute(
+        select(func.count(), func.count().filter(_I.earliest_due_at < now))
+        .select_from(THEME)
+        .join(INCIDENT, SAME_CASE)
+        .where(visible_themes(actor), _IS_OPEN)
+    ).one()
     progress = session.execute(select(PROGRESS).where(PROGRESS.c.provider_id == actor.provider_id)).one_or_none()
     return Overview(
         as_of=now,
@@ -412,6 +593,8 @@ def overview(
         done_but_unverified=sum(row.done_but_unverified for row in rows),
         awaiting_impact=by_stage[Stage.CHECKING].open if Stage.CHECKING in by_stage else 0,
         escalations_unacknowledged=sum(row.escalations_unacknowledged for row in rows),
+        themes_open=themes_open,
+        themes_overdue=themes_overdue,
         by_location=_by_location(session, now, within),
         last_event_at=progress.last_event_at if progress else None,
         lag_seconds=progress.lag_seconds if progress else None,

@@ -26,9 +26,10 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 
 from services.reporting import domain
@@ -46,6 +47,7 @@ _TYPES: dict[Any, Any] = {
     datetime: DateTime(timezone=True),
     Decimal: Numeric,
     dict[str, object]: JSONB,
+    list[str]: ARRAY(Text),
 }
 _METADATA = MetaData(schema="reporting")
 
@@ -62,9 +64,11 @@ INCIDENT = _table("incident", domain.Incident, {"provider_id", "incident_id"})
 ACTION = _table("action", domain.Action, {"provider_id", "incident_id", "action_id"})
 ESCALATION = _table("escalation", domain.Escalation, {"provider_id", "incident_id", "escalation_id"})
 CHECKPOINT = _table("checkpoint", domain.Checkpoint, {"provider_id", "incident_id", "checkpoint_id"})
+THEME = _table("theme", domain.Theme, {"provider_id", "incident_id"})
 TIMELINE = _table("timeline", domain.Entry, {"event_id"})
 LOCATION = _table("location", domain.Location, {"provider_id", "location_id"})
 PROGRESS = _table("progress", domain.Progress, {"provider_id"})
+TRAIT = _table("trait", domain.Trait, {"provider_id", "incident_id", "kind"})
 EXPOSURE = _table("exposure", domain.Exposure, {"provider_id", "location_id", "month", "unit"})
 
 _CASE_OF = "where provider_id = %s and incident_id = any(%s::uuid[])"
@@ -124,12 +128,12 @@ def cases(session: Session, provider_id: UUID, ids: Collection[UUID]) -> dict[UU
 def ask_cases(session: Session, provider_id: UUID, ids: Collection[UUID]) -> Sequence[Iterable[Sequence[Any]]]:
     """Ask for cases; `asked_cases` reads the answer."""
     arguments = [provider_id, f"{{{','.join(map(str, ids))}}}"]
-    return [db.run(session, _select(table), arguments) for table in (INCIDENT, ACTION, ESCALATION, CHECKPOINT)]
+    return [db.run(session, _select(table), arguments) for table in (INCIDENT, ACTION, ESCALATION, CHECKPOINT, THEME)]
 
 
 def asked_cases(answer: Sequence[Iterable[Sequence[Any]]]) -> dict[UUID, domain.Case]:
     """The cases that are known, with their parts."""
-    incidents, actions, escalations, checkpoints = answer
+    incidents, actions, escalations, checkpoints, themes = answer
     found = {case.incident.incident_id: case for case in (domain.Case(domain.Incident(*row)) for row in incidents)}
     for action in (domain.Action(*row) for row in actions):
         found[action.incident_id].actions[action.action_id] = action
@@ -137,6 +141,8 @@ def asked_cases(answer: Sequence[Iterable[Sequence[Any]]]) -> dict[UUID, domain.
         found[rung.incident_id].escalations[rung.escalation_id] = rung
     for checkpoint in (domain.Checkpoint(*row) for row in checkpoints):
         found[checkpoint.incident_id].checkpoints[checkpoint.checkpoint_id] = checkpoint
+    for theme in (domain.Theme(*row) for row in themes):
+        found[theme.incident_id].theme = theme
     return found
 
 
@@ -146,6 +152,7 @@ def keep_cases(session: Session, changed: Collection[domain.Case]) -> None:
     _write(session, _upsert(ACTION), (row for case in changed for row in _told(case, case.actions)))
     _write(session, _upsert(ESCALATION), (row for case in changed for row in _told(case, case.escalations)))
     _write(session, _upsert(CHECKPOINT), (row for case in changed for row in _told(case, case.checkpoints)))
+    _write(session, _upsert(THEME), (case.theme for case in changed if case.theme is not None))
 
 
 def _told(case: domain.Case, parts: Mapping[UUID, Any]) -> Iterable[Any]:
@@ -165,6 +172,11 @@ def keep_locations(session: Session, rows: Iterable[domain.Location]) -> None:
 def keep_exposure(session: Session, rows: Iterable[domain.Exposure]) -> None:
     """Keep the newest revision of each month's exposure. The rows must be of different months, units or locations."""
     _write(session, _upsert(EXPOSURE, newest="revision"), rows)
+
+
+def keep_traits(session: Session, rows: Iterable[domain.Trait]) -> None:
+    """Keep the newest revision of each incident's traits. The rows must be of different incidents or kinds."""
+    _write(session, _upsert(TRAIT, newest="revision"), rows)
 
 
 def keep_progress(session: Session, progress: domain.Progress) -> None:
@@ -209,3 +221,26 @@ def visible_case(session: Session, actor: Actor, incident_id: UUID) -> domain.Ca
     if session.scalar(seen) is None:
         raise not_found("incident")
     return cases(session, actor.provider_id, [incident_id])[incident_id]
+
+
+def visible_themes(actor: Actor) -> ColumnElement[bool]:
+    """The condition for rows of themes of the actor's whole scope, and those that the actor leads."""
+    columns = INCIDENT.c
+    return and_(
+        columns.provider_id == actor.provider_id,
+        columns.origin == domain.THEME,
+        THEME.c.commissioned_at.is_not(None),
+        or_(actor.scope(columns.location_id, columns.region_id), THEME.c.lead_id == actor.id),
+    )
+
+
+SAME_CASE = and_(THEME.c.provider_id == INCIDENT.c.provider_id, THEME.c.incident_id == INCIDENT.c.incident_id)
+"""The row that a theme shares with incidents, beside its own."""
+
+
+def visible_theme(session: Session, actor: Actor, theme_id: UUID) -> domain.Case:
+    """The case if it is a theme that the actor may see, else 404."""
+    seen = select(THEME.c.incident_id).join(INCIDENT, SAME_CASE).where(visible_themes(actor))
+    if session.scalar(seen.where(THEME.c.incident_id == theme_id)) is None:
+        raise not_found("theme")
+    return cases(session, actor.provider_id, [theme_id])[theme_id]

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.contracts import actions, intake, review
-from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
+from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, ThemeStage, Verdict
 from services.reporting.domain import ClockKind, Running
 
 _LOCAL = ZoneInfo("Europe/London")
@@ -14,6 +14,7 @@ _LOCAL = ZoneInfo("Europe/London")
 TEMPLATES = {
     intake.IncidentReported.TYPE: "Reported {kind}: {category}. Somebody must look at it by {triage_due_at}.",
     intake.IncidentImported.TYPE: "Taken over from an earlier system: {kind}, {category}, {actual_harm}.",
+    intake.IncidentDescribed.TYPE: "Said more about who and what was involved.",
     intake.IncidentTriaged.TYPE: "Looked at it: {actual_harm}, {band} if it happened again.",
     intake.StageEntered.TYPE: "{stage}.",
     intake.IncidentEscalated.TYPE: "Told {to_role} at once, because {reason}.",
@@ -25,6 +26,8 @@ TEMPLATES = {
     intake.IncidentClosed.TYPE: "Everything is done, checked and measured; it is closed.",
     intake.IncidentRestricted.TYPE: "Restricted it to those who need to know.",
     intake.BreakGlassUsed.TYPE: "Opened this restricted record by break-glass, with a recorded reason, until {ends_at}.",
+    intake.HoldPlaced.TYPE: "Internal fact-finding waits until agreed with: {waits_for}. We ask again by {look_again_at}.",
+    intake.HoldLifted.TYPE: "Internal fact-finding may go on; agreed with: {waits_for}.",
     intake.SafeguardingOpened.TYPE: (
         "An adult may need safeguarding: refer to the local authority, or decide with a reason not to, by {refer_due_at}."
     ),
@@ -46,6 +49,17 @@ TEMPLATES = {
     intake.CandourWarned.TYPE: "Duty of candour: most of our own time for {waits_for} has passed.",
     intake.CandourLate.TYPE: "Duty of candour: {waits_for} is late by our own target.",
     intake.CandourCompleted.TYPE: "Duty of candour: every part is recorded.",
+    review.ThemeCommissioned.TYPE: (
+        "Asked for several incidents to be looked at together: {category}, {band}. Whoever leads it accepts by"
+        " {accept_due_at}."
+    ),
+    review.ThemeAccepted.TYPE: "Accepted the terms.",
+    review.ThemeMemberDecided.TYPE: (
+        "Considered another incident: {decision}. So far {linked} belong to the theme, {excluded} do not."
+    ),
+    review.ThemeStageEntered.TYPE: "Moved on to: {stage}.",
+    review.ThemeReminded.TYPE: "Time ran out. Told {to_role}.",
+    review.ThemeEnded.TYPE: "Ended the theme unfinished, with a reason.",
     review.ReviewOpened.TYPE: "Asked {lead_role} to find out why it happened, by {method}, by {due_at}.",
     review.ReviewSubmitted.TYPE: "Finished finding out why it happened and asked for approval.",
     review.ReviewReturned.TYPE: "Sent the review back to be completed.",
@@ -59,6 +73,10 @@ TEMPLATES = {
     actions.ActionVerified.TYPE: "Checked a change in practice: it works.",
     actions.ActionReturned.TYPE: "Checked a change in practice: not there yet. To be put right by {due_at}.",
     actions.ActionCancelled.TYPE: "Agreed that a change will not be made.",
+    actions.ActionHandedOver.TYPE: "Handed a change over; {owner_role} answers for it now.",
+    actions.ActionExtended.TYPE: "Agreed to more time for a change, until {due_at}.",
+    actions.ActionRecheckAsked.TYPE: "Asked for a change to be checked again, by {answer_due_at}.",
+    actions.ActionRechecked.TYPE: "Checked a change again: it still works.",
     actions.CheckpointMeasured.TYPE: "Measured the difference the changes made: {proposed}. Somebody must decide by {decide_due_at}.",
     actions.ImpactJudged.TYPE: "Decided what the changes achieved: {verdict}.",
 }
@@ -93,7 +111,9 @@ _VARIANTS = {
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
     ),
+    (review.ThemeReminded.TYPE, "to_role", None): "Time ran out. Told whoever leads the theme.",
     (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
+    (actions.ActionRechecked.TYPE, "holds", False): "Checked a change again: it does not hold any more.",
     (actions.ImpactJudged.TYPE, "agreed_with_proposal", False): (
         "Decided, other than the figures suggest, what the changes achieved: {verdict}."
     ),
@@ -110,6 +130,11 @@ STAGES: Mapping[str, str] = {
     Stage.CLOSED: "Closed",
     Stage.WITHDRAWN: "Ended as reported in error",
     Stage.DUPLICATE: "Ended because another report covers it",
+}
+
+_THEME_STAGES: Mapping[str, str] = {
+    ThemeStage.COMMISSIONED: "Waiting for whoever leads it to accept the terms",
+    ThemeStage.ENDED: "Ended unfinished",
 }
 
 THEN = {
@@ -140,7 +165,8 @@ _WORDS: dict[str, Mapping[str, str]] = {
         PhysicalHarm.NONE: "nobody was harmed",
         PhysicalHarm.FATAL: "somebody died",
     },
-    "stage": STAGES,
+    "stage": {**STAGES, **_THEME_STAGES},
+    "decision": {"linked": "it belongs to the theme", "excluded": "it does not belong to it"},
     "reason": {
         "high_risk": "the risk is high",
         "immediate_danger": "somebody may still be in danger",
@@ -155,6 +181,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "candour_late": "the family has not been told in time",
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
+        "similar": "others like it have happened in the provider's services",
     },
     "recipient": {
         "cqc": "CQC",
@@ -179,7 +206,9 @@ _WORDS: dict[str, Mapping[str, str]] = {
         ReviewMethod.HUDDLE: "a short talk of the team",
         ReviewMethod.BRIEF: "a short look at the facts",
         ReviewMethod.AFTER_ACTION: "a meeting of those involved",
+        ReviewMethod.MDT: "a meeting of several professions",
         ReviewMethod.STRUCTURED: "a full review",
+        ReviewMethod.THEMATIC: "a review of several incidents together",
         ReviewMethod.INVESTIGATION: "an in-depth investigation",
     },
 }

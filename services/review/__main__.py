@@ -3,8 +3,13 @@
 import sys
 
 from services.contracts.topics import topic, urgent_topic
-from services.review import activities, api, consumer
+from services.review import activities, api, consumer, policy
+from services.review.backtest import api as backtest
+from services.review.causes import api as causes
+from services.review.methods import api as methods
 from services.review.sharing import api as sharing
+from services.review.thematic import api as thematic
+from services.runtime import policies
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -12,9 +17,17 @@ SERVICE = Service(
     name="review",
     title="Review",
     description="Why it happened, what was learned, and who has learned it.",
-    routers=[api.router, sharing.router],
+    routers=[
+        backtest.router,
+        api.router,
+        causes.router,
+        methods.router,
+        sharing.router,
+        thematic.router,
+        policies.router(policy.POLICIES),
+    ],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
-    consumes=[topic("directory"), topic("intake")],
+    consumes=[topic("directory"), topic("intake"), topic("actions")],
     consumes_urgent=[urgent_topic("intake")],
     handlers=consumer.HANDLERS,
     activities=activities.build,

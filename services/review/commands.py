@@ -5,27 +5,48 @@ process engine by the incident and cycle they speak about.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from services.contracts import activities
-from services.contracts.event import EventData
+from services.contracts.event import CaseData, EventData
 from services.contracts.review import (
     ReviewApproved,
     ReviewOpened,
     ReviewReturned,
     ReviewSubmitted,
 )
-from services.contracts.taxonomy import ReviewMethod, Role, Seips
+from services.contracts.taxonomy import (
+    Band,
+    CaseKind,
+    Category,
+    Kind,
+    LocationType,
+    MemberDecision,
+    PhysicalHarm,
+    PsychologicalHarm,
+    ReviewMethod,
+    Role,
+    Seips,
+)
 from services.review import domain, gate, policy, store
-from services.review.domain import MAX_OPTIONS, Need, ReviewStatus, Step
-from services.review.store import Factor, Learning, Review, ReviewStep, visible_review
+from services.review.causes import known
+from services.review.causes.domain import SUGGESTIONS, Barrier, FactorWord, Held, KnownCause, WhyChain
+from services.review.context.domain import Fact, Situation
+from services.review.context.store import context_of
+from services.review.domain import Need, ReviewStatus, Step
+from services.review.holds.store import refuse_while_held
+from services.review.methods import store as methods
+from services.review.methods import template
+from services.review.sharing.domain import MAX_OPTIONS, MAX_QUESTIONS, Group, read_draft
+from services.review.store import Factor, Learning, Review, ReviewStep, RootCause, visible_review
+from services.review.thematic.store import count, theme_of
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -39,6 +60,7 @@ SERVICE = "review"
 
 MAX_FACTORS = 20
 MAX_LEARNING = 20
+MAX_CAUSES = 10
 
 
 class Strict(BaseModel):
@@ -48,10 +70,24 @@ class Strict(BaseModel):
 
 
 class WriteFactor(Strict):
-    """Something that contributed."""
+    """Something that contributed: its element, or a word for it that suggests one."""
 
-    element: Seips = Field(description="The element of the work system in which it lies.")
+    element: Seips = Field(
+        default=None,  # type: ignore[assignment]  # never None: see below
+        description="The element of the work system in which it lies. Left out, what the word suggests.",
+    )
     description: LongText | None = None
+    word: FactorWord | None = Field(default=None, description="As the team calls it; see /factor-words.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suggested(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("element") is None:
+            word = next((one for one in FactorWord if one == data.get("word")), None)
+            if word is None:
+                raise ValueError("needs an element, or a word of /factor-words that suggests one")
+            return {**data, "element": SUGGESTIONS[word].elements[0]}
+        return data
 
 
 class WriteLearning(Strict):
@@ -60,6 +96,87 @@ class WriteLearning(Strict):
     statement: ShortText
     answers_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
         default=None, description="The place of the factor it answers, counted from 0."
+    )
+    answers_cause: Annotated[int, Field(ge=0, lt=MAX_CAUSES)] | None = Field(
+        default=None, description="The place of the root cause it answers, counted from 0."
+    )
+
+
+class WriteRootCause(Strict):
+    """What lies beneath, and which factors show it."""
+
+    statement: ShortText
+    factors: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_FACTORS)]], Field(max_length=MAX_FACTORS)] = Field(
+        default_factory=list, description="The places of the factors that show it, counted from 0."
+    )
+
+
+class WriteWhyChain(Strict):
+    """Why, and why that: an aid, never asked for."""
+
+    problem: ShortText
+    whys: Annotated[list[ShortText], Field(min_length=1, max_length=5)]
+    leads_to_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
+        default=None, description="The place of the factor it leads to, counted from 0."
+    )
+
+
+class WriteBarrier(Strict):
+    """What stood, or should have stood, between a person and harm: an aid, never asked for."""
+
+    barrier: ShortText
+    became: Held
+    why: ShortText | None = None
+    shows_factor: Annotated[int, Field(ge=0, lt=MAX_FACTORS)] | None = Field(
+        default=None, description="The place of the factor it shows, counted from 0."
+    )
+
+
+_Links = Annotated[list[UUID], Field(max_length=MAX_LEARNING)]
+
+
+class WriteKnownCause(Strict):
+    """The cause is known and already worked on: the links stand for actions of this review's own."""
+
+    reason: ShortText = Field(description="Why it is the same cause, and why the work that is linked answers it here.")
+    learning: Annotated[_Links, Field(min_length=1)] = Field(description="Learning of other approved reviews.")
+    actions: _Links = Field(default_factory=list, description="Actions of other cases that answer it.")
+    themes: _Links = Field(default_factory=list, description="Themes that answer it.")
+
+    @model_validator(mode="after")
+    def _worked_on(self) -> Self:
+        if not (self.actions or self.themes):
+            raise ValueError("needs an action or a theme by which the cause is being worked on")
+        return self
+
+
+class WriteQuestion(Strict):
+    """A question that shows whether the briefing was understood."""
+
+    question: ShortText | None = None
+    options: Annotated[list[ShortText], Field(max_length=MAX_OPTIONS)] = Field(
+        default_factory=list, description="2 to 5 different answers."
+    )
+    correct: Annotated[int, Field(ge=0, lt=MAX_OPTIONS)] | None = Field(
+        default=None, description="The place of the right answer among the options, counted from 0."
+    )
+    explanation: ShortText | None = Field(default=None, description="Told to whoever answers wrongly.")
+
+
+class WriteAudience(Strict):
+    """Who needs it, beyond what the policy asks for; and when a location counts as reached."""
+
+    everywhere: bool = Field(default=False, description="Every location of the provider.")
+    regions: Annotated[list[UUID], Field(max_length=50)] = Field(default_factory=list, description="These regions too.")
+    location_types: list[LocationType] = Field(
+        default_factory=list, description="Only these types of service. Where it happened is always among them."
+    )
+    roles: list[Role] = Field(default_factory=list, description="Whose understanding is expected. Default: all staff.")
+    groups: list[Group] = Field(
+        default_factory=list, description="Of each of these that works at a location, somebody must have understood."
+    )
+    people_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="How many of those expected at a location must have understood. Default: one person."
     )
 
 
@@ -74,6 +191,18 @@ class WriteBriefing(Strict):
     )
     correct: Annotated[int, Field(ge=0, lt=MAX_OPTIONS)] | None = Field(
         default=None, description="The place of the right answer among the options, counted from 0."
+    )
+    explanation: ShortText | None = Field(default=None, description="Told to whoever answers wrongly.")
+    for_whom: ShortText | None = Field(default=None, description="Whom it concerns, in words.")
+    learning: Annotated[list[Annotated[int, Field(ge=0, lt=MAX_LEARNING)]], Field(max_length=MAX_LEARNING)] = Field(
+        default_factory=list, description="Which learning it shares, by place from 0. Default: all of it."
+    )
+    more_questions: Annotated[list[WriteQuestion], Field(max_length=MAX_QUESTIONS - 1)] = Field(
+        default_factory=list, description="Others to draw from: each attempt has another question."
+    )
+    audience: WriteAudience = Field(default_factory=WriteAudience)
+    abbreviations: Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z]{2,5}$")]], Field(max_length=20)] = Field(
+        default_factory=list, description="Two letters that are an abbreviation and no person's initials."
     )
 
 
@@ -94,6 +223,10 @@ class WriteDraft(Strict):
         default=None, description="Why no briefing is needed, where the policy lets you say so."
     )
     briefing: WriteBriefing | None = None
+    root_causes: Annotated[list[WriteRootCause], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
+    five_whys: Annotated[list[WriteWhyChain], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
+    barriers: Annotated[list[WriteBarrier], Field(max_length=MAX_FACTORS)] = Field(default_factory=list)
+    known_cause: WriteKnownCause | None = None
 
 
 class ReturnReview(Strict):
@@ -121,6 +254,8 @@ class _Change:
             data={"cycle": self._review.cycle, **data},
         )
         if event is not None:
+            if isinstance(event, CaseData):
+                event = event.model_copy(update={"case_kind": self._review.case_kind})
             row = outbox.event_row(
                 event, actor=self._actor, subject=self._review.review_id, version=self._review.version, at=self._at
             )
@@ -144,31 +279,110 @@ def _step(
     )
 
 
-def open_review(session: Session, command: activities.OpenReview, now: datetime, actor: Actor) -> activities.ReviewPlan:
-    """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first.
+@dataclass(frozen=True)
+class _Decided:
+    """What the policy of a moment says of an incident: its response, and what the review keeps of it."""
 
-    The safeguarding lead leads the review of a restricted incident: the manager of the place does not see it.
-    A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
-    """
-    rules = policy.shipped()
-    response = rules.choose(command.kind, command.category, command.band, command.actual_harm)
-    restricted = restriction.find(session, SERVICE, command.incident_id) is not None
-    depth = {
-        "actual_harm": command.actual_harm,
-        "band": command.band,
+    response: domain.Response
+    values: dict[str, Any]
+
+
+def _decide(
+    session: Session, actor: Actor, now: datetime, *, incident_id: UUID, location_id: UUID, kind: Kind,
+    category: Category, band: Band, actual_harm: PhysicalHarm, psychological_harm: PsychologicalHarm,
+) -> _Decided:  # fmt: skip
+    rules = policy.current(session, actor.provider_id)
+    known = context_of(session, incident_id, location_id, category, now=now, within_days=rules.repeats_within_days)
+    situation = Situation(
+        kind, category, band, actual_harm, psychological_harm, known.repeats,
+        **{fact.value: fact in known.facts for fact in Fact}, restricted=known.restricted, on_hold=known.on_hold,
+    )  # fmt: skip
+    response = rules.choose(situation)
+    values = {
+        "actual_harm": actual_harm,
+        "psychological_harm": psychological_harm,
+        "band": band,
         "rule": response.rule,
         "policy_version": rules.version,
         "method": response.method,
-        "lead_role": Role.SAFEGUARDING_LEAD if restricted else response.lead_role,
+        "template": template.newest(response.method).name,
+        "lead_role": Role.SAFEGUARDING_LEAD if known.restricted else response.lead_role,
         "approval_role": response.approval_role,
         "actions_need": response.actions_need,
         "briefing_need": response.briefing_need,
         "briefing_audience": response.briefing_audience,
         "briefing_target_percent": response.briefing_target_percent,
         "briefing_working_days": response.briefing_working_days,
-        "triage_revision": command.triage_revision,
         "due_at": add_working_days(now, response.working_days),
+        "decision": {
+            "rule": response.rule,
+            "policy_version": rules.version,
+            "tier": response.tier,
+            "may_not_lead": list(response.may_not_lead),
+            "take_part": list(response.take_part),
+            "inputs": asdict(situation),
+        },
     }
+    return _Decided(response, values)
+
+
+def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime) -> None:
+    """Decide an open review again because a fact came: deeper if the policy says so, never shallower, never an approved one."""
+    unfinished = (
+        select(Review)
+        .where(Review.incident_id == incident_id, Review.method != domain.THEMATIC)
+        .where(Review.status.not_in([ReviewStatus.APPROVED, ReviewStatus.ENDED]))
+        .with_for_update()
+    )
+    for review in session.scalars(unfinished):
+        decided = _decide(
+            session, actor, now, incident_id=incident_id, location_id=review.location_id, kind=Kind(review.kind),
+            category=Category(review.category), band=Band(review.band), actual_harm=PhysicalHarm(review.actual_harm),
+            psychological_harm=PsychologicalHarm(review.psychological_harm),
+        )  # fmt: skip
+        tier = (review.decision or {}).get("tier")
+        held = (list(ReviewMethod).index(ReviewMethod(review.method)), -1 if tier is None else tier)
+        if decided.response.depth <= held:
+            continue
+        for name, value in decided.values.items():
+            setattr(review, name, value)
+        review.version += 1
+        session.flush()
+        _say_depth(session, actor, review, "review_rerouted", now)
+
+
+def _say_depth(session: Session, actor: Actor, review: Review, action: str, now: datetime) -> None:
+    _Change(session, actor, review, now).record(
+        action,
+        ReviewOpened(
+            incident_id=review.incident_id,
+            review_id=review.review_id,
+            cycle=review.cycle,
+            method=ReviewMethod(review.method),
+            lead_role=Role(review.lead_role),
+            due_at=review.due_at,
+            rule=review.rule,
+            policy_version=review.policy_version,
+        ),
+        method=review.method,
+        rule=review.rule,
+        policy_version=review.policy_version,
+        due_at=review.due_at,
+    )
+
+
+def open_review(session: Session, command: activities.OpenReview, now: datetime, actor: Actor) -> activities.ReviewPlan:
+    """Open the proportionate review, due in working days from now. Once an incident and cycle: again answers the first.
+
+    The safeguarding lead leads the review of a restricted incident: the manager of the place does not see it.
+    A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
+    """
+    decided = _decide(
+        session, actor, now, incident_id=command.incident_id, location_id=command.location_id, kind=command.kind,
+        category=command.category, band=command.band, actual_harm=command.actual_harm,
+        psychological_harm=command.psychological_harm,
+    )  # fmt: skip
+    depth = {**decided.values, "triage_revision": command.triage_revision}
     opened = insert_new(
         session,
         Review,
@@ -196,29 +410,39 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
     if opened:
         _step(session, actor, review.review_id, Step.OPENED, now)
     if opened or rerouted:
-        _Change(session, actor, review, now).record(
-            "review_opened" if opened else "review_rerouted",
-            ReviewOpened(
-                incident_id=review.incident_id,
-                review_id=review.review_id,
-                cycle=review.cycle,
-                method=response.method,
-                lead_role=Role(review.lead_role),
-                due_at=review.due_at,
-                rule=response.rule,
-                policy_version=rules.version,
-            ),
-            method=review.method,
-            rule=review.rule,
-            policy_version=review.policy_version,
-            due_at=review.due_at,
-        )
+        _say_depth(session, actor, review, "review_opened" if opened else "review_rerouted", now)
     return activities.ReviewPlan(
         review_id=review.review_id,
         method=ReviewMethod(review.method),
         lead_role=Role(review.lead_role),
         due_at=review.due_at,
     )
+
+
+def open_for_theme(session: Session, actor: Actor, now: datetime, **values: Any) -> Review:
+    """Open the review of a theme in a cycle, or answer the one that is open. The theme itself tells that it began."""
+    opened = insert_new(
+        session,
+        Review,
+        review_id=new_id(),
+        provider_id=actor.provider_id,
+        status=ReviewStatus.OPEN,
+        opened_at=now,
+        version=1,
+        **values,
+    )
+    review = store.review_of(session, values["incident_id"], values["cycle"])
+    if opened:
+        _step(session, actor, review.review_id, Step.OPENED, now)
+        _Change(session, actor, review, now).record(
+            "review_opened",
+            None,
+            method=review.method,
+            rule=review.rule,
+            policy_version=review.policy_version,
+            due_at=review.due_at,
+        )
+    return review
 
 
 def end_review(session: Session, command: activities.EndReview, now: datetime, actor: Actor) -> None:
@@ -240,18 +464,33 @@ def save_draft(
     session: Session, actor: Actor, review_id: UUID, command: WriteDraft, version: int, now: datetime
 ) -> Review:
     """Replace the content of a review that is being written (else 409). Nothing has to be complete yet."""
-    review = _written_by(session, actor, review_id, version)
+    review = written_by(session, actor, review_id)
+    check_version(review.version, version, _differing(session, review, command))
     for field in ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason"):
         setattr(review, field, getattr(command, field))
-    review.briefing = None if command.briefing is None else command.briefing.model_dump()
+    review.briefing = None if command.briefing is None else command.briefing.model_dump(mode="json")
+    review.known_cause = None if command.known_cause is None else command.known_cause.model_dump(mode="json")
+    for aid in ("five_whys", "barriers"):
+        setattr(review, aid, [one.model_dump(mode="json") for one in getattr(command, aid)] or None)
     review.version += 1
     _replace_lists(session, review, command)
-    last = store.steps(session, review_id)[-1]
+    note_author(session, actor, review, now)
+    return review
+
+
+def _differing(session: Session, review: Review, command: WriteDraft) -> list[str]:
+    """The fields of a draft that the review holds differently."""
+    kept = asdict(_draft(session, review))
+    return [name for name, value in command.model_dump().items() if kept[name] != value]
+
+
+def note_author(session: Session, actor: Actor, review: Review, now: datetime) -> None:
+    """Note in the history that somebody began to write."""
+    last = store.steps(session, review.review_id)[-1]
     # A draft saves itself every few seconds: the history notes who began to write, the submission what was written.
     if (last.step, last.actor_id) != (Step.DRAFTED, actor.id):
-        _step(session, actor, review_id, Step.DRAFTED, now)
+        _step(session, actor, review.review_id, Step.DRAFTED, now)
         _Change(session, actor, review, now).record("review_drafted", None)
-    return review
 
 
 def _replace_lists(session: Session, review: Review, command: WriteDraft) -> None:
@@ -262,6 +501,12 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
         session.execute(
             insert(Factor),
             [{**owner, "place": place, **factor.model_dump()} for place, factor in enumerate(command.factors)],
+        )
+    session.execute(delete(RootCause).where(RootCause.review_id == review.review_id))
+    if command.root_causes:
+        session.execute(
+            insert(RootCause),
+            [{**owner, "place": place, **cause.model_dump()} for place, cause in enumerate(command.root_causes)],
         )
     if command.learning:
         session.execute(
@@ -274,10 +519,20 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
 
 
 def submit_review(session: Session, actor: Actor, review_id: UUID, version: int, now: datetime) -> Review:
-    """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written."""
-    review = _written_by(session, actor, review_id, version)
+    """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written.
+
+    Not while internal fact-finding of the incident is on hold (409), nor by whom the policy keeps from leading it (403).
+    """
+    review = written_by(session, actor, review_id)
+    check_version(review.version, version)
+    refuse_while_held(session, review.incident_id)
     draft = _draft(session, review)
     found = domain.gaps(draft, actions=Need(review.actions_need), briefing=Need(review.briefing_need))
+    if draft.known_cause is not None:
+        found += known.gaps(session, actor, review, draft.known_cause)
+    if review.case_kind is CaseKind.THEME:
+        theme = theme_of(session, review)
+        found += domain.theme_gaps(count(session, theme.theme_id, MemberDecision.LINKED), theme.questions)
     if found:
         raise ServiceError(
             422,
@@ -286,16 +541,25 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
             "It was not submitted. Correct the fields below in the draft, then submit it again.",
             errors=[FieldProblem(field=gap.field, message=gap.message, remedy=gap.remedy) for gap in found],
         )
+    may_not = (review.decision or {}).get("may_not_lead", ())
+    if not domain.may_lead(may_not, roles=actor.roles, works_there=review.location_id in actor.locations):
+        raise forbidden(
+            "The policy wants this review led by somebody independent of the place. What you wrote is kept: ask a"
+            f" {review.lead_role} from elsewhere to read it and to submit it."
+        )
+    findings = sorted({one.weakness for one in findings_of(session, review)})
+    content = _content(session, review, draft)
     review.status = ReviewStatus.SUBMITTED
     review.version += 1
     _step(session, actor, review_id, Step.SUBMITTED, now)
+    methods.keep(session, review, content, findings, by=actor.id, at=now)
     _Change(session, actor, review, now).record(
         "review_submitted",
         ReviewSubmitted(incident_id=review.incident_id, review_id=review_id, cycle=review.cycle),
         factors=[factor.element for factor in draft.factors],
         learning_count=len(draft.learning),
-        findings=sorted({one.weakness for one in findings_of(session, review)}),
-        content_sha256=audit.digest(json.dumps(asdict(draft), sort_keys=True, ensure_ascii=False)),
+        findings=findings,
+        content_sha256=audit.digest(json.dumps(content, sort_keys=True, ensure_ascii=False)),
     )
     return review
 
@@ -322,6 +586,7 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
     draft = _draft(session, review)
     actions_needed = domain.actions_needed(draft, Need(review.actions_need))
     briefing_needed = domain.briefing_needed(draft)
+    known_cause = draft.known_cause
     review.status = ReviewStatus.APPROVED
     review.actions_needed, review.briefing_needed = actions_needed, briefing_needed
     review.version += 1
@@ -337,17 +602,20 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
             actions_needed=actions_needed,
             briefing_needed=briefing_needed,
             learning=[row.learning_id for row in store.learning(session, review.review_id)],
+            known_learning=[] if known_cause is None else list(known_cause.learning),
+            known_actions=[] if known_cause is None else list(known_cause.actions),
+            known_themes=[] if known_cause is None else list(known_cause.themes),
         ),
+        known_cause=review.known_cause is not None,
         actions_needed=actions_needed,
         briefing_needed=briefing_needed,
     )
     return review
 
 
-def _written_by(session: Session, actor: Actor, review_id: UUID, version: int) -> Review:
+def written_by(session: Session, actor: Actor, review_id: UUID) -> Review:
     """The review, held for a change by one of its writers."""
     review = visible_review(session, actor, review_id, lock=True)
-    check_version(review.version, version)
     if not ReviewStatus(review.status).editable:
         raise conflict(
             "not-editable",
@@ -378,7 +646,25 @@ def _decided_by(session: Session, actor: Actor, review_id: UUID, version: int) -
 
 def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
-    return gate.findings(_draft(session, review), repeat=store.is_repeat(session, review))
+    asked = [question.id for question in template.asked(review.template, Category(review.category))]
+    return [
+        *gate.findings(_draft(session, review), repeat=store.is_repeat(session, review)),
+        *gate.unanswered(asked, methods.answers(session, review.review_id)),
+    ]
+
+
+def _content(session: Session, review: Review, draft: domain.Draft) -> dict[str, Any]:
+    """Everything people wrote in a review: the draft, and the answers to the method's questions."""
+    answers = {
+        row.question: {"answer": row.answer, "not_applicable_reason": row.not_applicable_reason}
+        for row in methods.answers(session, review.review_id).values()
+    }
+    return {
+        **asdict(draft),
+        "known_cause": review.known_cause,
+        "template": review.template,
+        "answers": answers,
+    }
 
 
 def _draft(session: Session, review: Review) -> domain.Draft:
@@ -386,15 +672,30 @@ def _draft(session: Session, review: Review) -> domain.Draft:
         what_happened=review.what_happened,
         why=review.why,
         factors=[
-            domain.Factor(element=Seips(row.element), description=row.description)
+            domain.Factor(
+                element=Seips(row.element),
+                description=row.description,
+                word=None if row.word is None else FactorWord(row.word),
+            )
             for row in store.factors(session, review.review_id)
         ],
         learning=[
-            domain.Learning(statement=row.statement, answers_factor=row.answers_factor)
+            domain.Learning(row.statement, row.answers_factor, row.answers_cause)
             for row in store.learning(session, review.review_id)
         ],
         only_person_reason=review.only_person_reason,
         no_actions_reason=review.no_actions_reason,
         no_briefing_reason=review.no_briefing_reason,
-        briefing=None if review.briefing is None else domain.BriefingDraft(**review.briefing),
+        briefing=None if review.briefing is None else read_draft(review.briefing),
+        root_causes=[
+            domain.RootCause(row.statement, row.factors) for row in store.root_causes(session, review.review_id)
+        ],
+        five_whys=[WhyChain(**one) for one in review.five_whys or ()],
+        known_cause=None if review.known_cause is None else _known(review.known_cause),
+        barriers=[Barrier(**{**one, "became": Held(one["became"])}) for one in review.barriers or ()],
     )
+
+
+def _known(kept: dict[str, Any]) -> KnownCause:
+    ids = {name: [UUID(one) for one in kept[name]] for name in ("learning", "actions", "themes")}
+    return KnownCause(reason=kept["reason"], **ids)

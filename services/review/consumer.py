@@ -1,12 +1,36 @@
 """What review does with the events of others."""
 
+from uuid import UUID
+
 from sqlalchemy.orm import Session
 
-from services.contracts.directory import LocationRecorded
-from services.contracts.intake import IncidentReported, IncidentRestricted
-from services.review.sharing.commands import record_location
+from services.contracts.actions import ImpactJudged
+from services.contracts.directory import LocationRecorded, PersonRecorded
+from services.contracts.intake import (
+    CandourAsked,
+    CandourDecided,
+    HoldLifted,
+    HoldPlaced,
+    IncidentImported,
+    IncidentReported,
+    IncidentRestricted,
+    ObligationAssessed,
+    SafeguardingOpened,
+)
+from services.contracts.taxonomy import ObligationOutcome
+from services.review.commands import reconsider
+from services.review.context.domain import Fact
+from services.review.context.store import keep_fact
+from services.review.holds.store import keep_hold
+from services.review.sharing import library
+from services.review.sharing.commands import record_location, record_person
+from services.review.thematic.store import keep_incident
 from services.runtime import restriction
+from services.runtime.actor import system
 from services.runtime.consumer import Received
+
+REGULATOR = "cqc"
+"""The code of the regulator among recipients of obligations."""
 
 
 def on_location(session: Session, received: Received) -> None:
@@ -18,10 +42,17 @@ def on_location(session: Session, received: Received) -> None:
             "location_id": event.location_id,
             "provider_id": received.provider_id,
             "region_id": event.region_id,
+            "name": event.name,
+            "types": event.types,
             "active": event.active,
             "revision": event.revision,
         },
     )
+
+
+def on_person(session: Session, received: Received) -> None:
+    """Keep how somebody works; whoever is new at a location gets what was shared there lately."""
+    record_person(session, received.provider_id, PersonRecorded.model_validate(received.data), received.occurred_at)
 
 
 def on_restricted(session: Session, received: Received) -> None:
@@ -37,17 +68,119 @@ def on_restricted(session: Session, received: Received) -> None:
         people=event.people,
         excluded=event.excluded,
     )
+    _reconsider(session, received, event.incident_id)
 
 
 def on_reported(session: Session, received: Received) -> None:
-    """A restricted incident stays hidden until the word about who may see it is there."""
+    """Know that it is there. A restricted one stays hidden until the word about who may see it has come."""
     event = IncidentReported.model_validate(received.data)
     if event.restricted:
         restriction.keep(session, "review", provider_id=received.provider_id, record_id=event.incident_id, revision=0)
+    keep_incident(session, received.provider_id, event)
+
+
+def on_imported(session: Session, received: Received) -> None:
+    """An incident of the past may belong to a theme too."""
+    keep_incident(session, received.provider_id, IncidentImported.model_validate(received.data))
+
+
+def on_hold_placed(session: Session, received: Received) -> None:
+    """Statements and submission wait from now on."""
+    event = HoldPlaced.model_validate(received.data)
+    keep_hold(
+        session,
+        provider_id=received.provider_id,
+        incident_id=event.incident_id,
+        hold_id=event.hold_id,
+        revision=event.revision,
+        waits_for=event.waits_for,
+        placed_at=event.placed_at,
+        look_again_at=event.look_again_at,
+        lifted_at=None,
+    )
+    _reconsider(session, received, event.incident_id)
+
+
+def on_hold_lifted(session: Session, received: Received) -> None:
+    """They wait no more, also when this comes before the word that they had to."""
+    event = HoldLifted.model_validate(received.data)
+    keep_hold(
+        session,
+        provider_id=received.provider_id,
+        incident_id=event.incident_id,
+        hold_id=event.hold_id,
+        revision=event.revision,
+        waits_for=event.waits_for,
+        placed_at=event.placed_at,
+        look_again_at=None,
+        lifted_at=event.lifted_at,
+    )
+
+
+def _reconsider(session: Session, received: Received, incident_id: UUID) -> None:
+    reconsider(session, system(received.provider_id), incident_id, received.occurred_at)
+
+
+def on_candour_asked(session: Session, received: Received) -> None:
+    """Somebody must decide about candour."""
+    event = CandourAsked.model_validate(received.data)
+    keep_fact(session, received.provider_id, event.incident_id, Fact.CANDOUR_ASKED, event.candour_id, event.round, True)
+    _reconsider(session, received, event.incident_id)
+
+
+def on_candour_decided(session: Session, received: Received) -> None:
+    """The duty applies, or not; the newest round counts."""
+    event = CandourDecided.model_validate(received.data)
+    keep_fact(
+        session, received.provider_id, event.incident_id, Fact.CANDOUR_MET, event.candour_id, event.round, event.met
+    )
+    _reconsider(session, received, event.incident_id)
+
+
+def on_safeguarding(session: Session, received: Received) -> None:
+    """An adult may have been abused or neglected."""
+    event = SafeguardingOpened.model_validate(received.data)
+    keep_fact(session, received.provider_id, event.incident_id, Fact.SAFEGUARDING, event.adult_id, 1, True)
+    _reconsider(session, received, event.incident_id)
+
+
+def on_obligation(session: Session, received: Received) -> None:
+    """The regulator must be told, or no longer; other recipients do not decide how deep a review goes."""
+    event = ObligationAssessed.model_validate(received.data)
+    if event.recipient != REGULATOR:
+        return
+    holds = event.outcome is ObligationOutcome.TRIGGERED
+    keep_fact(
+        session, received.provider_id, event.incident_id, Fact.REGULATOR_NOTICE, event.obligation_id, event.round, holds
+    )
+    _reconsider(session, received, event.incident_id)
+
+
+def on_action(session: Session, received: Received) -> None:
+    """Keep how far an action is: what changed because of what was learned."""
+    library.record_action(
+        session, received.provider_id, received.type, received.data, received.version, received.occurred_at
+    )
+
+
+def on_judged(session: Session, received: Received) -> None:
+    """Keep whether the change had an effect."""
+    event = ImpactJudged.model_validate(received.data)
+    library.record_effect(session, received.provider_id, event, received.version, received.occurred_at)
 
 
 HANDLERS = {
+    **dict.fromkeys(library.STATES, on_action),
+    ImpactJudged.TYPE: on_judged,
     LocationRecorded.TYPE: on_location,
+    PersonRecorded.TYPE: on_person,
     IncidentReported.TYPE: on_reported,
+    IncidentImported.TYPE: on_imported,
     IncidentRestricted.TYPE: on_restricted,
+    CandourAsked.TYPE: on_candour_asked,
+    CandourDecided.TYPE: on_candour_decided,
+    SafeguardingOpened.TYPE: on_safeguarding,
+    ObligationAssessed.TYPE: on_obligation,
+    HoldPlaced.TYPE: on_hold_placed,
+    HoldLifted.TYPE: on_hold_lifted,
 }

@@ -1,10 +1,13 @@
 """The rules of review: pure, no I/O."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.contracts.taxonomy import ReviewMethod, Role, Seips
+from services.review.causes.domain import Barrier, FactorWord, KnownCause, WhyChain, misplaced
+from services.review.context.domain import Situation
+from services.review.sharing.domain import BriefingDraft, problems
 
 REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 """Who may write a review."""
@@ -12,7 +15,11 @@ REVIEWERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, 
 APPROVERS = (*REVIEWERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Among whom a policy may choose the approver; they may read reviews too."""
 
-MAX_OPTIONS = 5
+THEMATIC = "thematic_review"
+"""The method of a theme's review, beside the methods by which a single incident is reviewed."""
+
+STAFF = (Role.CARER, Role.SHIFT_LEAD, *APPROVERS)
+"""Who is expected to know what was learned."""
 
 
 class ReviewStatus(StrEnum):
@@ -56,6 +63,24 @@ class Audience(StrEnum):
     PROVIDER = "provider"
 
 
+class NotLed(StrEnum):
+    """Who may not lead a review, beside those whom it is about: a restricted incident keeps them away by name."""
+
+    MANAGERS = "managers_of_location"
+    ANYONE = "anyone_at_location"
+
+
+class Participant(StrEnum):
+    """Who must take part in a review."""
+
+    STAFF = "staff_involved"
+    MANAGER = "registered_manager"
+    QUALITY_LEAD = "quality_lead"
+    SAFEGUARDING_LEAD = "safeguarding_lead"
+    PERSON_OR_FAMILY = "person_or_family"
+    OUTSIDE = "outside_expertise"
+
+
 @dataclass(frozen=True)
 class Response:
     """What a policy finds proportionate. Days are working days."""
@@ -70,26 +95,34 @@ class Response:
     briefing_audience: Audience
     briefing_target_percent: int
     briefing_working_days: int
+    tier: int | None = None
+    may_not_lead: Sequence[NotLed] = ()
+    take_part: Sequence[Participant] = ()
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Deeper is greater: by method first, then by tier."""
+        return list(ReviewMethod).index(self.method), -1 if self.tier is None else self.tier
+
+
+def may_lead(may_not: Sequence[str], *, roles: frozenset[str], works_there: bool) -> bool:
+    """Whether somebody is independent enough to hand a review in. Who works at a place has it in their scope by name."""
+    if not works_there:
+        return True
+    return NotLed.ANYONE not in may_not and not (NotLed.MANAGERS in may_not and Role.REGISTERED_MANAGER in roles)
 
 
 @dataclass(frozen=True)
 class ReviewRule:
     """Fits an incident when every condition that is set holds."""
 
-    kinds: frozenset[Kind] | None
-    categories: frozenset[Category] | None
-    bands: frozenset[Band] | None
-    actual_harms: frozenset[PhysicalHarm] | None
+    conditions: Mapping[str, frozenset[Hashable]]
+    """The values that fit, by field of the situation."""
     response: Response
 
-    def fits(self, kind: Kind, category: Category, band: Band, actual_harm: PhysicalHarm) -> bool:
+    def fits(self, situation: Situation) -> bool:
         """Whether the rule speaks about such an incident."""
-        return (
-            (self.kinds is None or kind in self.kinds)
-            and (self.categories is None or category in self.categories)
-            and (self.bands is None or band in self.bands)
-            and (self.actual_harms is None or actual_harm in self.actual_harms)
-        )
+        return all(getattr(situation, name) in values for name, values in self.conditions.items())
 
 
 @dataclass(frozen=True)
@@ -98,40 +131,40 @@ class ReviewPolicy:
 
     version: str
     rules: Sequence[ReviewRule]
+    hours: Mapping[ReviewMethod, float] = field(default_factory=dict)
+    """What a review by a method costs, in hours of people's work, as the provider estimates it."""
 
-    def choose(self, kind: Kind, category: Category, band: Band, actual_harm: PhysicalHarm) -> Response:
+    repeats_within_days: int = 90
+
+    def choose(self, situation: Situation) -> Response:
         """What the first fitting rule says."""
-        return next(rule.response for rule in self.rules if rule.fits(kind, category, band, actual_harm))
+        return next(rule.response for rule in self.rules if rule.fits(situation))
 
 
 @dataclass(frozen=True)
 class Factor:
-    """Something that contributed, and the element of the work system in which it lies."""
+    """Something that contributed, and the element of the work system in which it lies. `word`: as the team called it."""
 
     element: Seips
     description: str | None
+    word: FactorWord | None = None
 
 
 @dataclass(frozen=True)
 class Learning:
-    """What was learned. `answers_factor` is the place of a factor in its list, from 0."""
+    """What was learned. `answers_factor` and `answers_cause` are places in their lists, from 0."""
 
     statement: str
     answers_factor: int | None
+    answers_cause: int | None = None
 
 
 @dataclass(frozen=True)
-class BriefingDraft:
-    """What other teams will read, and the question that shows whether it was understood.
+class RootCause:
+    """What lies beneath, and the places of the factors that show it, from 0."""
 
-    `correct` is the place of the right answer among the options, from 0.
-    """
-
-    summary: str | None
-    what_changes: str | None
-    question: str | None
-    options: Sequence[str]
-    correct: int | None
+    statement: str
+    factors: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -146,6 +179,10 @@ class Draft:
     no_actions_reason: str | None
     no_briefing_reason: str | None
     briefing: BriefingDraft | None
+    root_causes: Sequence[RootCause] = ()
+    five_whys: Sequence[WhyChain] = ()
+    barriers: Sequence[Barrier] = ()
+    known_cause: KnownCause | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +199,8 @@ def gaps(draft: Draft, *, actions: Need, briefing: Need) -> list[Gap]:
     return [
         *_narrative(draft),
         *_factors(draft),
+        *_root_causes(draft),
+        *_aids(draft),
         *_learning(draft),
         *_actions(draft, actions),
         *_briefing(draft, briefing),
@@ -191,6 +230,31 @@ def _factors(draft: Draft) -> Iterator[Gap]:
         )
 
 
+def _root_causes(draft: Draft) -> Iterator[Gap]:
+    for place, cause in enumerate(draft.root_causes):
+        if not cause.factors:
+            yield Gap(
+                f"root_causes.{place}.factors",
+                "is empty: no factor shows this cause",
+                "Give the places of the factors that show it, counted from 0, or remove the cause.",
+            )
+        elif max(cause.factors) >= len(draft.factors):
+            yield Gap(
+                f"root_causes.{place}.factors",
+                "holds what is not the place of a factor",
+                "Give the places of factors in the list, counted from 0.",
+            )
+
+
+def _aids(draft: Draft) -> Iterator[Gap]:
+    for name in misplaced(draft.five_whys, draft.barriers, len(draft.factors)):
+        yield Gap(
+            name,
+            "is not the place of a factor",
+            "Give the place of a factor in the list, counted from 0, or leave it out.",
+        )
+
+
 def _learning(draft: Draft) -> Iterator[Gap]:
     if not draft.learning:
         yield Gap("learning", "is empty", "State at least one thing that was learned.")
@@ -201,6 +265,12 @@ def _learning(draft: Draft) -> Iterator[Gap]:
                 "is not the place of a factor",
                 "Give the place of a factor in the list, counted from 0, or leave it out.",
             )
+        if learning.answers_cause is not None and learning.answers_cause >= len(draft.root_causes):
+            yield Gap(
+                f"learning.{place}.answers_cause",
+                "is not the place of a root cause",
+                "Give the place of a root cause in the list, counted from 0, or leave it out.",
+            )
 
 
 def _actions(draft: Draft, need: Need) -> Iterator[Gap]:
@@ -208,7 +278,7 @@ def _actions(draft: Draft, need: Need) -> Iterator[Gap]:
         yield Gap(
             "no_actions_reason",
             "cannot stand: the policy requires actions at this level of risk",
-            "Remove the reason. The actions are agreed once the review is approved.",
+            "Remove the reason. The actions are agreed once the review is approved, or known_cause links those there are.",
         )
 
 
@@ -230,26 +300,29 @@ def _briefing(draft: Draft, need: Need) -> Iterator[Gap]:
         elif need is Need.UNLESS_EXPLAINED and reason is None:
             yield Gap("briefing", "is missing", "Write the briefing, or say in no_briefing_reason why none is needed.")
         return
-    for field in ("summary", "what_changes", "question"):
-        if getattr(briefing, field) is None:
-            yield Gap(f"briefing.{field}", "is missing", "Fill it in.")
-    if not 2 <= len(set(briefing.options)) == len(briefing.options) <= MAX_OPTIONS:
+    for name, message, remedy in problems(briefing, len(draft.learning)):
+        yield Gap(f"briefing.{name}", message, remedy)
+
+
+MIN_MEMBERS = 2
+"""One incident is no pattern."""
+
+
+def theme_gaps(linked: int, questions: Sequence[str]) -> Iterator[Gap]:
+    """What keeps the review of a theme from being submitted besides what keeps any."""
+    if linked < MIN_MEMBERS:
         yield Gap(
-            "briefing.options",
-            f"must be 2 to {MAX_OPTIONS} different answers",
-            "Give the right answer and at least one wrong one that people really believe.",
+            "members",
+            "are too few for a pattern",
+            f"Link at least {MIN_MEMBERS} incidents with a reason at PUT /themes/{{theme_id}}/members/{{incident_id}}.",
         )
-    if briefing.correct is None or briefing.correct >= len(briefing.options):
-        yield Gap(
-            "briefing.correct",
-            "is not the place of an option",
-            "Give the place of the right answer among the options, counted from 0.",
-        )
+    if not questions:
+        yield Gap("questions", "are missing", "Say at PUT /themes/{theme_id}/terms what is to be answered.")
 
 
 def actions_needed(draft: Draft, need: Need) -> bool:
-    """Whether actions must follow a complete review."""
-    return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None
+    """Whether actions must follow a complete review. A known cause is met by the improvement work it links."""
+    return need is not Need.NOT_REQUIRED and draft.no_actions_reason is None and draft.known_cause is None
 
 
 def briefing_needed(draft: Draft) -> bool:

@@ -6,7 +6,7 @@ people reminded again). How often it is right is measured: `python -m tests.eval
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,7 @@ class Weakness(StrEnum):
     THIN_CAUSE = "thin_cause"
     UNCONNECTED_LEARNING = "unconnected_learning"
     REMINDER_ONLY = "reminder_only"
+    UNANSWERED = "unanswered_question"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,18 @@ def findings(draft: Draft, *, repeat: bool) -> list[Finding]:
         *_unconnected_learning(draft),
         *(_reminder_only(draft) if repeat else ()),
     ]
+
+
+def unanswered(asked: Sequence[str], answered: Collection[str]) -> list[Finding]:
+    """The method's questions that have neither an answer nor a reason why they do not apply."""
+    return [
+        Finding(
+            Weakness.UNANSWERED, f"answers.{question}", "",
+            "This question of the method is not answered.",
+            "Answer it, or say why it does not apply here.",
+        )
+        for question in asked if question not in answered
+    ]  # fmt: skip
 
 
 # Words.
@@ -142,6 +155,10 @@ def _texts(draft: Draft) -> Iterator[tuple[str, str]]:
     yield from ((name, text) for name in ("what_happened", "why") if (text := getattr(draft, name)))
     yield from ((f"factors.{n}.description", f.description) for n, f in enumerate(draft.factors) if f.description)
     yield from ((f"learning.{n}.statement", learning.statement) for n, learning in enumerate(draft.learning))
+    yield from ((f"root_causes.{n}.statement", cause.statement) for n, cause in enumerate(draft.root_causes))
+    for n, chain in enumerate(draft.five_whys):
+        yield from ((f"five_whys.{n}.whys.{place}", why) for place, why in enumerate(chain.whys))
+    yield from ((f"barriers.{n}.why", barrier.why) for n, barrier in enumerate(draft.barriers) if barrier.why)
     if draft.only_person_reason:
         yield "only_person_reason", draft.only_person_reason
 
@@ -183,6 +200,8 @@ def _unconnected_learning(draft: Draft) -> Iterator[Finding]:
         answered = draft.factors if known is None or known >= len(draft.factors) else [draft.factors[known]]
         causes = set().union(*(_stems(factor.description) for factor in answered)) if answered else set()
         causes |= _stems(draft.why)
+        if learning.answers_cause is not None and learning.answers_cause < len(draft.root_causes):
+            causes |= _stems(draft.root_causes[learning.answers_cause].statement)
         if not _stems(learning.statement) & causes:
             yield Finding(
                 Weakness.UNCONNECTED_LEARNING, f"learning.{place}.statement", learning.statement,

@@ -1,15 +1,33 @@
 """Reads a proportionality policy from YAML and refuses one that cannot work."""
 
+from collections.abc import Hashable, Iterator
 from functools import cache
-from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role
-from services.review.domain import APPROVERS, REVIEWERS, Audience, Need, Response, ReviewPolicy, ReviewRule
+from services.contracts.policy import PolicyPublished
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, PsychologicalHarm, ReviewMethod, Role
+from services.review.context.domain import MOST_REPEATS
+from services.review.domain import (
+    APPROVERS,
+    REVIEWERS,
+    Audience,
+    Need,
+    NotLed,
+    Participant,
+    Response,
+    ReviewPolicy,
+    ReviewRule,
+)
+from services.runtime import first_match
+from services.runtime.first_match import Box
+from services.runtime.policies import Policies
+from services.runtime.policy_file import Fault, PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=250)]
 
@@ -23,6 +41,14 @@ class _When(_Strict):
     category: Annotated[list[Category], Field(min_length=1)] | None = None
     band: Annotated[list[Band], Field(min_length=1)] | None = None
     actual_harm: Annotated[list[PhysicalHarm], Field(min_length=1)] | None = None
+    psychological_harm: Annotated[list[PsychologicalHarm], Field(min_length=1)] | None = None
+    repeats_at_location: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = None
+    candour_asked: bool | None = None
+    candour_met: bool | None = None
+    safeguarding: bool | None = None
+    regulator_notice: bool | None = None
+    restricted: bool | None = None
+    on_hold: bool | None = None
 
 
 class _Briefing(_Strict):
@@ -41,22 +67,28 @@ class _Rule(_Strict):
     approval_role: Role
     actions: Need
     briefing: _Briefing
+    tier: Annotated[int, Field(ge=0, le=4)] | None = None
+    may_not_lead: list[NotLed] = Field(default_factory=list)
+    take_part: list[Participant] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _roles(self) -> "_Rule":
-        if self.lead_role not in REVIEWERS:
-            raise ValueError(f"rule {self.id}: lead_role must be one of {', '.join(REVIEWERS)}")
-        if self.approval_role not in APPROVERS:
-            raise ValueError(f"rule {self.id}: approval_role must be one of {', '.join(APPROVERS)}")
-        return self
+    @field_validator("lead_role")
+    @classmethod
+    def _leads(cls, role: Role) -> Role:
+        if role not in REVIEWERS:
+            raise ValueError(f"cannot lead a review. Choose one of: {', '.join(REVIEWERS)}.")
+        return role
+
+    @field_validator("approval_role")
+    @classmethod
+    def _approves(cls, role: Role) -> Role:
+        if role not in APPROVERS:
+            raise ValueError(f"cannot approve a review. Choose one of: {', '.join(APPROVERS)}.")
+        return role
 
     def read(self) -> ReviewRule:
         """The rule as the domain knows it."""
         return ReviewRule(
-            kinds=None if self.when.kind is None else frozenset(self.when.kind),
-            categories=None if self.when.category is None else frozenset(self.when.category),
-            bands=None if self.when.band is None else frozenset(self.when.band),
-            actual_harms=None if self.when.actual_harm is None else frozenset(self.when.actual_harm),
+            conditions=_box(self.when),
             response=Response(
                 rule=self.id,
                 method=self.method,
@@ -68,48 +100,117 @@ class _Rule(_Strict):
                 briefing_audience=self.briefing.audience,
                 briefing_target_percent=self.briefing.reach_percent,
                 briefing_working_days=self.briefing.working_days,
+                tier=self.tier,
+                may_not_lead=tuple(self.may_not_lead),
+                take_part=tuple(self.take_part),
             ),
         )
 
 
 class _Document(_Strict):
     version: str = Field(min_length=1)
+    hours: dict[ReviewMethod, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
+    repeats_within_days: Annotated[int, Field(ge=7, le=730)] = 90
     rules: list[_Rule]
-
-    @model_validator(mode="after")
-    def _complete(self) -> "_Document":
-        if not self.rules or self.rules[-1].when != _When():
-            raise ValueError("rules: the last rule must have an empty `when`, so that every incident fits one")
-        if any(rule.when == _When() for rule in self.rules[:-1]):
-            raise ValueError("rules: a rule with an empty `when` before the last makes the later ones unreachable")
-        if len({rule.id for rule in self.rules}) < len(self.rules):
-            raise ValueError("rules: two rules have the same id, so a decision would not say which one fired")
-        return self
-
-    @model_validator(mode="after")
-    def _serious_incidents_change_something(self) -> "_Document":
-        policy = self.read()
-        for kind, category, band, harm in product(Kind, Category, Band, PhysicalHarm):
-            response = policy.choose(kind, category, band, harm)
-            serious = band in (Band.HIGH, Band.EXTREME) or harm is PhysicalHarm.FATAL
-            if serious and {response.actions_need, response.briefing_need} != {Need.REQUIRED}:
-                raise ValueError(
-                    f"rule {response.rule}: fits {kind} with band {band} and harm {harm}, "
-                    "where actions and briefing must be required"
-                )
-        return self
 
     def read(self) -> ReviewPolicy:
         """The policy as the domain knows it."""
-        return ReviewPolicy(version=self.version, rules=[rule.read() for rule in self.rules])
+        return ReviewPolicy(self.version, [rule.read() for rule in self.rules], self.hours, self.repeats_within_days)
+
+
+_EITHER = frozenset({True, False})
+_SPACE: Box = {
+    "kind": frozenset(Kind),
+    "category": frozenset(Category),
+    "band": frozenset(Band),
+    "actual_harm": frozenset(PhysicalHarm),
+    "psychological_harm": frozenset(PsychologicalHarm),
+    "repeats_at_location": frozenset(range(MOST_REPEATS + 1)),
+    "candour_asked": _EITHER,
+    "candour_met": _EITHER,
+    "safeguarding": _EITHER,
+    "regulator_notice": _EITHER,
+    "restricted": _EITHER,
+    "on_hold": _EITHER,
+}
+_SERIOUS: tuple[Box, ...] = (
+    {"band": frozenset({Band.HIGH, Band.EXTREME})},
+    {"actual_harm": frozenset({PhysicalHarm.FATAL})},
+)
+
+
+def _box(when: _When) -> Box:
+    return {name: _values(name, said) for name in _SPACE if (said := getattr(when, name)) is not None}
+
+
+def _values(name: str, said: Any) -> frozenset[Hashable]:
+    if name == "repeats_at_location":
+        return frozenset(range(said, MOST_REPEATS + 1))
+    return frozenset([said] if isinstance(said, bool) else said)
+
+
+def _faults(document: _Document) -> Iterator[Fault]:
+    boxes, ids = [_box(rule.when) for rule in document.rules], [rule.id for rule in document.rules]
+    for n, rule in enumerate(document.rules):
+        if rule.id in ids[:n]:
+            yield Fault(
+                ("rules", n, "id"),
+                "is the same id as an earlier rule's, so that a decision would not say which one fired",
+                "Give it another id.",
+            )
+        reached = first_match.left(boxes[n], boxes[:n], _SPACE)
+        if not reached:
+            yield Fault(
+                ("rules", n), f"rule {rule.id} is unreachable: what fits it fits earlier rules",
+                "Put it above the rule that covers it, narrow that one, or remove this one.",
+            )  # fmt: skip
+        serious = (first_match.meet(part, one) for part in reached for one in _SERIOUS)
+        harmful = next((part for part in serious if part is not None), None)
+        if harmful is not None and {rule.actions, rule.briefing.need} != {Need.REQUIRED}:
+            field = ("actions",) if rule.actions is not Need.REQUIRED else ("briefing", "need")
+            yield Fault(
+                ("rules", n, *field),
+                f"rule {rule.id} fits serious incidents ({first_match.example(harmful, _SPACE)}),"
+                " where actions and briefing must be required",
+                "Write `required` for both, or put a rule for serious incidents above this one.",
+            )
+    gap = first_match.left({}, boxes, _SPACE)
+    if gap:
+        yield Fault(
+            ("rules",), f"no rule fits, for example, {first_match.example(gap[0], _SPACE)}",
+            "Let the last rule have an empty `when`, so that every incident fits one.",
+        )  # fmt: skip
 
 
 def load(path: Path) -> ReviewPolicy:
     """A policy from a file. Raises ValueError that names what is wrong."""
-    return _Document.model_validate(yaml.safe_load(path.read_text())).read()
+    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+    said = [f"{'.'.join(map(str, fault.path))}: {fault.problem}. {fault.remedy}" for fault in _faults(document)]
+    if said:
+        raise ValueError("\n".join(said))
+    return document.read()
 
 
 @cache
 def shipped() -> ReviewPolicy:
     """The default policy."""
     return load(Path(__file__).parent / "policies" / "default.yaml")
+
+
+KIND = PolicyKind("review", _Document, build=_Document.read, shipped=shipped, faults=_faults)
+
+POLICIES = Policies(
+    service="review",
+    kinds={KIND.name: KIND},
+    writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    published=lambda i, name, version, sha256: PolicyPublished(
+        policy_id=i, name=name, policy_version=version, sha256=sha256
+    ),
+)
+
+
+def current(session: Session, provider_id: UUID) -> ReviewPolicy:
+    """What a provider goes by now."""
+    found: ReviewPolicy = POLICIES.current(session, provider_id, KIND.name)
+    return found

@@ -2,18 +2,20 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Seips
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, PsychologicalHarm, ReviewMethod, Role, Seips
 from services.review import store
-from services.review.commands import WriteBriefing, findings_of
-from services.review.domain import Audience, Need, ReviewStatus, Step
+from services.review.causes.domain import FactorWord
+from services.review.commands import WriteBarrier, WriteBriefing, WriteKnownCause, WriteWhyChain, findings_of
+from services.review.domain import Audience, Need, NotLed, Participant, ReviewStatus, Step
 from services.review.gate import Weakness
+from services.review.holds.store import HoldView, standing
 from services.review.store import Review
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -30,7 +32,7 @@ class ReviewSummary(BaseModel):
     kind: Kind
     category: Category
     band: Band
-    method: ReviewMethod
+    method: ReviewMethod | Literal["thematic_review"]
     status: ReviewStatus
     lead_role: Role
     approval_role: Role
@@ -40,10 +42,11 @@ class ReviewSummary(BaseModel):
 
 
 class FactorView(BaseModel):
-    """A contributing factor."""
+    """A contributing factor. `word`: as the team called it."""
 
     element: Seips
     description: str | None
+    word: FactorWord | None
 
 
 class LearningView(BaseModel):
@@ -52,6 +55,14 @@ class LearningView(BaseModel):
     learning_id: UUID
     statement: str
     answers_factor: int | None
+    answers_cause: int | None
+
+
+class RootCauseView(BaseModel):
+    """What lies beneath, and the places of the factors that show it."""
+
+    statement: str
+    factors: list[int]
 
 
 class FindingView(BaseModel):
@@ -74,6 +85,17 @@ class StepView(BaseModel):
     at: datetime
 
 
+class DecisionView(BaseModel):
+    """Why the review is as deep as it is: the rule that fired, what it was given, and what it asks for."""
+
+    rule: str
+    policy_version: str
+    tier: int | None
+    may_not_lead: list[NotLed] = Field(description="Beside those whom it is about. Checked when it is submitted.")
+    take_part: list[Participant]
+    inputs: dict[str, str | int | bool]
+
+
 class ReviewView(ReviewSummary):
     """One review with its content, the policy's decision and its history."""
 
@@ -81,12 +103,21 @@ class ReviewView(ReviewSummary):
     actual_harm: PhysicalHarm
     rule: str
     policy_version: str
+    psychological_harm: PsychologicalHarm
+    decision: DecisionView | None = Field(
+        description="Null for a theme, and for what was decided before this was kept."
+    )
+    template: str | None
     actions_need: Need
     briefing_need: Need
     briefing_audience: Audience
     what_happened: str | None
     why: str | None
     factors: list[FactorView]
+    root_causes: list[RootCauseView]
+    known_cause: WriteKnownCause | None = Field(description="Links that stand for actions of its own.")
+    five_whys: list[WriteWhyChain]
+    barriers: list[WriteBarrier]
     learning: list[LearningView]
     only_person_reason: str | None
     no_actions_reason: str | None
@@ -95,6 +126,7 @@ class ReviewView(ReviewSummary):
     actions_needed: bool | None
     briefing_needed: bool | None
     steps: list[StepView]
+    holds: list[HoldView] = Field(description="What its fact-finding waits for; `due_at` runs on meanwhile.")
 
 
 def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
@@ -112,8 +144,12 @@ def view(session: Session, review: Review) -> ReviewView:
         {
             **_columns(ReviewView, review),
             "factors": [_columns(FactorView, row) for row in store.factors(session, review.review_id)],
+            "root_causes": [_columns(RootCauseView, row) for row in store.root_causes(session, review.review_id)],
+            "five_whys": review.five_whys or [],
+            "barriers": review.barriers or [],
             "learning": [_columns(LearningView, row) for row in store.learning(session, review.review_id)],
             "steps": [_columns(StepView, row) for row in store.steps(session, review.review_id)],
+            "holds": [_columns(HoldView, row) for row in standing(session, review.incident_id)],
         }
     )
 

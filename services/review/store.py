@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, MetaData, Text, exists, select
+from sqlalchemy import ARRAY, DateTime, Integer, MetaData, Text, exists, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from services.review.domain import ReviewStatus, Step
+from services.contracts.taxonomy import CaseKind
+from services.review.domain import THEMATIC, ReviewStatus, Step
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
@@ -24,6 +25,7 @@ class Table(DeclarativeBase):
         datetime: DateTime(timezone=True),
         list[str]: ARRAY(Text),
         dict[str, Any]: JSONB(none_as_null=True),
+        list[dict[str, Any]]: JSONB(none_as_null=True),
     }
 
 
@@ -61,10 +63,21 @@ class Review(Table):
     no_actions_reason: Mapped[str | None]
     no_briefing_reason: Mapped[str | None]
     briefing: Mapped[dict[str, Any] | None]
+    known_cause: Mapped[dict[str, Any] | None]
+    five_whys: Mapped[list[dict[str, Any]] | None]
+    barriers: Mapped[list[dict[str, Any]] | None]
     actions_needed: Mapped[bool | None]
     briefing_needed: Mapped[bool | None]
     triage_revision: Mapped[int]
+    psychological_harm: Mapped[str]
+    decision: Mapped[dict[str, Any] | None]
+    template: Mapped[str | None]
     version: Mapped[int]
+
+    @property
+    def case_kind(self) -> CaseKind:
+        """Whether it is the review of an incident, or of a theme whose id then stands in `incident_id`."""
+        return CaseKind.THEME if self.method == THEMATIC else CaseKind.INCIDENT
 
 
 class Factor(Table):
@@ -77,6 +90,7 @@ class Factor(Table):
     provider_id: Mapped[UUID]
     element: Mapped[str]
     description: Mapped[str | None]
+    word: Mapped[str | None]
 
 
 class Learning(Table):
@@ -90,6 +104,19 @@ class Learning(Table):
     place: Mapped[int]
     statement: Mapped[str]
     answers_factor: Mapped[int | None]
+    answers_cause: Mapped[int | None]
+
+
+class RootCause(Table):
+    """What lies beneath. `place` is its place in the list, from 0; `factors` the places of those that show it."""
+
+    __tablename__ = "root_cause"
+
+    review_id: Mapped[UUID] = mapped_column(primary_key=True)
+    place: Mapped[int] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    statement: Mapped[str]
+    factors: Mapped[list[int]] = mapped_column(ARRAY(Integer))
 
 
 class ReviewStep(Table):
@@ -165,6 +192,11 @@ def latest_approved(session: Session, incident_id: UUID, cycle: int) -> Review |
 def factors(session: Session, review_id: UUID) -> Sequence[Factor]:
     """The factors of a review in order."""
     return session.scalars(select(Factor).where(Factor.review_id == review_id).order_by(Factor.place)).all()
+
+
+def root_causes(session: Session, review_id: UUID) -> Sequence[RootCause]:
+    """The root causes of a review in order."""
+    return session.scalars(select(RootCause).where(RootCause.review_id == review_id).order_by(RootCause.place)).all()
 
 
 def learning(session: Session, review_id: UUID) -> Sequence[Learning]:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from services.runtime.actor import Actor
 from services.runtime.db import Row, transaction
 from services.runtime.db import run as run_statement
-from services.runtime.errors import ServiceError, invalid
+from services.runtime.errors import FieldProblem, ServiceError, invalid
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,11 @@ async def known_version(
 KnownVersion = Annotated[int | None, Depends(known_version)]
 
 
-def check_version(actual: int, expected: int | None) -> None:
-    """Raise 412 when somebody else changed the record in between, 428 when no version was sent."""
+def check_version(actual: int, expected: int | None, differing: Sequence[str] = ()) -> None:
+    """Raise 412 when somebody else changed the record in between, 428 when no version was sent.
+
+    `differing` names the fields that hold something else than was sent, never what they hold.
+    """
     if expected is None:
         raise _version_required()
     if actual != expected:
@@ -99,6 +102,14 @@ def check_version(actual: int, expected: int | None) -> None:
             "changed-meanwhile",
             "Somebody else changed this record",
             f"You changed version {expected}, it is now at version {actual}. Read it again, then repeat your change.",
+            errors=[
+                FieldProblem(
+                    field=field,
+                    message="holds something else now than you sent",
+                    remedy="Read it, bring both together, and send it with the new ETag. Yours was not stored.",
+                )
+                for field in differing
+            ],
             headers={"ETag": f'"{actual}"'},
         )
 

@@ -19,6 +19,8 @@ from services.contracts.taxonomy import Seips
 from services.review.domain import Draft, Factor, Learning
 from services.review.gate import Weakness, findings
 
+MEASURED = [weakness for weakness in Weakness if weakness is not Weakness.UNANSWERED]
+"""What reads words. Whether a question has an answer is counted, not judged."""
 REVIEWS = Path(__file__).parent / "reviews.yaml"
 
 
@@ -67,10 +69,10 @@ def found_in(review: dict[str, Any]) -> set[str]:
 
 def score(labelled: Iterable[dict[str, Any]]) -> dict[str, Score]:
     """By weakness, over `all` of them, and `clean`: good reviews in which nothing (right) or something was found."""
-    scores = {str(weakness): Score() for weakness in Weakness} | {"all": Score(), "clean": Score()}
+    scores = {str(weakness): Score() for weakness in MEASURED} | {"all": Score(), "clean": Score()}
     for review in labelled:
         found, marked = found_in(review), set(review["labels"])
-        for weakness in Weakness:
+        for weakness in MEASURED:
             for kept in (scores[weakness], scores["all"]):
                 kept.right += weakness in found & marked
                 kept.wrong += weakness in found - marked

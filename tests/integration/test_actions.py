@@ -15,9 +15,13 @@ import pytest
 from sqlalchemy import Engine, select, text
 from temporalio.testing import ActivityEnvironment
 
-from services.actions import activities, commands, consumer, measure
-from services.actions.domain import Observed, Window
-from services.actions.store import Action, Checkpoint, Improvement, Incident
+from services.actions import activities, commands, consumer
+from services.actions.impact import commands as impact
+from services.actions.impact import counting
+from services.actions.impact.domain import Observed, Window
+from services.actions.impact.store import Checkpoint
+from services.actions.store import Action, Improvement, Incident
+from services.actions.verification import commands as verification
 from services.contracts import activities as contract
 from services.contracts.directory import ExposureRecorded
 from services.contracts.event import EventData
@@ -177,7 +181,10 @@ class World:
 
     def verify(self, action: dict[str, Any], actor: Actor | None = None, **changes: Any) -> Any:
         """Somebody looks; passed unless said otherwise."""
-        body = {"outcome": "passed", "method": "spot_check", "sample_size": 5, "compliant": 5, **changes}
+        body = {
+            "outcome": "passed", "method": "spot_check", "sample_size": 5, "compliant": 5,
+            "not_drawn_reason": "There are five.", **changes,
+        }  # fmt: skip
         return self.http.post(
             f"/actions/{action['action_id']}/verification", actor or self.lead, body, version=action["version"]
         )
@@ -198,7 +205,7 @@ class World:
             command = contract.MeasureCheckpoint(
                 command_id="measure", provider_id=self.provider, incident_id=incident_id, checkpoint_id=checkpoint_id
             )
-            return commands.measure_checkpoint(session, command, self.clock.now(), system(self.provider))
+            return impact.measure_checkpoint(session, command, self.clock.now(), system(self.provider))
 
     def judge(self, checkpoint_id: Any, verdict: Verdict, actor: Actor | None = None, **changes: Any) -> Any:
         """A person decides on the version they read."""
@@ -582,13 +589,13 @@ def test_two_last_verifications_at_once_plan_once(world: World) -> None:
     incident_id = world.incident()
     world.open(incident_id, band=Band.HIGH)
     first, second = (world.finish(world.agree(incident_id)) for _ in range(2))
-    command = commands.VerifyAction.model_validate(
-        {"outcome": "passed", "method": "observation", "sample_size": 1, "compliant": 1}
+    command = verification.VerifyAction.model_validate(
+        {"outcome": "passed", "method": "people_asked", "sample_size": 1, "compliant": 1, "not_drawn_reason": "One."}
     )
 
     def verify(session: Any, action: dict[str, Any]) -> None:
         at = world.clock.now()
-        commands.verify_action(session, world.lead, UUID(action["action_id"]), command, action["version"], at)
+        verification.verify_action(session, world.lead, UUID(action["action_id"]), command, action["version"], at)
 
     def meanwhile() -> None:
         with transaction(world.engine, world.provider) as session:
@@ -671,14 +678,19 @@ def improved(world: World, *, band: Band, before: int, after: int) -> UUID:
     world.exposure(months_before(now.date(), 14), "300")
     world.exposure([date(2026, 7, 1), date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1)], "3000")
     for n in range(before):
-        world.imported(now - timedelta(days=1 + n))
-        world.imported(now - timedelta(days=1 + n), kind=Kind.NEAR_MISS)
-        world.imported(now - timedelta(days=1 + n), category=Category.FALL)
+        at = now - timedelta(days=1 + n * 360 // before)
+        world.imported(at)
+        world.imported(at, kind=Kind.NEAR_MISS)
+        if n % 12 == 0:
+            world.imported(at, category=Category.FALL)
     incident_id = world.incident()
     world.open(incident_id, band=band)
     world.verify(world.finish(world.agree(incident_id)))
     for n in range(after):
         world.imported(now + timedelta(days=2 + n))
+    # People go on reporting as before.
+    for n in range(120):
+        world.imported(now + timedelta(days=1 + n), category=Category.FALL)
     return incident_id
 
 
@@ -709,27 +721,31 @@ def test_measured_twice_counts_once(world: World) -> None:
     assert (view["ratio_low"] < view["ratio"] < view["ratio_high"], view["proposed"]) == (True, "no_change")
 
 
-def test_improved_at_the_only_checkpoint_is_sustained(world: World) -> None:
+def test_one_later_point_is_never_enough_to_be_sustained(world: World) -> None:
     incident_id = improved(world, band=Band.LOW, before=60, after=0)
     [checkpoint] = world.checkpoints(incident_id)
-    early = world.judge(checkpoint["checkpoint_id"], Verdict.SUSTAINED)
+    early = world.judge(checkpoint["checkpoint_id"], Verdict.IMPROVING)
     assert (early.status_code, early.json()["type"]) == (409, "/problems/not-measured")
     world.clock.advance(timedelta(days=30))
     world.measure(checkpoint["checkpoint_id"])
     kind, data = world.events(incident_id)[-1]
-    assert (kind, data["proposed"], data["rule"]) == (
-        "checkpoint.measured",
-        "improved_and_sustained",
-        "rate-fell-and-stayed",
-    )
-    assert world.judge(checkpoint["checkpoint_id"], Verdict.SUSTAINED, world.manager).status_code == 403
-    without = world.judge(checkpoint["checkpoint_id"], Verdict.IMPROVING)
+    assert (kind, data["proposed"], data["rule"]) == ("checkpoint.measured", "improving_not_yet_proven", "rate-fell")
+    assert world.judge(checkpoint["checkpoint_id"], Verdict.IMPROVING, world.manager).status_code == 403
+    without = world.judge(checkpoint["checkpoint_id"], Verdict.SUSTAINED)
     assert (without.status_code, without.json()["errors"][0]["field"]) == (422, "reason")
-    judged = world.judge(checkpoint["checkpoint_id"], Verdict.SUSTAINED)
+    misplaced = world.judge(checkpoint["checkpoint_id"], Verdict.IMPROVING, reopen_at="acting")
+    assert (misplaced.status_code, misplaced.json()["errors"][0]["field"]) == (422, "reopen_at")
+    judged = world.judge(checkpoint["checkpoint_id"], Verdict.IMPROVING)
     assert (judged.status_code, judged.json()["status"]) == (200, "judged")
+    assert world.judge(checkpoint["checkpoint_id"], Verdict.IMPROVING).status_code == 409
+    world.clock.advance(timedelta(days=60))
+    second = world.checkpoints(incident_id)[-1]
+    world.measure(second["checkpoint_id"])
+    kind, data = world.events(incident_id)[-1]
+    assert (data["proposed"], data["rule"]) == ("improved_and_sustained", "rate-fell-and-stayed")
+    world.judge(second["checkpoint_id"], Verdict.SUSTAINED)
     kind, data = world.events(incident_id)[-1]
     assert (kind, data["agreed_with_proposal"], data["next_checkpoint"]) == ("impact.judged", True, None)
-    assert world.judge(checkpoint["checkpoint_id"], Verdict.SUSTAINED).status_code == 409
 
 
 def test_what_is_not_proven_goes_on_to_the_next_checkpoint(world: World) -> None:
@@ -770,8 +786,9 @@ def test_a_final_verdict_drops_what_was_planned(world: World) -> None:
     world.clock.advance(timedelta(days=30))
     world.measure(first["checkpoint_id"])
     assert world.events(incident_id)[-1][1]["proposed"] == "worse"
-    world.judge(first["checkpoint_id"], Verdict.WORSE)
-    assert world.events(incident_id)[-1][1]["next_checkpoint"] is None
+    world.judge(first["checkpoint_id"], Verdict.WORSE, reopen_at="acting")
+    judged = world.events(incident_id)[-1][1]
+    assert (judged["next_checkpoint"], judged["reopen_at"]) == (None, "acting")
     assert [c["status"] for c in world.checkpoints(incident_id)] == ["judged", "dropped", "dropped"]
 
 
@@ -781,8 +798,8 @@ def test_a_final_verdict_drops_what_was_planned(world: World) -> None:
 def observe(world: World, first: date, until: date, unit: ExposureUnit = ExposureUnit.OCCUPIED_BED_DAYS) -> Observed:
     """What the service would count."""
     with transaction(world.engine, world.provider) as session:
-        return measure.observe(
-            session, measure.Measure(world.provider, Category.MEDICATION, unit), Window(first, until)
+        return counting.observe(
+            session, counting.Measure(world.provider, Category.MEDICATION, unit), Window(first, until)
         )
 
 
@@ -881,6 +898,8 @@ def test_the_activities_are_those_of_the_contract(world: World) -> None:
     assert set(by_name) == {
         contract.OPEN_ACTIONS,
         contract.MEASURE_CHECKPOINT,
+        contract.REMIND_OWNER,
+        contract.ASK_RECHECK,
         contract.END_ACTIONS,
         "actions.republish",
     }
@@ -916,6 +935,8 @@ def test_another_provider_sees_no_row_of_any_table(world: World) -> None:
     assert len(names) >= 14
     # The consumer itself, which is not running here, writes the first; of the others there is none here.
     empty = {"inbox", "parked_event", "restriction", "finding", "proof_item", "dependency", "weaker_accepted"}
+    empty |= {"indicator", "indicator_definition", "indicator_value"}
+    empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension"}
     for provider, holds in ((world.provider, True), (uuid.uuid4(), False)):
         for name in names:
             with transaction(world.engine, provider) as session:

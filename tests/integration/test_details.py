@@ -60,6 +60,25 @@ def test_the_type_decides_what_is_asked(intake: ServiceClient, home: uuid.UUID, 
     assert "half hour" not in str(chain)
 
 
+def test_of_a_missing_person_the_risk_the_police_profile_and_the_photograph_are_asked_and_shown(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now, category="missing_person")
+    asked = {"missing_risk_pattern", "missing_urgency", "police_profile", "recent_photo"}
+    assert asked <= set(intake.get(f"{path}/questions", carer).json()["missing"])
+    answers = {"missing_urgency": "at_once", "police_profile": True, "recent_photo": False}
+    wrong = intake.put(f"{path}/answers", carer, {"answers": {"missing_urgency": "later"}}, version=1)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "answers.missing_urgency")
+    assert intake.put(f"{path}/answers", carer, {"answers": answers}, version=1).status_code == 200
+    read = intake.get(f"{path}/questions", actor("registered_manager")).json()
+    shown = {q["id"]: q["answer"] for q in read["questions"] if q["id"] in asked}
+    assert shown == {**answers, "missing_risk_pattern": None}, "a photograph that is not ready is shown as that"
+    assert "missing_risk_pattern" in read["missing"]
+    fall = intake.get(f"{report(intake, carer, home, now, category='fall')}/questions", carer).json()
+    assert not asked & {q["id"] for q in fall["questions"]}
+
+
 @pytest.mark.parametrize(
     ("answers", "field"),
     [

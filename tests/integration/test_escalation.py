@@ -100,6 +100,23 @@ class Rig:
         path = f"/incidents/{incident}/escalations/{call['escalation_id']}/acknowledgement"
         return self.intake.post(path, actor, **arguments)
 
+    def watch_glass(self, incident: str, breaker: Actor) -> contract.ConcernWatch:
+        """What the process asks that was started by the word of the broken glass."""
+        with transaction(self.engine, self.provider) as session:
+            [said] = session.scalars(
+                text(
+                    "select data from intake.outbox where key = :key and data ->> 'person_id' = :person"
+                    " and type = 'plumbline.incident.break_glass_used.v1'"
+                ),
+                {"key": incident, "person": str(breaker.id)},
+            )
+        assert said["ended"] is True
+        query = contract.WatchGlass(
+            provider_id=self.provider, incident_id=uuid.UUID(incident), break_glass_id=said["break_glass_id"], looks=0
+        )
+        answer: contract.ConcernWatch = self._run["watch_glass"](query)
+        return answer
+
     def requested(self, incident: str) -> list[dict[str, Any]]:
         """What the events asked of the process."""
         with transaction(self.engine, self.provider) as session:
@@ -484,11 +501,16 @@ def test_broken_glass_of_a_closed_incident_waits_in_the_inbox(rig: Rig, home: uu
     why = {"reason": "I want to know what it is."}
     assert rig.intake.post(f"{path}/break-glass", people.director, why).status_code == 201
     assert rig.intake.get("/inbox", people.director).json()["escalations"] == []
+    watch = rig.watch_glass(incident, people.director)
+    assert (watch.waits, watch.late, watch.location_id) == (True, True, home)
+    assert watch.roles == [Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL]
+    assert (watch.away, watch.next_at > rig.clock.now()) == ([people.director.id], True)
     for who in (people.safeguarding_lead, people.nominated_individual):
         [waiting] = rig.intake.get("/inbox", who).json()["escalations"]
         assert (waiting["reason"], waiting["to_role"]) == ("break_glass", who.role)
     assert rig.acknowledge(people.director, incident, waiting).status_code == 404
     assert rig.acknowledge(people.nominated_individual, incident, waiting).json()["outcome"] == "acknowledged"
+    assert not rig.watch_glass(incident, people.director).waits
     assert rig.intake.get("/inbox", people.safeguarding_lead).json()["escalations"] == []
     chain = rig.intake.get(f"{path}/audit", people.safeguarding_lead).json()
     assert audit.verify(chain) is None

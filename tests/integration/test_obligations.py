@@ -497,6 +497,66 @@ def test_what_was_decided_and_not_sent_is_in_the_digest(case: Case, service_engi
     assert not waits()
 
 
+def test_what_is_owed_is_in_the_inbox_and_listed_across_incidents(
+    case: Case, clock: MovableClock, actor: Callable[..., Actor], place: Callable[..., uuid.UUID]
+) -> None:
+    elsewhere = actor("registered_manager", locations=[place("intake")])
+    first = case.reported("abuse_allegation").id
+    allegation = {row["rule"]: row for row in case.all()["obligations"] if row["must_decide"]}
+    clock.advance(timedelta(hours=1))
+    case.reported("death").triaged("fatal")
+    case.does(case.row("cqc-death"), "decision", {"decision": "notify"})
+
+    def listed(reader: Actor, query: str = "") -> list[dict[str, Any]]:
+        answer = case.intake.get(f"/obligations{query}", reader)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["items"])
+
+    def owed(reader: Actor) -> list[dict[str, Any]]:
+        return list(case.intake.get("/inbox", reader).json()["duties"])
+
+    rows = listed(case.manager)
+    assert [row["due_at"] for row in rows] == sorted(row["due_at"] for row in rows)
+    states = {row["rule"]: row["state"] for row in rows}
+    assert (states["cqc-abuse"], states["cqc-death"]) == ("to_decide", "to_submit")
+    assert not any(row["late"] for row in rows)
+    assert owed(case.manager) == [], "nothing is warned of yet"
+    assert listed(elsewhere) == owed(elsewhere) == []
+    assert case.intake.get("/obligations", case.carer).status_code == 403
+    # One after the other is the same list, and a cursor of nobody's is refused.
+    paged, cursor = [], ""
+    while True:
+        page = case.intake.get(f"/obligations?unsent=true&limit=1{cursor}", case.manager).json()
+        paged += page["items"]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert paged == rows
+    assert case.intake.get("/obligations?cursor=nonsense", case.manager).status_code == 422
+    clock.advance(timedelta(hours=24))
+    late = [row for row in listed(case.manager) if row["late"]]
+    assert "cqc-abuse" in {row["rule"] for row in late}
+    assert listed(case.manager)[: len(late)] == late, "what is late stands at the top"
+    mine = owed(case.manager)
+    assert {d["subject_id"] for d in mine if d["kind"] == "obligation" and d["late"]} == {
+        row["obligation_id"] for row in late
+    }
+    assert [(d["incident_id"], d["waits_for"]) for d in mine if d["kind"] == "safeguarding"] == [(first, "referral")]
+    assert case.id in {d["incident_id"] for d in mine if d["kind"] == "candour"}
+    assert owed(case.carer) == owed(elsewhere) == []
+    # What is settled leaves both; need to know holds in both.
+    cqc = allegation["cqc-abuse"]
+    case.does(cqc, "decision", {"decision": "not_notify", "reason": "CQC was told by the authority, see its letter."})
+    for found in (owed(case.manager), listed(case.manager)):
+        assert cqc["obligation_id"] not in {row.get("subject_id", row.get("obligation_id")) for row in found}
+    assert cqc["obligation_id"] in {row["obligation_id"] for row in listed(case.manager, "?unsent=false")}
+    body = {"people": [], "excluded": [str(case.manager.id)], "reason": "The manager is named in it."}
+    lead = actor("safeguarding_lead")
+    assert case.intake.put(f"/incidents/{case.id}/access", lead, body, version=0).status_code == 200
+    assert case.id not in {row["incident_id"] for row in [*owed(case.manager), *listed(case.manager)]}
+    assert case.id in {row["incident_id"] for row in listed(lead)}
+
+
 def test_a_limit_of_the_law_rings_once_more(case: Case, clock: MovableClock, now: datetime) -> None:
     case.reported("information").triaged("none")
     case.answers(

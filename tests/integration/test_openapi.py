@@ -20,13 +20,18 @@ ROOT = Path(__file__).parents[2]
 WHOLE = {
     # Verified as a whole, so given as a whole.
     "/incidents/{incident_id}/audit",
+    "/themes/{theme_id}/audit",
     "/locations/{location_id}/audit",
     # Parts of one record, of which there are few.
     "/reviews/{review_id}/findings",
     "/incidents/{incident_id}/attachments",
     "/incidents/{incident_id}/escalations",
+    "/incidents/{incident_id}/holds",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
+    "/incidents/{incident_id}/measures",
+    # Of one person, and only those that have not ended.
+    "/people/{person_id}/absences",
     # The three levels of a hierarchy.
     "/strengths",
     # The newest only, for people who look after the channels.

@@ -699,7 +699,8 @@ def test_metrics_count_over_all_providers(book: Book, service_engine: Callable[[
         ("triage",), ("review",), ("action",), ("verification",), ("briefing",), ("impact",),
     }  # fmt: skip
     assert sum(name == "plumbline_incidents_open" for name, _ in after) == 7 * 5
-    assert len(names) == 5
+    assert {"plumbline_themes_open", "plumbline_themes_overdue"} <= names
+    assert len(names) == 8
 
 
 def test_metrics_fall_silent_without_a_database(clock: Any) -> None:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sqlalchemy import Engine, text
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod
 from services.contracts.topics import EVENTS
-from services.review import activities, consumer
+from services.review import activities, consumer, policy
 from services.runtime import audit, db, restriction
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
@@ -38,9 +39,14 @@ DRAFT: dict[str, Any] = {
         {"element": "tasks", "description": "Nobody owns the chart after a hospital stay"},
         {"element": "tools_and_technology", "description": "No alert"},
     ],
-    "learning": [{"statement": "One chart prevents double doses", "answers_factor": 0}],
+    "root_causes": [{"statement": "No step joins the charts when somebody comes home", "factors": [0, 1]}],
+    "learning": [{"statement": "One chart prevents double doses", "answers_factor": 0, "answers_cause": 0}],
     "briefing": BRIEFING,
 }
+
+
+OF_THEMES = {"theme", "theme_member", "theme_reminder", "known_incident"}
+"""Tables that `test_thematic.py` fills and looks at."""
 
 
 class Desk:
@@ -152,7 +158,7 @@ def test_the_plan_follows_the_policy_and_is_made_once(desk: Desk, home: UUID) ->
     assert desk.activities["open_review"](command.model_copy(update={"command_id": "again"})) == first
     event = desk.events(command.incident_id)
     assert [e["type"] for e in event] == ["review.opened"]
-    assert (event[0]["data"]["rule"], event[0]["data"]["policy_version"]) == ("moderate-risk", "default-1")
+    assert (event[0]["data"]["rule"], event[0]["data"]["policy_version"]) == ("moderate-risk", "default-2")
     desk.open(home, incident_id=command.incident_id, cycle=2)
     assert desk.plan.review_id != first.review_id
 
@@ -202,7 +208,7 @@ def test_from_draft_to_approval(desk: Desk, home: UUID) -> None:
     view = api.get(path, desk.quality).json()
     assert [f["element"] for f in view["factors"]] == ["tools_and_technology", "tasks", "tools_and_technology"]
     assert view["learning"][0]["statement"] == "One chart prevents double doses"
-    assert view["briefing"] == BRIEFING
+    assert view["briefing"].items() >= BRIEFING.items()
     assert [(s["step"], s["reason"]) for s in view["steps"]] == [
         ("opened", None), ("drafted", None), ("submitted", None), ("returned", "Who owns the chart?"),
         ("drafted", None), ("submitted", None), ("approved", None),
@@ -568,12 +574,23 @@ def test_the_newest_revision_of_a_location_stands(desk: Desk) -> None:
 
 def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> None:
     incident_id = desk.open(home).incident_id
+    form = desk.api.get(f"{desk.path}/method", desk.manager).json()
+    question = form["stages"][0]["questions"][0]["id"]
+    answered = desk.api.put(f"{desk.path}/answers/{question}", desk.manager, {"answer": "Yes"})
+    assert answered.status_code == 200
     desk.approved()
     desk.acknowledge(desk.send(incident_id), desk.make("carer", locations=[home]), home)
+    own = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text().replace("default-2", "own-1")
+    assert desk.api.post("/policies", desk.quality, {"name": "review", "source": own}).status_code == 201
     tables = desk.rows("select tablename from pg_tables where schemaname = 'review'")
     names = {row["tablename"] for row in tables} - {"migration"}
     filled = {name for name in names if desk.rows(f"select 1 from review.{name}")}
-    assert names - filled == {"inbox", "parked_event", "restriction"}
+    # People as directory tells of them, and what hangs on a briefing, are looked at in test_sharing*.py.
+    elsewhere = {
+        "person", "held_role", "briefing_person", "briefing_route", "adoption_check", "adoption_return", "recall",
+        "circumstance", "spot_check", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
+    }  # fmt: skip
+    assert names - filled == {"inbox", "parked_event", "restriction", *OF_THEMES} | elsewhere
     with db.transaction(desk.engine, uuid.uuid4()) as session:
         for name in names:
             assert session.execute(text(f"select 1 from review.{name}")).all() == []
@@ -638,7 +655,8 @@ def _location(desk: Desk, location_id: UUID, region_id: UUID, *, revision: int, 
 
 def test_the_gate_points_out_and_refuses_nothing(desk: Desk, home: UUID) -> None:
     desk.open(home)
-    assert desk.api.get(f"{desk.path}/findings", desk.manager).json() == []
+    unread = desk.api.get(f"{desk.path}/findings", desk.manager).json()
+    assert {one["weakness"] for one in unread} == {"unanswered_question"}
     desk.submitted()
     weak = {
         **DRAFT,

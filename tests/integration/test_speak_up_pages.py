@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -75,6 +76,32 @@ def sound(html: str) -> Page:
     assert page.all("script") == []
     assert len(page.all("h1")) == 1
     return page
+
+
+def test_people_and_families_are_told_how_to_report(intake: ServiceClient, address: str) -> None:
+    told = get(intake, f"{address}/how")
+    assert told.status_code == 200
+    page = sound(told.text)
+    assert page.all("form") == [], "to read only"
+    for words in (
+        "families",
+        "medicine",
+        "999",
+        "Care Quality Commission",
+        "local authority",
+        "Yellow Card",
+        "72 hours",
+    ):
+        assert words in page.text, words
+    assert "set-cookie" not in told.headers
+    assert "script" not in told.headers["Content-Security-Policy"]
+    # The two pages lead to one another.
+    [form] = [str(link["href"]) for link in page.all("a") if str(link["href"]).startswith("..")]
+    assert urljoin(f"{address}/how", form) == address
+    back = [urljoin(address, str(link["href"])) for link in sound(get(intake, address).text).all("a")]
+    assert {f"{address}/how", "/speak-up/continue"} <= set(back)
+    nobody = get(intake, f"/speak-up/to/{uuid.uuid4()}/how")
+    assert (nobody.status_code, "no provider" in sound(nobody.text).text) == (404, True)
 
 
 def test_from_a_concern_to_the_answer(intake: ServiceClient, address: str, actor: Any) -> None:

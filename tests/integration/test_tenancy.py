@@ -40,9 +40,12 @@ READ_BY_THE_SYSTEM = {
     "intake.blocker": {"incident_id", "lifted_at"},
     "reporting.incident": {
         "stage", "band", "reported_at", "ended_at", "actions_done", "escalations_unacknowledged", "clock_triage",
-        "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
+        "origin", "earliest_due_at", "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
     },
+    "review.theme": {"theme_id", "provider_id", "stage"},
     "reporting.progress": {"last_event_at"},
+    "reporting.location": {"provider_id"},
+    "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip
 
 

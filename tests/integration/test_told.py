@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -82,3 +83,26 @@ def test_of_a_restricted_incident_only_those_who_may_hear_are_told(rig: Rig, hom
     incident = rig.report(actor("carer"), home, category="abuse_allegation")
     roles = {role for _, role in told(rig, incident)}
     assert roles == {"safeguarding_lead", "nominated_individual"}
+
+
+def test_the_quality_lead_is_told_of_the_third_of_a_type_across_the_services(
+    rig: Rig, home: uuid.UUID, place: Callable[..., uuid.UUID], actor: Any
+) -> None:
+    carer, manager = actor("carer"), actor("registered_manager")
+
+    def one(where: uuid.UUID, **changes: Any) -> list[tuple[str, str]]:
+        incident = rig.report(carer, where, **{"category": "choking", **changes})
+        rig.triage(manager, incident, 1, 1, actual_harm="none", reason="Nothing came of it.")
+        return told(rig, incident)
+
+    days = {n: (rig.clock.now() - timedelta(days=n)).isoformat() for n in (89, 91)}
+    other, third = place("intake"), place("intake")
+    assert one(home, occurred_at=days[91]) == [], "longer ago than 90 days"
+    assert one(home, occurred_at=days[89]) == []
+    assert one(other, category="missed_visit") == [], "of another type"
+    assert one(other, kind="good_care") == []
+    assert one(other, kind="near_miss") == [], "the second"
+    assert one(third) == [("similar-across-services", "quality_lead")], "told, and no rung of the ladder called"
+    assert one(place("intake")) == [], "within four weeks the type is spoken of once"
+    rig.clock.advance(timedelta(days=29))
+    assert one(place("intake")) == [("similar-across-services", "quality_lead")]

@@ -1,4 +1,4 @@
-"""Record the histories that later code must still be able to replay: `python -m tests.replay.record`.
+"""Record the histories that later code must still be able to replay: `python -m tests.replay.record [PATH ...]`.
 
 Each path is walked on the time-skipping server by the code as it is now, and each run of its process is written to a
 file. Payloads are not encrypted, so that Temporal's tools can show what is in them. Record a path anew only when no workflow that began on
@@ -7,9 +7,11 @@ the old code can still be running; otherwise keep its files and make the change 
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -25,8 +27,9 @@ from services.contracts.intake import (
     IncidentReopened,
     IncidentWithdrawn,
 )
+from services.contracts.review import ThemeEnded
 from services.contracts.taxonomy import Band, EscalationReason, Role, Stage, Verdict
-from tests.workflow.conftest import Case, Running, server_binary
+from tests.workflow.conftest import Case, Running, ThemeUnderTest, server_binary
 from workflows import search_attributes
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -131,6 +134,28 @@ async def reopened(case: Case) -> None:
     await _ended(case)
 
 
+async def theme_late(theme: ThemeUnderTest) -> None:
+    """Nobody accepts in time: the lead is told, then the line above. Then all of it, but without effect at first."""
+    await theme.commissioned()
+    await theme.entered("1:commissioned")
+    await theme.env.sleep(timedelta(days=15))
+    await theme.until(lambda: len(theme.services.all(contract.DELIVER_NOTICE)) == 2, "the line above told")
+    await theme.life()
+    await _judged(theme, Verdict.NO_CHANGE)
+    await theme.entered("2:reviewing")
+    await theme.tell(ThemeEnded(theme_id=theme.id))
+    await _ended(theme)
+
+
+async def theme_closed(theme: ThemeUnderTest) -> None:
+    """Everybody does their part in time, and it held."""
+    await theme.life()
+    await _judged(theme, Verdict.SUSTAINED)
+    await _ended(theme)
+
+
+THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed)
+
 PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     low_harm,
     default_triage_and_escalation,
@@ -168,7 +193,7 @@ async def histories(case: Case) -> list[WorkflowHistory]:
     return found[::-1]
 
 
-async def record(path: Callable[[Case], Awaitable[None]], folder: Path) -> None:
+async def record(path: Callable[[Any], Awaitable[None]], folder: Path, subject: type[Case] = Case) -> None:
     """Walk one path on a server of its own and replace its files."""
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server_binary("temporal-test-server"),
@@ -184,7 +209,8 @@ async def record(path: Callable[[Case], Awaitable[None]], folder: Path) -> None:
                 },
             )
         )
-        async with Running(env) as case:
+        async with Running(env) as running:
+            case = subject(running.env, running.services, running.task_queue)
             await path(case)
             runs = await histories(case)
     for old in folder.glob(f"{path.__name__}-*.json"):
@@ -197,5 +223,7 @@ async def record(path: Callable[[Case], Awaitable[None]], folder: Path) -> None:
 
 if __name__ == "__main__":
     HISTORIES.mkdir(exist_ok=True)
-    for each in PATHS:
-        asyncio.run(record(each, HISTORIES))
+    wanted = set(sys.argv[1:])
+    for each, subject in (*((path, Case) for path in PATHS), *((path, ThemeUnderTest) for path in THEMES)):
+        if not wanted or each.__name__ in wanted:
+            asyncio.run(record(each, HISTORIES, subject))

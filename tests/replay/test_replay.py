@@ -11,9 +11,10 @@ from temporalio.workflow import NondeterminismError
 
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
-from tests.replay.record import HISTORIES, PATHS
+from tests.replay.record import HISTORIES, PATHS, THEMES
 from workflows.incident import WORKFLOW, IncidentWorkflow
 from workflows.messages import IncidentCase
+from workflows.thematic import ThematicReviewWorkflow
 from workflows.worker import runner
 
 pytestmark = pytest.mark.anyio
@@ -28,13 +29,17 @@ def anyio_backend() -> str:
 
 
 def read(file: Path) -> WorkflowHistory:
-    """One run of one incident's process."""
+    """One run of the process of an incident or a theme."""
     return WorkflowHistory.from_json("incident-of-the-past", file.read_text())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_it_replays(file: Path) -> None:
-    replayer = Replayer(workflows=[IncidentWorkflow], data_converter=pydantic_data_converter, workflow_runner=runner())
+    replayer = Replayer(
+        workflows=[IncidentWorkflow, ThematicReviewWorkflow],
+        data_converter=pydantic_data_converter,
+        workflow_runner=runner(),
+    )
     await replayer.replay_workflow(read(file))
 
 
@@ -67,7 +72,7 @@ async def test_a_change_that_running_incidents_would_not_survive_is_detected() -
 
 
 def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:
-    assert {file.stem.rpartition("-")[0] for file in FILES} == {path.__name__ for path in PATHS}
+    assert {file.stem.rpartition("-")[0] for file in FILES} == {path.__name__ for path in (*PATHS, *THEMES)}
     asked = {
         event.activity_task_scheduled_event_attributes.activity_type.name
         for file in FILES
@@ -78,5 +83,5 @@ def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:
         contract.ENTER_STAGE, contract.DEFAULT_TRIAGE, contract.REMIND, contract.OPEN_REVIEW, contract.OPEN_ACTIONS,
         contract.SEND_BRIEFING, contract.MEASURE_CHECKPOINT, contract.END_REVIEW, contract.END_ACTIONS,
         contract.REQUEST_ESCALATION, contract.RESOLVE_ON_CALL, contract.ESCALATE, contract.DELIVER_NOTICE,
-        contract.RING_CLOCK, *(f"{queue}.{contract.REPUBLISH}" for queue in ("intake", "review", "actions")),
+        contract.RING_CLOCK, contract.OPEN_THEME_REVIEW, contract.ENTER_THEME_STAGE, contract.REMIND_THEME, *(f"{queue}.{contract.REPUBLISH}" for queue in ("intake", "review", "actions")),
     }  # fmt: skip

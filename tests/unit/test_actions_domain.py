@@ -1,6 +1,7 @@
 """The rules of actions, without a database."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,20 +14,20 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.actions import policy
-from services.actions.domain import (
-    ActionStatus,
+from services.actions.domain import ActionStatus, independent
+from services.actions.impact.domain import (
     Observed,
-    RateRatio,
+    Proposal,
     Window,
     counts_as,
-    independent,
     local_day,
     settles,
     window_before,
     window_between,
 )
-from services.actions.statistics import rate_ratio
+from services.actions.impact.verdict import Found, Series, conclude, rate_ratio, shown
 from services.contracts.taxonomy import Band, Kind, Verdict
+from services.spc.chart import Direction
 
 RULES = policy.shipped()
 instants = st.integers(0, 15 * 365 * 24 * 60).map(lambda m: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=m))
@@ -97,39 +98,106 @@ def test_no_ratio(before: tuple[int, int], after: tuple[int, int]) -> None:
 
 # --- the proposal ---
 
+MONTHS = tuple(date(2025, 1 + n, 1) if n < 12 else date(2026, n - 11, 1) for n in range(15))
 
-def propose(before: Observed, after: Observed, *, last: bool = True) -> tuple[Verdict, str]:
+
+def spread(total: int, months: int) -> list[int]:
+    """A total over months, as evenly as it goes."""
+    return [total * (n + 1) // months - total * n // months for n in range(months)]
+
+
+def counted(before: Observed, after: Observed, **changes: Any) -> Found:
+    """A year before and three months after, as even as their totals allow."""
+    numbers = [*spread(before.events, 12), *spread(after.events, 3)]
+    exposures = [float(before.exposure) / 12] * 12 + [float(after.exposure) / 3] * 3
+    series = Series(MONTHS, tuple(float(n) for n in numbers), tuple(exposures), basis=12)
+    values: dict[str, Any] = {"direction": Direction.DECREASE, "series": series, "before": before, "after": after}
+    return Found(**{**values, "last": True, "improved_before": True, **changes})
+
+
+def propose(before: Observed, after: Observed, **changes: Any) -> tuple[Verdict, str]:
     """What the shipped policy says."""
-    found = RULES.propose(before, after, rate_ratio(before, after, RULES.confidence), last=last)
+    found = conclude(RULES, counted(before, after, **changes)).proposal
     return found.verdict, found.rule
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "last", "verdict", "rule"),
+    ("before", "after", "changes", "verdict", "rule"),
     [
-        ((40, 12000), (3, 2000), False, Verdict.NO_CHANGE, "no-clear-change"),
-        ((60, 12000), (0, 2000), False, Verdict.IMPROVING, "rate-fell"),
-        ((60, 12000), (0, 2000), True, Verdict.SUSTAINED, "rate-fell-and-stayed"),
-        ((40, 12000), (40, 3000), True, Verdict.WORSE, "rate-rose"),
-        ((4, 12000), (40, 3000), True, Verdict.CANNOT_JUDGE, "few-events-before"),
-        ((5, 12000), (40, 3000), True, Verdict.WORSE, "rate-rose"),
-        ((40, 0), (4, 3000), True, Verdict.CANNOT_JUDGE, "no-exposure"),
-        ((40, 12000), (4, 0), True, Verdict.CANNOT_JUDGE, "no-exposure"),
-        ((40, 12000), (0, 899), True, Verdict.CANNOT_JUDGE, "few-events-expected"),
-        ((40, 12000), (1, 900), True, Verdict.NO_CHANGE, "no-clear-change"),
+        ((40, 12000), (3, 2000), {}, Verdict.NO_CHANGE, "no-clear-change"),
+        ((60, 12000), (0, 2000), {"last": False}, Verdict.IMPROVING, "rate-fell"),
+        ((60, 12000), (0, 2000), {"improved_before": False}, Verdict.IMPROVING, "rate-fell"),
+        ((60, 12000), (0, 2000), {}, Verdict.SUSTAINED, "rate-fell-and-stayed"),
+        ((40, 12000), (40, 3000), {}, Verdict.WORSE, "rate-rose"),
+        ((4, 12000), (40, 3000), {}, Verdict.CANNOT_JUDGE, "few-events-before"),
+        ((5, 12000), (40, 3000), {}, Verdict.WORSE, "rate-rose"),
+        ((40, 0), (4, 3000), {}, Verdict.CANNOT_JUDGE, "no-exposure"),
+        ((40, 12000), (4, 0), {}, Verdict.CANNOT_JUDGE, "no-exposure"),
+        ((40, 12000), (0, 899), {}, Verdict.CANNOT_JUDGE, "few-events-expected"),
+        ((40, 12000), (1, 900), {}, Verdict.NO_CHANGE, "no-clear-change"),
+        # More is better: everything turns round.
+        ((40, 12000), (40, 3000), {"direction": Direction.INCREASE}, Verdict.SUSTAINED, "rate-rose-and-stayed"),
+        ((60, 12000), (0, 2000), {"direction": Direction.INCREASE}, Verdict.WORSE, "rate-fell"),
+        # A measure that was changed midway, or a series that changed its meaning.
+        ((60, 12000), (0, 2000), {"based": False}, Verdict.CANNOT_JUDGE, "redefined-without-baseline"),
+        ((60, 12000), (0, 2000), {"one_definition": False}, Verdict.CANNOT_JUDGE, "mixed-definitions"),
+        # All else that is reported fell as well, or there is too little of it to say.
+        (
+            (60, 12000), (0, 2000), {"other_reports": (Observed(90, 0, Decimal(12000)), Observed(1, 0, Decimal(2000)))},
+            Verdict.CANNOT_JUDGE, "reporting-fell-too",
+        ),
+        (
+            (60, 12000), (0, 2000), {"other_reports": (Observed(4, 0, Decimal(12000)), Observed(0, 0, Decimal(2000)))},
+            Verdict.SUSTAINED, "rate-fell-and-stayed",
+        ),
+        # Rare events: 13 of the year before were about a month apart, now there was none for most of a year.
+        (
+            (13, 12000), (0, 800), {"between": ((28.0, 30.0) * 6, (280.0,))},
+            Verdict.IMPROVING, "longer-between-events",
+        ),
+        ((13, 12000), (0, 800), {"between": ((28.0, 30.0) * 6, (31.0,))}, Verdict.CANNOT_JUDGE, "few-events-expected"),
+        ((13, 12000), (0, 800), {"between": ((28.0, 30.0), (280.0,))}, Verdict.CANNOT_JUDGE, "few-events-expected"),
     ],
-)
-def test_proposals(before: Any, after: Any, last: bool, verdict: Verdict, rule: str) -> None:
-    assert propose(observed(*before), observed(*after), last=last) == (verdict, rule)
+)  # fmt: skip
+def test_proposals(before: Any, after: Any, changes: dict[str, Any], verdict: Verdict, rule: str) -> None:
+    assert propose(observed(*before), observed(*after), **changes) == (verdict, rule)
 
 
-@given(counts, counts, exposures, exposures, st.booleans())
-def test_a_verdict_follows_the_interval(a: int, b: int, exposure: Decimal, later: Decimal, last: bool) -> None:
+def test_a_short_baseline_is_never_compared_with() -> None:
+    found = counted(observed(60, 12000), observed(0, 2000))
+    assert found.series.denominators is not None
+    gone = replace(found.series, denominators=(0.0, *found.series.denominators[1:]))
+    assert conclude(RULES, replace(found, series=gone)).proposal == Proposal(Verdict.CANNOT_JUDGE, "short-baseline")
+
+
+def test_months_that_spread_too_much_widen_the_interval() -> None:
+    """The same totals; before, all came in two months. What was clear is not any more."""
+    even = counted(observed(60, 12000), observed(4, 2000))
+    assert conclude(RULES, even).proposal.verdict is Verdict.NO_CHANGE
+    even = counted(observed(60, 12000), observed(2, 2000))
+    assert conclude(RULES, even).proposal.verdict is Verdict.SUSTAINED
+    uneven = replace(even, series=replace(even.series, numbers=(30.0, 30.0, *[0.0] * 10, 1.0, 1.0, 0.0)))
+    concluded = conclude(RULES, uneven)
+    assert (concluded.proposal.verdict, "overdispersed" in concluded.warnings) == (Verdict.NO_CHANGE, True)
+
+
+def test_a_last_month_out_of_line_is_not_sustained() -> None:
+    found = counted(observed(240, 12000), observed(30, 6000))
+    # Two months without any, then one far above all before.
+    late = replace(found, series=replace(found.series, numbers=(*found.series.numbers[:12], 0.0, 0.0, 90.0)))
+    assert conclude(RULES, late).proposal == Proposal(Verdict.IMPROVING, "last-month-out-of-line")
+
+
+@given(counts, counts, exposures, exposures, st.booleans(), st.booleans())
+def test_a_verdict_follows_the_interval(
+    a: int, b: int, exposure: Decimal, later: Decimal, last: bool, improved: bool
+) -> None:
     before, after = observed(a, exposure), observed(b, later)
-    verdict, _ = propose(before, after, last=last)
+    verdict, _ = propose(before, after, last=last, improved_before=improved)
     ratio = rate_ratio(before, after, RULES.confidence)
     if verdict is Verdict.SUSTAINED:
         assert last
+        assert improved
     if verdict in (Verdict.SUSTAINED, Verdict.IMPROVING):
         assert ratio is not None
         assert ratio.upper < 1
@@ -155,11 +223,70 @@ def test_few_expected_events_come_with_a_wide_interval(a: int, b: int, expected:
 
 @given(st.integers(5, 400), st.integers(1, 400), exposures, exposures)
 def test_fewer_events_never_look_worse(a: int, b: int, exposure: Decimal, later: Decimal) -> None:
-    order = [Verdict.SUSTAINED, Verdict.NO_CHANGE, Verdict.WORSE]
+    order = [Verdict.SUSTAINED, Verdict.IMPROVING, Verdict.NO_CHANGE, Verdict.WORSE]
     before = observed(a, exposure)
     more, fewer = propose(before, observed(b, later))[0], propose(before, observed(b - 1, later))[0]
     assume(Verdict.CANNOT_JUDGE not in (more, fewer))
     assert order.index(fewer) <= order.index(more)
+
+
+# --- series of plain values ---
+
+
+def values(*after: float | None, before: Any = (70.0, 74.0, 72.0, 71.0) * 3, **changes: Any) -> Found:
+    """An audit score, month by month, higher is better; twelve months before the change."""
+    months = tuple(date(2025 + n // 12, 1 + n % 12, 1) for n in range(len(before) + len(after)))
+    found = Found(Direction.INCREASE, Series(months, (*before, *after), None, basis=len(before)))
+    return replace(found, **{"last": True, "improved_before": True, **changes})
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "rule"),
+    [
+        (values(95.0, 94.0), Verdict.SUSTAINED, "signal-of-improvement-stayed"),
+        (values(95.0), Verdict.IMPROVING, "signal-of-improvement"),
+        (values(95.0, 94.0, improved_before=False), Verdict.IMPROVING, "signal-of-improvement"),
+        (values(95.0, 94.0, last=False), Verdict.IMPROVING, "signal-of-improvement"),
+        (values(40.0, 72.0), Verdict.WORSE, "signal-of-concern"),
+        (values(95.0, 40.0), Verdict.CANNOT_JUDGE, "signals-both-ways"),
+        (values(72.0, 71.0, 73.0), Verdict.NO_CHANGE, "no-special-cause"),
+        (values(72.0, 71.0), Verdict.CANNOT_JUDGE, "few-points-after"),
+        (values(), Verdict.CANNOT_JUDGE, "few-points-after"),
+        (values(None, None, None), Verdict.CANNOT_JUDGE, "few-points-after"),
+        (values(95.0, 94.0, before=(70.0,) * 11), Verdict.CANNOT_JUDGE, "short-baseline"),
+        (values(95.0, 94.0, before=(None,) * 12), Verdict.CANNOT_JUDGE, "short-baseline"),
+        (values(before=()), Verdict.CANNOT_JUDGE, "no-points"),
+        (values(95.0, 94.0, one_definition=False), Verdict.CANNOT_JUDGE, "mixed-definitions"),
+    ],
+)
+def test_proposals_of_plain_values(found: Found, verdict: Verdict, rule: str) -> None:
+    assert conclude(RULES, found).proposal == Proposal(verdict, rule)
+
+
+@given(st.lists(st.integers(0, 100).map(float), min_size=0, max_size=6), st.booleans(), st.booleans())
+def test_plain_values_upside_down_give_the_same_verdict(after: list[float], last: bool, improved: bool) -> None:
+    found = replace(values(*after), last=last, improved_before=improved)
+    turned = replace(
+        found,
+        direction=Direction.DECREASE,
+        series=replace(found.series, numbers=tuple(None if n is None else -n for n in found.series.numbers)),
+    )
+    assert conclude(RULES, found).proposal == conclude(RULES, turned).proposal
+
+
+def test_a_chart_shows_its_rules_its_gaps_and_no_icon_with_few_points() -> None:
+    found = values(95.0, None, 94.0)
+    concluded = conclude(RULES, found)
+    assert concluded.chart is not None
+    drawn = shown(concluded.chart, found.series, found.direction)
+    assert (drawn["kind"], drawn["preset"], drawn["shift"], drawn["baseline_points"]) == ("xmr", "mdc", 7, 12)
+    assert drawn["gaps"] == ["2026-02-01"]
+    assert (drawn["variation_icon"], drawn["limits_are_provisional"]) == ("improvement_high", False)
+    few = values(95.0, before=(70.0, 71.0, 72.0))
+    concluded = conclude(RULES, few)
+    assert concluded.chart is not None
+    drawn = shown(concluded.chart, few.series, few.direction)
+    assert (drawn["variation_icon"], drawn["limits_are_provisional"]) == (None, True)
 
 
 def test_only_a_final_verdict_settles() -> None:
@@ -168,14 +295,6 @@ def test_only_a_final_verdict_settles() -> None:
         Verdict.NO_CHANGE,
         Verdict.WORSE,
     }
-
-
-def test_no_ratio_cannot_be_judged_even_with_exposure() -> None:
-    rules = RULES.propose(observed(9, 10), observed(0, 10), None, last=True)
-    assert rules.verdict is Verdict.CANNOT_JUDGE
-    assert RULES.propose(observed(9, 10), observed(3, 10), RateRatio(0.3, 0.2, 0.9), last=True).verdict is (
-        Verdict.SUSTAINED
-    )
 
 
 # --- what is counted ---
@@ -224,16 +343,18 @@ def test_the_window_of_the_same_day_is_empty() -> None:
 
 @given(st.uuids(), st.uuids(), st.none() | st.uuids())
 def test_nobody_verifies_their_own(verifier: UUID, owner: UUID, done_by: UUID | None) -> None:
-    assert not independent(owner, owner=owner, done_by=done_by)
+    assert not independent(owner, above=(), owner=owner, done_by=done_by)
     if done_by is not None:
-        assert not independent(done_by, owner=owner, done_by=done_by)
+        assert not independent(done_by, above=(), owner=owner, done_by=done_by)
+        assert not independent(uuid4(), above=[uuid4(), done_by], owner=owner, done_by=done_by)
     if verifier not in (owner, done_by):
-        assert independent(verifier, owner=owner, done_by=done_by)
+        assert independent(verifier, above=[uuid4()], owner=owner, done_by=done_by)
+    assert not independent(uuid4(), above=[owner], owner=owner, done_by=done_by)
 
 
 def test_what_is_settled() -> None:
     assert [status for status in ActionStatus if status.settled] == [ActionStatus.VERIFIED, ActionStatus.CANCELLED]
-    assert independent(uuid4(), owner=uuid4(), done_by=None)
+    assert independent(uuid4(), above=(), owner=uuid4(), done_by=None)
 
 
 # --- the policy ---

@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from services.contracts.actions import (
     ActionCancelled,
     ActionDone,
+    ActionExtended,
+    ActionHandedOver,
     ActionOpened,
+    ActionRechecked,
     ActionReturned,
     ActionVerified,
     CheckpointMeasured,
     ImpactJudged,
     PlannedCheckpoint,
+    PlannedRecheck,
 )
 from services.contracts.event import EventData
 from services.contracts.intake import (
@@ -103,6 +107,13 @@ def returned(action: int, attempt: int, *, cycle: int = 1, due: int) -> ActionRe
     return ActionReturned(incident_id=INCIDENT, action_id=of(action), cycle=cycle, attempt=attempt, due_at=days(due))
 
 
+def extended(action: int, extension: int, *, attempt: int, due: int) -> ActionExtended:
+    return ActionExtended(
+        incident_id=INCIDENT, action_id=of(action), cycle=1, attempt=attempt, extension=extension, due_at=days(due),
+        remind_at=days(due - 3),
+    )  # fmt: skip
+
+
 def planned(number: int, due: int) -> PlannedCheckpoint:
     return PlannedCheckpoint(checkpoint_id=of(number), due_at=days(due))
 
@@ -160,6 +171,29 @@ LIFE: Sequence[EventData] = (
     BriefingReached(incident_id=INCIDENT, briefing_id=of(31), cycle=1, reach_percent=80),
     judged(21, Verdict.CANNOT_JUDGE, cycle=1, following=planned(22, 150)),
     judged(22, Verdict.SUSTAINED, cycle=1),
+    # A third of the same cycle: more time, returned, more time again, another owner; verified, and it did not last.
+    opened(16, due=30),
+    extended(16, 1, attempt=1, due=35),
+    extended(16, 2, attempt=1, due=40),
+    ActionHandedOver(incident_id=INCIDENT, action_id=of(16), cycle=1, owner_role=Role.SHIFT_LEAD, handover=1),
+    done(16, 1, verify=44),
+    returned(16, 1, due=50),
+    extended(16, 3, attempt=2, due=55),
+    ActionHandedOver(incident_id=INCIDENT, action_id=of(16), cycle=1, owner_role=Role.QUALITY_LEAD, handover=2),
+    opened(17, due=30),
+    extended(17, 1, attempt=1, due=33),
+    done(17, 1, verify=44),
+    returned(17, 1, due=50),
+    done(18, 1, verify=44),
+    ActionVerified(
+        incident_id=INCIDENT, action_id=of(18), cycle=1, attempt=1, cycle_complete=False, checkpoints=[],
+        recheck=PlannedRecheck(recheck_id=of(41), due_at=days(100)),
+    ),
+    ActionRechecked(
+        incident_id=INCIDENT, action_id=of(18), cycle=1, recheck_id=of(41), holds=True,
+        following=PlannedRecheck(recheck_id=of(42), due_at=days(120)),
+    ),
+    ActionRechecked(incident_id=INCIDENT, action_id=of(18), cycle=1, recheck_id=of(42), holds=False, following=None),
     # It happened again: a person reopened it, twice.
     IncidentReopened(incident_id=INCIDENT, cycle=2, stage=Stage.REVIEWING),
     approved(2, briefing=False),
@@ -190,7 +224,7 @@ def acted_on(action: ActionFact) -> Any:
     """What a stage looks at: the clock of an open action, that of a done one, neither of a finished one."""
     match action.status:
         case "open":
-            return ("open", action.owner_role, action.due_at)
+            return ("open", action.owner_role, action.due_at, action.remind_at)
         case "done":
             return ("done", action.verify_due_at)
         case status:
@@ -212,6 +246,7 @@ def known(case: IncidentCase) -> dict[str, Any]:
                 "review": facts.review,
                 "actions": {action_id: acted_on(action) for action_id, action in facts.actions.items()},
                 "complete": facts.actions_complete,
+                "rechecks": {one: (r.due_at, r.holds) for one, r in facts.rechecks.items()},
                 "briefing": facts.briefing_reached,
                 "checkpoints": {one.checkpoint_id: (one.due_at, one.verdict) for one in facts.checkpoints},
             }
@@ -252,7 +287,10 @@ def test_the_facts_of_this_life_are_those_one_expects() -> None:
     assert case.triage.band is Band.HIGH
     assert (case.position.cycle, case.position.stage) == (3, Stage.ACTING)
     first = case.cycles[1]
-    assert {a.status for a in first.actions.values()} == {"verified", "cancelled"}
+    assert {a.status for a in first.actions.values()} == {"verified", "cancelled", "open"}
+    assert (first.actions[str(of(16))].due_at, first.actions[str(of(16))].owner_role) == (days(55), Role.QUALITY_LEAD)
+    assert first.actions[str(of(17))].due_at == days(50)
+    assert (first.undone, first.rechecking) == (True, False)
     assert first.actions_complete
     assert [one.verdict for one in first.checkpoints] == [Verdict.CANNOT_JUDGE, Verdict.SUSTAINED]
     assert {a.status for a in case.cycles[3].actions.values()} == {"open"}

@@ -24,12 +24,12 @@ from services.contracts import activities as contract
 from services.contracts.actions import ActionDone, ActionReturned, ActionVerified, ImpactJudged, PlannedCheckpoint
 from services.contracts.event import EventData
 from services.contracts.intake import IncidentReported, IncidentTriaged
-from services.contracts.review import BriefingReached, ReviewApproved
-from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Verdict
+from services.contracts.review import BriefingReached, ReviewApproved, ThemeAccepted, ThemeCommissioned
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
 from services.runtime.temporal import data_converter
-from workflows import search_attributes
+from workflows import search_attributes, thematic
 from workflows.incident import WORKFLOW, workflow_id
-from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent
+from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent, ThemeCase
 from workflows.worker import build_worker
 
 KEYS = SecretStr("test:" + base64.b64encode(b"k" * 32).decode())
@@ -50,6 +50,9 @@ def _now() -> datetime:
     return activity.info().current_attempt_scheduled_time
 
 
+_STAGES = (contract.ENTER_STAGE, contract.ENTER_THEME_STAGE)
+
+
 class Services:
     """Stands for the four services at the activity boundary: answers by contract and remembers every command."""
 
@@ -58,6 +61,7 @@ class Services:
         self.actions = [uuid.uuid4()]
         self.briefing_id = uuid.uuid4()
         self.review_id = uuid.uuid4()
+        self.theme_lead = uuid.uuid4()
         self.rings = 3
         self.climbs: list[contract.Climb] = []
         self.others = [contract.OnRung(role=Role.SHIFT_LEAD, person_id=uuid.uuid4())]
@@ -70,7 +74,7 @@ class Services:
 
     def stages(self) -> list[str]:
         """The stages that were entered, in order, with the cycle."""
-        return [f"{c.cycle}:{c.stage}" for name, c in self.asked if name == contract.ENTER_STAGE]
+        return [f"{c.cycle}:{c.stage}" for name, c in self.asked if name in _STAGES]
 
     def all(self, name: str) -> list[Any]:
         """Every command of a name."""
@@ -134,6 +138,35 @@ class Services:
             ]
             return contract.ActionsPlan(actions=opened, agree_due_at=_now() + timedelta(days=5))
 
+        @activity.defn(name=contract.OPEN_THEME_REVIEW)
+        async def open_theme_review(c: contract.OpenThemeReview) -> contract.ThemeReviewPlan:
+            self.asked.append((contract.OPEN_THEME_REVIEW, c))
+            return contract.ThemeReviewPlan(
+                review_id=self.review_id, lead_role=Role.QUALITY_LEAD, due_at=_now() + timedelta(days=42)
+            )
+
+        @activity.defn(name=contract.ENTER_THEME_STAGE)
+        async def enter_theme_stage(c: contract.EnterThemeStage) -> None:
+            self.asked.append((contract.ENTER_THEME_STAGE, c))
+
+        @activity.defn(name=contract.REMIND_THEME)
+        async def remind_theme(c: contract.RemindTheme) -> contract.ThemeReminder:
+            self.asked.append((contract.REMIND_THEME, c))
+            return contract.ThemeReminder(
+                next_at=_now() + timedelta(days=7), notice_id=uuid.uuid4(),
+                person_id=self.theme_lead if c.count == 1 else None, role=None if c.count == 1 else Role.DIRECTOR,
+            )  # fmt: skip
+
+        @activity.defn(name=contract.REMIND_OWNER)
+        async def remind_owner(c: contract.RemindOwner) -> contract.OwnerReminder:
+            self.asked.append((contract.REMIND_OWNER, c))
+            return contract.OwnerReminder(notify=uuid.uuid4(), person_id=uuid.uuid4())
+
+        @activity.defn(name=contract.ASK_RECHECK)
+        async def ask_recheck(c: contract.AskRecheck) -> contract.RecheckAsked:
+            self.asked.append((contract.ASK_RECHECK, c))
+            return contract.RecheckAsked(answer_due_at=_now() + timedelta(days=14))
+
         @activity.defn(name=contract.END_REVIEW)
         async def end_review(c: contract.EndReview) -> None:
             self.asked.append((contract.END_REVIEW, c))
@@ -174,8 +207,23 @@ class Services:
                 republish("intake"),
             ],
             contract.DIRECTORY_QUEUE: [resolve, deliver_notice],
-            contract.REVIEW_QUEUE: [open_review, send_briefing, end_review, republish("review")],
-            contract.ACTIONS_QUEUE: [open_actions, measure, end_actions, republish("actions")],
+            contract.REVIEW_QUEUE: [
+                open_review,
+                send_briefing,
+                end_review,
+                open_theme_review,
+                enter_theme_stage,
+                remind_theme,
+                republish("review"),
+            ],
+            contract.ACTIONS_QUEUE: [
+                open_actions,
+                measure,
+                remind_owner,
+                ask_recheck,
+                end_actions,
+                republish("actions"),
+            ],
         }
 
 
@@ -292,13 +340,19 @@ class Case:
         )
 
     async def judged(
-        self, checkpoint_id: uuid.UUID, verdict: Verdict, *, cycle: int = 1, following: PlannedCheckpoint | None = None
+        self,
+        checkpoint_id: uuid.UUID,
+        verdict: Verdict,
+        *,
+        cycle: int = 1,
+        following: PlannedCheckpoint | None = None,
+        reopen_at: Stage | None = None,
     ) -> None:
         """A person decided."""
         await self.tell(
             ImpactJudged(
                 incident_id=self.id, checkpoint_id=checkpoint_id, cycle=cycle, verdict=verdict,
-                agreed_with_proposal=True, next_checkpoint=following,
+                agreed_with_proposal=True, next_checkpoint=following, reopen_at=reopen_at,
             )
         )  # fmt: skip
 
@@ -317,6 +371,59 @@ class Case:
     async def entered(self, stage: str) -> None:
         """Until the process recorded a stage."""
         await self.until(lambda: stage in self.services.stages(), f"stage {stage}")
+
+
+class ThemeUnderTest(Case):
+    """One theme's workflow under test; what follows from a theme is told as for an incident."""
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """The workflow, whichever run."""
+        return self.env.client.get_workflow_handle(thematic.workflow_id(self.id))
+
+    async def tell(self, event: EventData, *, event_id: str | None = None) -> None:
+        """What the router does."""
+        await self.env.client.start_workflow(
+            thematic.WORKFLOW,
+            ThemeCase(theme_id=self.id, provider_id=PROVIDER),
+            id=thematic.workflow_id(self.id),
+            task_queue=self.task_queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=EVENT_SIGNAL,
+            start_signal_args=[
+                RoutedEvent(event_id=event_id or str(uuid.uuid4()), type=event.TYPE, data=event.model_dump(mode="json"))
+            ],
+        )
+
+    async def commissioned(self, *, days: int = 7, event_id: str | None = None) -> None:
+        """It begins."""
+        await self.tell(
+            ThemeCommissioned(
+                theme_id=self.id, region_id=None, locations=[LOCATION], category=Category.MEDICATION, band=Band.HIGH,
+                lead_id=self.services.theme_lead, signal_id=None, policy_version="t",
+                accept_due_at=await self.env.get_current_time() + timedelta(days=days),
+            ),
+            event_id=event_id,
+        )  # fmt: skip
+
+    async def accepted(self) -> None:
+        """Whoever leads it agrees to the terms."""
+        await self.tell(ThemeAccepted(theme_id=self.id))
+
+    async def life(self) -> None:
+        """From commission to the checkpoint, people answering at once."""
+        await self.commissioned()
+        await self.entered("1:commissioned")
+        await self.accepted()
+        await self.entered("1:reviewing")
+        await self.approved()
+        await self.entered("1:acting")
+        await self.done()
+        await self.entered("1:verifying")
+        await self.verified()
+        await self.entered("1:sharing")
+        await self.reached()
+        await self.entered("1:checking_impact")
 
 
 @pytest.fixture

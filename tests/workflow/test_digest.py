@@ -67,6 +67,8 @@ async def test_schedules_are_made_once_and_brought_up_to_date() -> None:
             await schedules.ensure_schedules(env.client, reconcile_every=timedelta(seconds=every), task_queue=QUEUE)
         [interval] = (await _described(env.client, schedules.RECONCILE)).spec.intervals
         assert interval.every == timedelta(seconds=60)
+        [interval] = (await _described(env.client, schedules.PATTERNS)).spec.intervals
+        assert interval.every == timedelta(hours=1)
         found = await _described(env.client, schedules.DIGEST)
         assert found.spec.time_zone_name == "Europe/London"
         assert isinstance(found.action, ScheduleActionStartWorkflow)

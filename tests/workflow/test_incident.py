@@ -114,6 +114,18 @@ async def test_no_effect_opens_a_second_cycle(skipping: WorkflowEnvironment, ver
         assert [c.cycle for c in case.services.all(contract.OPEN_REVIEW)] == [1, 2]
 
 
+async def test_no_effect_may_begin_again_at_acting(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await case.life()
+        state = await case.handle.query("case")
+        (checkpoint,) = [c["checkpoint_id"] for c in state["cycles"]["1"]["checkpoints"]]
+        await skipping.sleep(timedelta(days=31))
+        await case.judged(uuid.UUID(checkpoint), Verdict.NO_CHANGE, reopen_at=Stage.ACTING)
+        await case.entered("2:acting")
+        assert [c.cycle for c in case.services.all(contract.OPEN_REVIEW)] == [1]
+        assert [c.cycle for c in case.services.all(contract.OPEN_ACTIONS)] == [1, 2]
+
+
 async def test_cannot_judge_never_closes(skipping: WorkflowEnvironment) -> None:
     async with Running(skipping) as case:
         await case.life()

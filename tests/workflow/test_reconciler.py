@@ -18,15 +18,16 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from services.contracts import activities as contract
-from services.contracts.event import EventData
+from services.contracts.event import CaseData, EventData
 from services.contracts.intake import ClockSet
-from services.contracts.taxonomy import ClockKind
+from services.contracts.review import ThemeEnded
+from services.contracts.taxonomy import CaseKind, ClockKind
 from services.runtime.actor import SYSTEM_ID
 from services.runtime.clock import Clock, Segment
 from services.runtime.consumer import Received
 from services.runtime.outbox import new_id
 from services.runtime.temporal import data_converter
-from tests.workflow.conftest import KEYS, PROVIDER, Case, Running, Services, server_binary
+from tests.workflow.conftest import KEYS, PROVIDER, Case, Running, Services, ThemeUnderTest, server_binary
 from workflows import process_clock, reconciler, reconciler_activities, search_attributes
 from workflows.reconciler import Outcome, ReconcileWorkflow
 from workflows.router import hand_on
@@ -77,12 +78,23 @@ class RoutedCase(Case):
         await hand_on(self.env.client, received, lane="normal", stop=threading.Event(), task_queue=self.task_queue)
 
 
+class RoutedTheme(ThemeUnderTest):
+    """The same for a theme: what follows from it says that it does."""
+
+    async def tell(self, event: EventData, *, event_id: str | None = None) -> None:
+        """As if it had come from Kafka."""
+        if isinstance(event, CaseData):
+            event = event.model_copy(update={"case_kind": CaseKind.THEME})
+        await RoutedCase.tell(self, event, event_id=event_id)  # type: ignore[arg-type]
+
+
 class Records(Services):
     """Services whose open incidents can be listed, as intake lists them: by id, a page at a time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[uuid.UUID] = []
+        self.themes: list[contract.OpenIncident] = []
 
     def activities(self) -> dict[str, list[Callable[..., Any]]]:
         """Those of the stand-ins, and the list."""
@@ -96,6 +108,12 @@ class Records(Services):
 
         found = super().activities()
         found[contract.INTAKE_QUEUE].append(list_open)
+
+        @activity.defn(name=contract.LIST_OPEN_THEMES)
+        async def list_themes(query: contract.ListOpenIncidents) -> contract.OpenIncidents:
+            return contract.OpenIncidents(incidents=self.themes if query.after is None else [])
+
+        found[contract.REVIEW_QUEUE].append(list_themes)
         return found
 
     def sent_again(self) -> list[tuple[str, uuid.UUID]]:
@@ -182,6 +200,41 @@ async def test_an_orphan_is_found_and_repaired(
     await visible(lost)
     assert (await reconcile(dev)).orphans == 0
     assert reconciler_activities.ORPHANS._value.get() == 0
+
+
+async def test_an_orphan_theme_is_found_and_repaired_and_its_events_do_not_begin_an_incident(
+    dev: WorkflowEnvironment, records: tuple[Records, Callable[[], Case]]
+) -> None:
+    kept, new_case = records
+    beside = new_case()
+    theme = RoutedTheme(dev, kept, beside.task_queue)
+    commissioned = str(uuid.uuid4())
+    await theme.commissioned(event_id=commissioned)
+    await theme.accepted()
+    await theme.entered("1:reviewing")
+    kept.themes = [contract.OpenIncident(provider_id=PROVIDER, incident_id=theme.id)]
+    await visible(theme)
+    assert await reconcile(dev) == Outcome(looked_at=1, orphans=0, strays=0)
+
+    await theme.handle.terminate("lost")
+    assert (await reconcile(dev)).orphans == 1
+    assert kept.sent_again() == [(f"{queue}.republish", theme.id) for queue in ("intake", "review", "actions")]
+    kept.asked.clear()
+    await theme.commissioned(event_id=commissioned)
+    await theme.accepted()
+    await theme.approved()
+    await theme.entered("1:acting")
+    await visible(theme)
+    assert (await reconcile(dev)).orphans == 0
+    with pytest.raises(RPCError):
+        await dev.client.get_workflow_handle(f"incident-{theme.id}").describe()
+
+    await theme.tell(ThemeEnded(theme_id=theme.id))
+    await theme.until(lambda: _over(theme), "ended")
+
+
+async def _over(case: Case) -> bool:
+    return (await case.handle.describe()).status is WorkflowExecutionStatus.COMPLETED
 
 
 async def test_a_record_whose_process_never_began_is_an_orphan(

@@ -2,17 +2,14 @@
 
 import re
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
-
-from pydantic import BaseModel, ValidationError
 
 from deploy.local.scenarios import moments
 from deploy.local.scenarios.format import CONDITIONS, ON_FIELD, Entry, Expect, FindStep, Scenario, Wait, model_of
 from deploy.local.scenarios.looks import LOOKS, look
-from deploy.local.scenarios.source import Finding, Path, Source, read
 from deploy.local.scenarios.verbs import ENDS, VERBS, Report, Step
 from deploy.local.scenarios.words import Kind, names_in
+from services.runtime.yaml_source import Finding, Path, Source, instead, read, validated
 
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 ANYBODY = "nobody"
@@ -35,7 +32,7 @@ class Checked:
 
 def check(text: str) -> Checked:
     """Everything that can be known to be wrong without playing it."""
-    source = read(text)
+    source = read(text, example="the example in docs/scenarios.md")
     checked = Checked(source, source.findings)
     if source.findings and source.values is None:
         return checked
@@ -44,7 +41,7 @@ def check(text: str) -> Checked:
             Finding(1, "a scenario is a map of names", "Begin with id:, title:, provider:, people:.")
         )
         return checked
-    checked.scenario = _validated(Scenario, source.values, (), checked)
+    checked.scenario = validated(Scenario, source.values, (), source)
     steps = source.values.get("steps")
     if isinstance(steps, list):
         names = _Names(checked, source.values)
@@ -71,62 +68,15 @@ def _entry(values: Any, n: int, checked: Checked) -> Entry | None:
     if model is None and "do" in values:
         line = checked.source.line(("steps", n, "do"))
         checked.findings.append(
-            Finding(line, f"'{values['do']}' is not a verb", _instead(str(values["do"]), list(VERBS)))
+            Finding(line, f"'{values['do']}' is not a verb", instead(str(values["do"]), list(VERBS)))
         )
         return None
     if model is None or (len(kinds) > 1 and kinds[1:] != ["until"]):
         said = "is two kinds of step at once" if kinds else "does not say what kind of step it is"
         checked.findings.append(Finding(line, f"a step {said}", "Give one of do:, expect:, find:, wait: or until:."))
         return None
-    made = _validated(model, values, ("steps", n), checked)
+    made = validated(model, values, ("steps", n), checked.source)
     return made if isinstance(made, Step | Expect | Wait | FindStep) else None
-
-
-def _validated(model: type[BaseModel], values: Any, path: Path, checked: Checked) -> Any:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        seen = set()
-        for problem in error.errors():
-            where = tuple(p for p in problem["loc"] if not _is_type_name(p))
-            if (where, problem["type"] == "missing") in seen:
-                continue
-            seen.add((where, problem["type"] == "missing"))
-            line = checked.source.line((*path, *where))
-            name = ".".join(str(p) for p in where)
-            checked.findings.append(Finding(line, *_said(model, name, problem)))
-        return None
-
-
-def _is_type_name(part: str | int) -> bool:
-    return isinstance(part, str) and ("[" in part or part in ("str", "int", "bool"))
-
-
-def _said(model: type[BaseModel], name: str, problem: Any) -> tuple[str, str]:
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        known = [f.alias or n for n, f in model.model_fields.items()]
-        return f"'{name}' is not known here", _instead(name.rsplit(".", 1)[-1], known)
-    if problem["type"] == "missing":
-        about = _about(model, name)
-        return f"'{name}' is missing", f"Give it{': ' + about if about else '.'}"
-    if problem["type"] in ("enum", "literal_error"):
-        choices = re.findall(r"'([^']+)'", str(problem["ctx"]["expected"]))
-        return f"'{name}' cannot be '{problem['input']}'", _instead(str(problem["input"]), choices)
-    if "." in message and problem["type"] == "value_error":
-        said, _, remedy = message.partition(". ")
-        return f"'{name}' {said}", remedy
-    return f"'{name}': {message}", "Correct the value as the message says."
-
-
-def _about(model: type[BaseModel], name: str) -> str:
-    info = model.model_fields.get(name)
-    return (info.description or "") if info else ""
-
-
-def _instead(said: str, known: list[str]) -> str:
-    near = get_close_matches(said, known, n=1, cutoff=0.6)
-    return f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(known)}."
 
 
 class _Names:
@@ -260,7 +210,7 @@ class _Names:
     def _looks(self, path: Path, said: str, of: str | None) -> Any:
         found = look(said)
         if found is None:
-            remedy = f"{_instead(said, list(LOOKS))} Or give a service and a path: intake /incidents/${{fall}}."
+            remedy = f"{instead(said, list(LOOKS))} Or give a service and a path: intake /incidents/${{fall}}."
             self._find((*path, "look"), f"'{said}' is not a look", remedy)
         elif (found.of_incident or not found.service) and of is None:
             self._the_incident(path)
@@ -308,7 +258,7 @@ class _Names:
         if kind in ("result", "moment") and name in self._later:
             self._find(path, f"'{name}' is used before it is there", "Put the step with that id before this one.")
         else:
-            hint = _instead(name, known) if known else "There is none yet."
+            hint = instead(name, known) if known else "There is none yet."
             self._find(path, f"there is no {kind} '{name}'", hint)
 
     def _reference(self, path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter, create_model
 
 from deploy.local.scenarios.verbs import VERBS, Refused, Step
 from deploy.local.scenarios.words import Duration, Moment, Name, Person, Place, Region, Result, Strict, Text
-from services.contracts.taxonomy import Role
+from services.contracts.taxonomy import Employment, Role, Shift
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "scenario.schema.json"
 
@@ -39,6 +39,8 @@ class PersonEntry(Strict):
     roles: list[Role] = Field(default_factory=list, description="Instead of `role`, for somebody with several.")
     at: list[Place] | Place | None = None
     region: Region | None = None
+    shift: Shift | None = Field(default=None, description="When they work, as a rule.")
+    employment: Employment | None = None
     listed: bool = Field(default=True, description="False for somebody who is not in the directory.")
 
 

@@ -49,8 +49,14 @@ LOOKS: dict[str, Look] = {
     "facts": Look("intake", f"{_INCIDENT}/facts", "The answers that decide obligations.", record=True),
     "candour": Look("intake", f"{_INCIDENT}/candour", "The duty of candour: the test, the steps, what is missing.", record=True),
     "safeguarding": Look("intake", f"{_INCIDENT}/safeguarding", "The safeguarding record.", record=True),
+    "holds": Look("intake", f"{_INCIDENT}/holds", "What internal fact-finding waits for.", key="hold_id"),
     "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
     "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
+    "duties": Look("intake", "/inbox", "What is owed outside and soon or already late.", rows="duties", key="subject_id"),
+    "unsent": Look(
+        "intake", "/obligations?unsent=true&limit=200", "What must be sent and is not, of every incident, late first.",
+        rows="items", key="obligation_id",
+    ),
     "concerns": Look("intake", "/concerns", "Concerns this person reviews.", rows="items", key="concern_id"),
     "answer": Look("", "", "What the API answered to the step that `of` names; nobody asks again.", record=True),
     "timeline": Look(
@@ -59,12 +65,28 @@ LOOKS: dict[str, Look] = {
     "stages": Look("reporting", f"{_INCIDENT}/timeline", "The stages it went through.", rows="stages", field="stage"),
     "clocks": Look("reporting", f"{_INCIDENT}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
     "next": Look("reporting", f"{_INCIDENT}/timeline", "Whose move it is.", rows="next", field="role", record=True),
+    "theme": Look("review", "/themes/{of}", "A theme: its terms, who leads it, where it stands.", field="stage", record=True),
+    "theme_members": Look(
+        "review", "/themes/{of}/members?limit=200", "The incidents that were considered for it.", rows="items", key="incident_id"
+    ),
+    "theme_stages": Look("reporting", "/themes/{of}/timeline", "The stages a theme went through.", rows="stages", field="stage"),
+    "theme_clocks": Look("reporting", "/themes/{of}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
+    "themes": Look("reporting", "/themes?limit=200", "The list of themes as this person sees it.", rows="items", key="theme_id"),
     "reviews": Look("review", "/reviews?incident_id={of}", "Its reviews.", rows="items", key="review_id"),
     "actions": Look("actions", "/actions?incident_id={of}", "Its actions.", rows="items", key="action_id"),
+    "strengths": Look("actions", "/strengths", "How strong actions are, with help and examples.", key="strength"),
+    "late_actions": Look("actions", "/actions?overdue=true", "Actions late to do or to verify.", rows="items", key="action_id"),
+    "my_actions": Look("actions", "/actions?mine=true", "What this person answers for now.", rows="items", key="action_id"),
+    "handovers": Look(
+        "actions", "/handovers/needed", "Who leaves and still owns what is not done.", rows="items", key="person_id"
+    ),
     "checkpoints": Look(
         "actions", "/checkpoints?incident_id={of}", "Its impact checkpoints.", rows="items", key="checkpoint_id"
     ),
+    "measures": Look("actions", f"{_INCIDENT}/measures", "By what its effect is measured, each change with its reason.", key="number"),
     "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
+    "library": Look("review", "/library?limit=200", "What was learned, with what changed because of it.", rows="items", field="summary", key="briefing_id"),
+    "supervisions": Look("review", "/supervisions?limit=200", "That supervisions took place.", rows="items", key="supervision_id"),
     "incidents": Look(
         "intake", "/incidents?limit=200", "The list of incidents as this person sees it.", rows="items", key="incident_id"
     ),

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
 from enum import Enum
 from typing import Any, get_args, get_origin
@@ -19,10 +19,31 @@ from deploy.local.clock_file import ClockFile
 from deploy.local.personas import Persona
 from deploy.local.scenarios import moments
 from deploy.local.scenarios.check import ANYBODY, REFERENCE, Checked
-from deploy.local.scenarios.format import CONDITIONS, ON_FIELD, Entry, Expect, FindStep, Scenario, Start, Wait
+from deploy.local.scenarios.format import (
+    CONDITIONS,
+    ON_FIELD,
+    Entry,
+    Expect,
+    FindStep,
+    PersonEntry,
+    Scenario,
+    Start,
+    Wait,
+)
 from deploy.local.scenarios.looks import Look, look
 from deploy.local.scenarios.player import Answer, Player
-from deploy.local.scenarios.verbs import AgreeAction, Attach, Call, Find, Refused, Report, Step, Triage
+from deploy.local.scenarios.verbs import (
+    AgreeAction,
+    Attach,
+    Call,
+    ChooseMeasure,
+    Find,
+    RecordMonths,
+    Refused,
+    Report,
+    Step,
+    Triage,
+)
 from deploy.local.scenarios.words import Names
 from deploy.local.state import Stack, StackError
 from services.runtime.calendar import LONDON, is_working_day
@@ -31,7 +52,7 @@ from services.runtime.clock import Clock
 LEAST_PATIENCE = 20.0
 """Real seconds that the machine is given for what takes no time on the clock: events travel, a process reacts."""
 _AGAIN_SECONDS = 0.25
-_STEP_FIELDS = frozenset(Step.model_fields) | {"of", "action", "obligation", "escalation"}
+_STEP_FIELDS = frozenset(Step.model_fields) | {"of", "action", "check", "obligation", "escalation"}
 
 
 @dataclass
@@ -182,6 +203,11 @@ class _Stage:
         return str(self.results[name].id)
 
 
+def _work(person: PersonEntry) -> dict[str, str]:
+    said = {"shift": person.shift, "employment": person.employment}
+    return {name: value.value for name, value in said.items() if value is not None}
+
+
 def _listed(value: list[str] | str | None) -> list[str]:
     return [] if value is None else [value] if isinstance(value, str) else value
 
@@ -208,7 +234,7 @@ def _register(stage: _Stage) -> None:
             where: list[dict[str, str]] = [{"location_id": str(stage.places[place])} for place in _listed(person.at)]
             where += [{"region_id": str(stage.regions[person.region])}] if person.region else []
             roles = [{"role": str(role), **place} for role in stage.roles(name) for place in where or [{}]]
-            body = {"person_id": stage.person_id(name), "display_name": name, "roles": roles}
+            body = {"person_id": stage.person_id(name), "display_name": name, "roles": roles, **_work(person)}
             _accepted(runner.send("POST", "directory", "/people", body))
     for turn in scenario.on_call:
         body = {
@@ -404,10 +430,14 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
     words: dict[str, str] = {}
     if "of" in type(step).model_fields:
         words["of"] = stage.incident(getattr(step, "of", None))
-    for name in ("action", "escalation"):
+    names = (
+        ("action", "action"), ("check", "check"), ("indicator", "indicator"), ("escalation", "found"),
+        ("incident", "incident"), ("sample", "sample"), ("request", "request"),
+    )  # fmt: skip
+    for name, word in names:
         said = getattr(step, name, None)
         if said is not None:
-            words[{"action": "action", "escalation": "found"}[name]] = str(stage.reference(said))
+            words[word] = str(stage.reference(said))
     return words
 
 
@@ -470,10 +500,31 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
     if isinstance(step, Triage) and step.earlier_seen == "all":
         earlier = player.get("intake", f"/incidents/{words['of']}/earlier")
         body["earlier_seen"] = earlier.body["total"] if not earlier.refused else 0
+    if isinstance(step, RecordMonths):
+        return {"values": _months(stage.clock.now().date(), step)}
+    if isinstance(step, ChooseMeasure) and step.baseline_months is not None:
+        today = stage.clock.now().astimezone(LONDON).date()
+        body["baseline_first"] = (today - timedelta(days=30 * step.baseline_months)).isoformat()
+        body["baseline_until"] = today.isoformat()
+    if "held_on" in body:
+        body["held_on"] = body["held_on"][:10]
     return body["facts"] if step.api.body == "facts" else body
 
 
-_AT_THE_STEP = frozenset({"happened", "submitted", "received", "done", "referred", "decided", "concluded"})
+def _months(today: date, step: RecordMonths) -> list[dict[str, Any]]:
+    """The months of a series as the API takes them; those without a value are left out."""
+    last = today.year * 12 + today.month - 1 - step.ending
+    first = last - len(step.months) + 1
+    return [
+        {"month": f"{month // 12}-{month % 12 + 1:02d}-01", "value": value}
+        for month, value in enumerate(step.months, first)
+        if value is not None
+    ]
+
+
+_AT_THE_STEP = frozenset(
+    {"happened", "submitted", "received", "done", "referred", "decided", "concluded", "asked", "answered", "held"}
+)
 
 
 def _names(annotation: Any) -> str | None:

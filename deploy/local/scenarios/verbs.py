@@ -5,17 +5,21 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from deploy.local.scenarios.words import Moment, Name, Person, Place, Resident, Result, Strict, Text
+from deploy.local.scenarios.words import Moment, Name, Person, Place, Region, Resident, Result, Strict, Text
 from services.contracts.taxonomy import (
     AbuseType,
     AuthorityDecision,
+    Band,
     Category,
     EnquiryOutcome,
+    HoldFor,
     Kind,
+    LocationType,
     PhysicalHarm,
     PsychologicalHarm,
     Role,
     Seips,
+    Shift,
     Strength,
     Verdict,
     VerificationOutcome,
@@ -203,10 +207,18 @@ class Reopen(AboutIncident):
 
 
 class Factor(Strict):
-    """Something that contributed."""
+    """Something that contributed: its element, or a word for it that suggests one."""
 
-    element: Seips
+    element: Seips | None = Field(default=None, description="Left out, what the word suggests.")
+    word: Literal["staffing", "communication", "environment", "training", "supervision", "recording"] | None = None
     description: Text
+
+
+class RootCause(Strict):
+    """What lies beneath."""
+
+    statement: Text
+    factors: list[int] = Field(description="Which factors show it, counted from 0.")
 
 
 class Learning(Strict):
@@ -214,6 +226,27 @@ class Learning(Strict):
 
     statement: Text
     answers_factor: int | None = Field(default=None, description="Which factor it answers, counted from 0.")
+    answers_cause: int | None = Field(default=None, description="Which root cause it answers, counted from 0.")
+
+
+class BriefingQuestion(Strict):
+    """Another question to draw from."""
+
+    question: Text
+    options: list[Text]
+    correct: int
+    explanation: Text | None = None
+
+
+class BriefingAudience(Strict):
+    """Who needs it, beyond what the policy asks for."""
+
+    everywhere: bool = False
+    regions: list[Region] = Field(default_factory=list)
+    location_types: list[LocationType] = Field(default_factory=list)
+    roles: list[Role] = Field(default_factory=list)
+    groups: list[Literal["nights", "bank_and_agency", "new_starters"]] = Field(default_factory=list)
+    people_percent: int | None = None
 
 
 class Briefing(Strict):
@@ -224,6 +257,12 @@ class Briefing(Strict):
     question: Text
     options: list[Text]
     correct: int = Field(description="The right answer's place among the options, counted from 0.")
+    explanation: Text | None = Field(default=None, description="Told to whoever answers wrongly.")
+    for_whom: Text | None = None
+    learning: list[int] = Field(default_factory=list, description="Which learning it shares, from 0. Default: all.")
+    more_questions: list[BriefingQuestion] = Field(default_factory=list)
+    audience: BriefingAudience | None = None
+    abbreviations: list[str] = Field(default_factory=list, description="Letters that are nobody's initials.")
 
 
 _REVIEWS = "/reviews?incident_id={of}"
@@ -241,6 +280,7 @@ class WriteReview(AboutIncident):
     what_happened: Text | None = None
     why_it_happened: Text | None = Field(default=None, serialization_alias="why")
     factors: list[Factor] = Field(default_factory=list)
+    root_causes: list[RootCause] = Field(default_factory=list)
     learning: list[Learning] = Field(default_factory=list)
     only_person_reason: Text | None = None
     no_actions_reason: Text | None = None
@@ -285,6 +325,13 @@ class ApproveReview(AboutIncident):
     do: Literal["approve_review"]
 
 
+class Proof(Strict):
+    """One thing that must be shown before an action is done."""
+
+    description: Text
+    kinds: list[Literal["observation", "document", "audit_result", "link"]] = Field(default_factory=list)
+
+
 class AgreeAction(Step):
     """Agree what will change, how one will know, and who answers for it."""
 
@@ -299,6 +346,12 @@ class AgreeAction(Step):
     owner: Person = Field(serialization_alias="owner_id")
     owner_role: Role | None = Field(default=None, description="Default: the owner's first role.")
     due_working_days: int = 20
+    learning_ref: Text | None = Field(default=None, description="The id of a learning of the approved review.")
+    proof: list[Proof] = Field(default_factory=list, description="What must be shown, item by item.")
+    strength_reason: Text | None = Field(default=None, description="Needed where the title says what is weak.")
+    priority: Literal["urgent", "high", "normal"] | None = None
+    interim_control: Text | None = Field(default=None, description="What protects people until it is done.")
+    waits_for: list[Text] = Field(default_factory=list, description="Actions that come first, as ${id}.")
 
 
 class AboutAction(Step):
@@ -317,6 +370,7 @@ class AddEvidence(AboutAction):
     do: Literal["add_evidence"]
     kind: Literal["observation", "document", "audit_result", "link"] = "observation"
     description: Text
+    proves: list[Text] = Field(default_factory=list, description="Ids of items of `proof` that it shows.")
 
 
 class Complete(AboutAction):
@@ -328,16 +382,112 @@ class Complete(AboutAction):
 
 
 class Verify(AboutAction):
-    """Somebody other than the owner looked in practice."""
+    """Somebody independent looked in practice: with `draw`, at the sample that the system drew; else with the counts."""
 
     api = Api("actions", "POST", "/actions/{action}/verification", version_of="/actions/{action}")
 
     do: Literal["verify"]
     outcome: VerificationOutcome
     method: Literal["spot_check", "observation", "document_check", "people_asked", "records_audit", "re_audit"]
-    sample_size: int
-    compliant: int
+    draw: Text | None = Field(default=None, serialization_alias="draw_id", description="The id of a draw, as ${id}.")
+    not_drawn_reason: Text | None = None
+    sample_size: int | None = None
+    compliant: int | None = None
     finding: Text | None = None
+    missing: Text | None = None
+    redo_working_days: int | None = None
+    remaining_risk: Text | None = None
+    next_check_on: Text | None = Field(default=None, description="A day, as 2026-09-30.")
+    shifts: list[Shift] = Field(default_factory=list)
+
+
+class CheckAgain(Verify):
+    """Look again at what was verified, once that is asked for."""
+
+    api = Api("actions", "POST", "/actions/{action}/recheck", version_of="/actions/{action}")
+
+    do: Literal["check_again"]  # type: ignore[assignment]
+
+
+class DrawSample(AboutAction):
+    """Have the system draw which of them to look at."""
+
+    api = Api("actions", "POST", "/actions/{action}/draws", answer="draw_id")
+
+    do: Literal["draw_sample"]
+    frame: list[Text] = Field(default_factory=list, description="A name for each that could be drawn.")
+    frame_size: int | None = Field(default=None, description="How many there are, where they have no names.")
+    size: int
+    reason: Text | None = None
+
+
+class SampleFinding(Strict):
+    """What was found of one that was drawn."""
+
+    position: int | Text = Field(description="Its place in the frame, for example ${sample.items.0.position}.")
+    compliant: bool
+
+
+class RecordSample(AboutAction):
+    """Record what was found of each that was drawn: some by place, the rest at once."""
+
+    api = Api("actions", "POST", "/actions/{action}/draws/{sample}/findings")
+
+    do: Literal["record_sample"]
+    sample: Result = Field(exclude=True, description="The `id` of a `draw_sample` step.")
+    items: list[SampleFinding] = Field(default_factory=list)
+    rest: bool | None = None
+
+
+class AskForTime(AboutAction):
+    """The owner asks for more time."""
+
+    api = Api("actions", "POST", "/actions/{action}/extensions", version_of="/actions/{action}", answer="extension_id")
+
+    do: Literal["ask_for_time"]
+    working_days: int
+    reason: Text
+
+
+class DecideOnTime(AboutAction):
+    """Somebody other than the owner gives more time, or refuses it."""
+
+    api = Api("actions", "POST", "/actions/{action}/extensions/{request}/decision", version_of="/actions/{action}")
+
+    do: Literal["decide_on_time"]
+    request: Result = Field(exclude=True, description="The `id` of an `ask_for_time` step.")
+    granted: bool
+    reason: Text | None = None
+
+
+class Understand(AboutAction):
+    """The owner confirms that the action is understood."""
+
+    api = Api("actions", "POST", "/actions/{action}/understanding", version_of="/actions/{action}")
+
+    do: Literal["understand_action"]
+    in_own_words: Text | None = None
+
+
+class AcceptWeaker(AboutIncident):
+    """An approver says why only weaker actions are enough although the risk is high."""
+
+    api = Api("actions", "POST", _INCIDENT + "/weaker-actions")
+
+    do: Literal["accept_weaker"]
+    reason: Text
+
+
+class HandOver(Step):
+    """Give what somebody owns to somebody else, in one go."""
+
+    api = Api("actions", "POST", "/handovers")
+
+    do: Literal["hand_over"]
+    from_person: Person = Field(serialization_alias="from_id")
+    to_person: Person = Field(serialization_alias="to_id")
+    to_role: Role
+    reason: Text
 
 
 class CancelAction(AboutAction):
@@ -360,6 +510,67 @@ class AcknowledgeBriefing(AboutIncident):
     do: Literal["acknowledge_briefing"]
     place: Place = Field(serialization_alias="location_id")
     answer: int = Field(description="The place of the chosen answer, counted from 0.")
+    question: int | None = Field(default=None, description="Which question, where the briefing has several.")
+
+
+_BRIEFING = Find("/briefings?limit=200", "briefing_id", {"incident_id": "{of}"})
+
+
+class RecordRoute(AboutIncident):
+    """Record how the briefing reached a team, with how many were there or where it can be found."""
+
+    api = Api("review", "POST", "/briefings/{found}/routes", find=_BRIEFING, answer="route_id")
+
+    do: Literal["record_route"]
+    place: Place = Field(serialization_alias="location_id")
+    kind: Literal[
+        "team_meeting", "supervision", "training", "practice_guidance", "internal_communication", "safety_alert"
+    ]
+    held: Moment | None = Field(
+        default=None, serialization_alias="held_on", description="Default: the day of the step."
+    )
+    present: int | None = None
+    reference: Text | None = None
+
+
+class AskServices(AboutIncident):
+    """Ask every service that got the briefing for a count, or whether it does what was agreed."""
+
+    api = Api("review", "POST", "/briefings/{found}/adoption-checks", find=_BRIEFING, answer="check_id")
+
+    do: Literal["ask_services"]
+    question: Text
+    answer_kind: Literal["count", "confirmation"] = "confirmation"
+    days: int = 7
+
+
+class ReturnAnswer(Step):
+    """Answer for a service what was asked with `ask_services`."""
+
+    api = Api("review", "POST", "/adoption-checks/{check}/returns")
+
+    do: Literal["return_answer"]
+    check: Result = Field(description="The `id` of an `ask_services` step.")
+    place: Place = Field(serialization_alias="location_id")
+    count: int | None = None
+    adopted: bool | None = None
+    comment: Text | None = None
+
+
+class SpotCheck(AboutIncident):
+    """Ask people in person what they learned, and record how many could say."""
+
+    api = Api("review", "POST", "/briefings/{found}/spot-checks", find=_BRIEFING, answer="spot_check_id")
+
+    do: Literal["spot_check"]
+    place: Place = Field(serialization_alias="location_id")
+    shift: Shift | None = None
+    role: Role | None = None
+    held: Moment | None = Field(
+        default=None, serialization_alias="held_on", description="Default: the day of the step."
+    )
+    asked: int
+    could_say: int
 
 
 class JudgeImpact(AboutIncident):
@@ -372,6 +583,57 @@ class JudgeImpact(AboutIncident):
 
     do: Literal["judge_impact"]
     verdict: Verdict
+    reason: Text | None = None
+    reopen_at: Literal["reviewing", "acting"] | None = Field(
+        default=None, description="Where the next cycle begins after no_change or worse; with a review else."
+    )
+
+
+class BeginIndicator(Step):
+    """Begin a series by which one can see whether something worked (docs/impact.md)."""
+
+    api = Api("actions", "POST", "/indicators", answer="indicator_id")
+
+    do: Literal["begin_indicator"]
+    name: Text
+    about: Literal["audit_score", "competence_observed", "staff_confidence", "outcome_for_people", "quality_indicator"]
+    direction: Literal["increase", "decrease", "neutral"] = Field(description="Which way is better.")
+    definition: Text
+    place: Place | None = Field(
+        default=None, serialization_alias="location_id", description="Default: the whole provider."
+    )
+
+
+class RecordMonths(Step):
+    """Record months of an indicator; they end with the month of the step, or so many before it."""
+
+    api = Api("actions", "POST", "/indicators/{indicator}/values", body="months")
+    needs = ("begin_indicator",)
+
+    do: Literal["record_months"]
+    indicator: Result = Field(exclude=True, description="The `id` of a `begin_indicator` step.")
+    months: list[float | None] = Field(min_length=1, description="Oldest first; null is a month without a value.")
+    ending: int = Field(default=0, ge=0, le=120, description="How many months before the step's own the last one is.")
+
+
+class ChooseMeasure(AboutIncident):
+    """Say by what the effect of the present cycle is measured; once actions are open, with a reason."""
+
+    api = Api("actions", "POST", f"{_INCIDENT}/measures", version_of=f"{_INCIDENT}/measures", patient=True)
+
+    do: Literal["choose_measure"]
+    kind: Literal["incident_rate", "indicator"] = "incident_rate"
+    indicator: Result | None = Field(default=None, serialization_alias="indicator_id")
+    category: Category | None = None
+    scope: Literal["provider", "region", "location"] = "provider"
+    definition: Text | None = None
+    baseline_months: int | None = Field(
+        default=None,
+        exclude=True,
+        ge=1,
+        le=60,
+        description="Compare with so many months before; default: the policy's.",
+    )
     reason: Text | None = None
 
 
@@ -609,6 +871,35 @@ class SafeguardingOutcome(AboutIncident):
     )
 
 
+_HOLDS = Find(f"{_INCIDENT}/holds", "hold_id", {"waits_for": "{waits_for}"})
+_HOLD = f"{_INCIDENT}/holds"
+
+
+class PlaceHold(AboutIncident):
+    """Stop internal fact-finding until the police or an authority agree: no statement, no submission of the review."""
+
+    api = Api("intake", "POST", _HOLD, answer="hold_id")
+
+    do: Literal["place_hold"]
+    waits_for: HoldFor
+    reason: Text
+    asked: Moment | None = Field(default=None, serialization_alias="asked_at", description="Default: at the step.")
+    look_again: Moment = Field(serialization_alias="look_again_at", description="When somebody asks again.")
+
+
+class LiftHold(AboutIncident):
+    """Record that they agreed to internal fact-finding, and what was agreed."""
+
+    api = Api("intake", "POST", "/holds/{found}/agreement", version_of="/holds/{found}", find=_HOLDS)
+
+    do: Literal["lift_hold"]
+    waits_for: HoldFor = Field(exclude=True)
+    answer: Text
+    answered: Moment | None = Field(
+        default=None, serialization_alias="answered_at", description="Default: at the step."
+    )
+
+
 class ChangeAccess(AboutIncident):
     """Restrict an incident, or change who is named and who is kept away. Both lists are whole."""
 
@@ -685,6 +976,77 @@ class ReviewConcern(Step):
     reason: Text
 
 
+class ThemeTeam(Strict):
+    """Somebody who works on a theme; without a name, somebody who has no account."""
+
+    part: Text
+    who: Person | None = Field(default=None, serialization_alias="person_id")
+
+
+class CommissionTheme(Step):
+    """Ask for several incidents to be looked at together. Later steps name it with `of`, as they name an incident."""
+
+    api = Api("review", "POST", "/themes", answer="theme_id")
+
+    do: Literal["commission_theme"]
+    title: Text
+    why_together: Text = Field(serialization_alias="why", description="Why these incidents are looked at together.")
+    category: Category
+    band: Band = Field(description="The risk of the whole, which may be above that of each incident.")
+    questions: list[Text]
+    sources: list[Text] = Field(default_factory=list)
+    lead: Person = Field(serialization_alias="lead_id")
+    team: list[ThemeTeam] = Field(default_factory=list)
+    places: list[Place] = Field(serialization_alias="locations", description="Where the pattern was seen.")
+    region: Region | None = Field(
+        default=None, serialization_alias="region_id", description="Default: the whole provider."
+    )
+
+
+class AboutTheme(Step):
+    """A step about a theme."""
+
+    of: Result = Field(description="The `id` of a `commission_theme` step.")
+
+
+_THEME = "/themes/{of}"
+
+
+class AcceptTheme(AboutTheme):
+    """Whoever leads the theme accepts its terms; the thematic review opens."""
+
+    api = Api("review", "POST", f"{_THEME}/acceptance", version_of=_THEME, body="none")
+
+    do: Literal["accept_theme"]
+
+
+class LinkMember(AboutTheme):
+    """Link an incident to a theme. The incident stays as it is."""
+
+    api = Api("review", "PUT", _THEME + "/members/{incident}")
+
+    do: Literal["link_member"]
+    incident: Result = Field(exclude=True, description="The `id` of a report.")
+    decision: Literal["linked"] = "linked"
+    reason: Text
+
+
+class ExcludeMember(LinkMember):
+    """Keep that an incident was considered and does not belong to the theme, and why."""
+
+    do: Literal["exclude_member"]  # type: ignore[assignment]
+    decision: Literal["excluded"] = "excluded"  # type: ignore[assignment]
+
+
+class EndTheme(AboutTheme):
+    """Decide that a theme will not be finished."""
+
+    api = Api("review", "POST", f"{_THEME}/end", version_of=_THEME)
+
+    do: Literal["end_theme"]
+    reason: Text
+
+
 class Call(Step):
     """Anything else: one HTTP request. ${...} in path and body is filled in."""
 
@@ -702,10 +1064,12 @@ VERBS: dict[str, type[Step]] = {
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
         WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
-        CancelAction, AcknowledgeBriefing, JudgeImpact, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
+        CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
+        CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
-        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, ChangeAccess, BreakGlass, SpeakUp,
-        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, Call,
+        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, ChangeAccess, BreakGlass, SpeakUp,
+        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
+        EndTheme, Call,
     )
 }  # fmt: skip
 ENDS = ("withdraw", "mark_duplicate")

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.intake.candour.domain import CandourPolicy, Step
+from services.runtime.policy_file import PolicyKind
 
 LETTERS = ("written_notification", "further_results")
 
@@ -50,9 +51,7 @@ class _Document(_Strict):
         return self
 
 
-def load(path: Path) -> CandourPolicy:
-    """A policy from a file. Raises ValueError that names what is wrong."""
-    read = _Document.model_validate(yaml.safe_load(path.read_text()))
+def _built(read: _Document) -> CandourPolicy:
     targets = read.provider_targets
     return CandourPolicy(
         version=read.version,
@@ -68,7 +67,15 @@ def load(path: Path) -> CandourPolicy:
     )
 
 
+def load(path: Path) -> CandourPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return _built(_Document.model_validate(yaml.safe_load(path.read_text())))
+
+
 @cache
 def shipped() -> CandourPolicy:
     """The policy shipped with Plumbline."""
     return load(Path(__file__).parents[1] / "policies" / "candour.yaml")
+
+
+KIND = PolicyKind("candour", _Document, build=_built, shipped=shipped)

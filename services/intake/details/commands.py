@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Role
 from services.intake.details import policy
+from services.intake.details.describing import describe
 from services.intake.details.policy import AnswerType, Question
 from services.intake.details.store import Answer
 from services.intake.store import Incident, reported_incident
@@ -68,6 +69,7 @@ def give_answers(
         at=now,
         data={"questions": {name: audit.digest(str(value)) for name, value in sorted(command.answers.items())}},
     )
+    describe(session, actor, incident, now)
     return incident
 
 

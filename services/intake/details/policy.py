@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Category
+from services.runtime.policy_file import PolicyKind
 
 
 class AnswerType(StrEnum):
@@ -63,3 +64,6 @@ def shipped() -> Questions:
     """The default list."""
     path = Path(__file__).parents[1] / "policies" / "questions.yaml"
     return Questions.model_validate(yaml.safe_load(path.read_text()))
+
+
+KIND = PolicyKind("questions", Questions, build=lambda questions: questions, shipped=shipped)

@@ -16,7 +16,7 @@ router = APIRouter(tags=["escalation"])
 
 @router.get("/inbox", summary="Read what waits for you")
 def inbox(actor: Caller, database: Database, clock: Time) -> queries.Inbox:
-    """Escalations that need the caller's answer now, and apart from them what is the caller's move."""
+    """Escalations that need the caller's answer now; what is owed outside and warned of; and what is the caller's move."""
     with transaction(database, actor.provider_id) as session:
         return queries.inbox(session, actor, clock.now())
 

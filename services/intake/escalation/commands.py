@@ -19,7 +19,7 @@ from services.contracts.taxonomy import Band, Category, ClockKind, EscalationRea
 from services.intake import access, clocks
 from services.intake.clocks import ClockRow
 from services.intake.escalation import policy
-from services.intake.escalation.domain import Circumstances, EscalationPolicy, Outcome, Repeat, Rule
+from services.intake.escalation.domain import Circumstances, EscalationPolicy, Outcome, Repeat, Rule, Same
 from services.intake.escalation.store import Escalation, LadderRun, call_of, calls, open_run
 from services.intake.store import Incident, Triage, visible_incident
 from services.runtime import audit, outbox
@@ -47,6 +47,17 @@ _SAME_PERSON = text(
     " and (i.category = :category or not :same_type)"
     " and (cast(:bands as text[]) is null or i.band = any (cast(:bands as text[])))"
     " group by mine.person_ref) as counted"
+)
+# The newest first, and no further than it takes to know.
+_SAME_PROVIDER = text(
+    "select not exists (select from intake.ladder_run r join intake.incident i using (incident_id)"
+    " where r.provider_id = :provider_id and r.detail = :detail and r.requested_at > :quiet_since"
+    " and i.category = :category)"
+    " and (select count(*) from (select from intake.incident where provider_id = :provider_id"
+    " and category = :category and occurred_at > :since and kind <> 'good_care'"
+    " and stage not in ('withdrawn', 'duplicate')"
+    " and (cast(:bands as text[]) is null or band = any (cast(:bands as text[])))"
+    " order by incident_id desc limit :at_least) as found) >= :at_least"
 )
 _PEOPLE = text("select count(*) from intake.affected_person where incident_id = :incident_id")
 _ASKED_LATELY = text(
@@ -98,7 +109,7 @@ def at_report(
 
 def at_triage(session: Session, actor: Actor, incident: Incident, before: Triage | None, now: datetime) -> None:
     """Start the ladder for a high band, also when facts change for the worse; for a death found; for a repeat."""
-    reasons, detail = [], None
+    reasons, detail, series = [], None, None
     if before is None or Band(incident.band or Band.LOW).rank > Band(before.band).rank:
         reasons.append(EscalationReason.HIGH_RISK)
     if _fatal(session, incident) and (before is None or before.actual_harm != PhysicalHarm.FATAL):
@@ -107,8 +118,11 @@ def at_triage(session: Session, actor: Actor, incident: Incident, before: Triage
         detail = repeated(session, incident, now)
         if detail is not None:
             reasons.append(EscalationReason.REPEAT)
+        series = similar(session, incident, now)
+        if series is not None:
+            reasons.append(EscalationReason.SIMILAR)
     if reasons:
-        _request(session, actor, incident, reasons, now, detail=detail)
+        _request(session, actor, incident, reasons, now, detail=detail, series=series)
 
 
 def request_escalation(
@@ -140,6 +154,7 @@ def _request(
     about: str = "",
     count: int = 1,
     detail: str | None = None,
+    series: str | None = None,
 ) -> LadderRun | None:
     rules = policy.shipped()
     band = None if incident.band is None else Band(incident.band)
@@ -149,7 +164,7 @@ def _request(
     if incident.ended:
         return None
     session.flush()
-    _tell(session, actor, incident, rules, reasons, circumstances, now)
+    _tell(session, actor, incident, rules, reasons, circumstances, now, series)
     rule = rules.choose(reasons, circumstances)
     if rule is None:
         return None
@@ -177,6 +192,7 @@ def _tell(
     reasons: Sequence[EscalationReason],
     at: Circumstances,
     now: datetime,
+    series: str | None,
 ) -> None:
     """Have the roles called that are only told, each once for a rule; about a restricted incident those who may hear."""
     speaking = [one for one in rules.tell if one.reason in reasons]
@@ -191,7 +207,11 @@ def _tell(
             if about in told or (may_hear is not None and role not in may_hear):
                 continue
             rule = Rule(id=one.id, reason=one.reason, start=role, answer=timedelta(0))
-            _run(session, actor, incident, rules, rule, rules.level(role), now, about=about, told_role=role)
+            detail = series if one.reason is EscalationReason.SIMILAR else None
+            _run(
+                session, actor, incident, rules, rule, rules.level(role), now,
+                about=about, detail=detail, told_role=role,
+            )  # fmt: skip
 
 
 def _run(
@@ -241,7 +261,8 @@ def _first_level(session: Session, rules: EscalationPolicy, incident: Incident, 
 def glass_broken(session: Session, actor: Actor, incident: Incident, break_glass_id: UUID, now: datetime) -> None:
     """Tell somebody else that the glass was broken: by a run of its own, whatever the ladder does and the stage.
 
-    An incident that has ended has no process to call people: it waits in the inbox of the roles that see it.
+    An incident that has ended has no process to call people: it waits in the inbox of the roles that see it, and a
+    process of its own tells whoever stands there for those roles, until one of them answers.
     """
     rules = policy.shipped()
     band = None if incident.band is None else Band(incident.band)
@@ -259,6 +280,31 @@ def glass_broken(session: Session, actor: Actor, incident: Incident, break_glass
             session, actor, incident, run, now,
             command_id=f"{run.about}:{run.step}", role=rules.ladder[run.level], person=None, outcome=Outcome.WAITING,
         )  # fmt: skip
+
+
+def watch_glass(session: Session, query: activities.WatchGlass, now: datetime) -> activities.ConcernWatch:
+    """Whether a broken glass of an incident that had ended waits for an answer, and whom to tell. Changes nothing.
+
+    Never somebody who is kept away from the incident, nor who broke its glass.
+    """
+    about = f"break-glass:{query.break_glass_id}"
+    run = session.scalars(
+        select(LadderRun).where(LadderRun.incident_id == query.incident_id, LadderRun.about == about)
+    ).first()
+    if run is None or run.acknowledged_at is not None:
+        return activities.ConcernWatch(waits=False, next_at=now)
+    incident = session.get_one(Incident, query.incident_id)
+    called = dict.fromkeys(Role(call.to_role) for call in calls(session, run.run_id))
+    return activities.ConcernWatch(
+        waits=True,
+        next_at=now + policy.shipped().top_again(query.looks + 1),
+        late=True,
+        roles=list(called),
+        away=sorted(
+            access.excluded(session, incident.incident_id) | access.who_broke_glass(session, incident.incident_id)
+        ),
+        location_id=incident.location_id,
+    )
 
 
 def _say_requested(
@@ -298,7 +344,17 @@ def out_of_hours(rules: EscalationPolicy, now: datetime) -> bool:
 
 def repeated(session: Session, incident: Incident, now: datetime) -> str | None:
     """The id of the first rule by which the incident is one of a series, itself counted; None if it stands alone."""
-    return next((one.id for one in policy.shipped().repeats if _repeats(session, incident, one, now)), None)
+    by_person_or_place = (one for one in policy.shipped().repeats if one.same is not Same.PROVIDER)
+    return next((one.id for one in by_person_or_place if _repeats(session, incident, one, now)), None)
+
+
+def similar(session: Session, incident: Incident, now: datetime) -> str | None:
+    """The id of the first rule by which it has happened too often in the provider's services; None if nobody is to hear.
+
+    Counts restricted ones too, and says no number. Within the rule's quiet days a type is spoken of once.
+    """
+    across = (one for one in policy.shipped().repeats if one.same is Same.PROVIDER)
+    return next((one.id for one in across if _repeats(session, incident, one, now)), None)
 
 
 def _repeats(session: Session, incident: Incident, one: Repeat, now: datetime) -> bool:
@@ -314,8 +370,14 @@ def _repeats(session: Session, incident: Incident, one: Repeat, now: datetime) -
         "since": now - one.within,
     }
     session.flush()
-    found = session.scalar(_SAME_PERSON if one.same_person else _SAME_PLACE, values) or 0
-    if found < one.at_least or incident.occurred_at <= now - one.within:
+    if incident.occurred_at <= now - one.within:
+        return False
+    if one.same is Same.PROVIDER:
+        assert one.quiet is not None, "held by the policy"
+        asked = {"detail": one.id, "quiet_since": now - one.quiet, "at_least": one.at_least}
+        return bool(session.scalar(_SAME_PROVIDER, {**values, **asked}))
+    found = session.scalar(_SAME_PERSON if one.same is Same.PERSON else _SAME_PLACE, values) or 0
+    if found < one.at_least:
         return False
     if one.quiet is None:
         return True

@@ -18,6 +18,14 @@ class Outcome(StrEnum):
     ANSWERED_ELSEWHERE = "answered_elsewhere"
 
 
+class Same(StrEnum):
+    """What incidents of a series have in common, beside their type."""
+
+    PERSON = "person"
+    PLACE = "place"
+    PROVIDER = "provider"
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What a rule may look at."""
@@ -83,7 +91,7 @@ class Repeat:
     """How often, in how many days, makes a repeat. `quiet` keeps one pattern from calling people day after day."""
 
     id: str
-    same_person: bool
+    same: Same
     same_type: bool
     at_least: int
     within: timedelta

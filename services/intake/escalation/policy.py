@@ -3,13 +3,14 @@
 from datetime import time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
-from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Tell
+from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Same, Tell
+from services.runtime.policy_file import PolicyKind
 
 
 class _Strict(BaseModel):
@@ -40,7 +41,7 @@ class _Tell(_Strict):
 
 class _Repeat(_Strict):
     id: str
-    same: Literal["person", "place"]
+    same: Same
     type: bool
     bands: list[Band] | None = None
     at_least: int = Field(ge=2)
@@ -75,6 +76,11 @@ class _Document(_Strict):
         for kind, ids in ((kind, [one.id for one in rows]) for kind, rows in named.items()):
             if len(set(ids)) < len(ids):
                 raise ValueError(f"{kind}: an id is used twice, so that nobody could tell which one fired")
+        for series in self.repeats:
+            if series.same is Same.PROVIDER and not (series.type and series.quiet_days):
+                raise ValueError(
+                    f"repeats: '{series.id}' needs `type: true` and `quiet_days`: a provider has always some"
+                )
         narrowed = {"band", "category", "kind", "out_of_hours", "at_least"}
         glass = [rule for rule in self.rules if rule.reason is EscalationReason.BREAK_GLASS]
         if all(rule.model_fields_set & narrowed for rule in glass):
@@ -84,9 +90,7 @@ class _Document(_Strict):
         return self
 
 
-def load(path: Path) -> EscalationPolicy:
-    """A policy from a file. Raises ValueError that names what is wrong."""
-    document = _Document.model_validate(yaml.safe_load(path.read_text()))
+def _built(document: _Document) -> EscalationPolicy:
     return EscalationPolicy(
         version=document.version,
         ladder=document.ladder,
@@ -122,7 +126,7 @@ def load(path: Path) -> EscalationPolicy:
         repeats=[
             Repeat(
                 id=one.id,
-                same_person=one.same == "person",
+                same=one.same,
                 same_type=one.type,
                 at_least=one.at_least,
                 within=timedelta(days=one.days),
@@ -134,7 +138,15 @@ def load(path: Path) -> EscalationPolicy:
     )
 
 
+def load(path: Path) -> EscalationPolicy:
+    """A policy from a file. Raises ValueError that names what is wrong."""
+    return _built(_Document.model_validate(yaml.safe_load(path.read_text())))
+
+
 @cache
 def shipped() -> EscalationPolicy:
     """The default policy."""
     return load(Path(__file__).parents[1] / "policies" / "escalation.yaml")
+
+
+KIND = PolicyKind("escalation", _Document, build=_built, shipped=shipped)

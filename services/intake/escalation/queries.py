@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import EscalationReason, Role, Stage
 from services.intake.escalation.domain import Outcome
+from services.intake.escalation.duties import InboxDuty, duties
 from services.intake.escalation.store import Escalation, LadderRun
 from services.intake.store import Incident
 from services.runtime import restriction
@@ -61,9 +62,10 @@ class InboxRoutine(BaseModel):
 
 
 class Inbox(BaseModel):
-    """What waits for the caller: what needs an answer now, and apart from it the routine, most pressing first."""
+    """What waits for the caller: what needs an answer now; what is owed; apart from them the routine, most pressing first."""
 
     escalations: list[InboxEscalation]
+    duties: list[InboxDuty] = Field(description=f"At most {MOST}: notices, candour and safeguarding, once warned of.")
     routine: list[InboxRoutine] = Field(description=f"At most {MOST}.")
     routine_total: int
     routine_overdue: int
@@ -123,6 +125,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     ]
     return Inbox(
         escalations=sorted(calls, key=lambda call: call.sent_at),
+        duties=duties(session, actor, now),
         routine=[
             InboxRoutine(
                 incident_id=row.incident_id,

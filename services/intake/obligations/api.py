@@ -1,12 +1,13 @@
 """Obligations over HTTP: permissions and shapes; the rules are in the use-cases."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
+from services.contracts.taxonomy import Role
 from services.intake.obligations import commands, drafts, queries
 from services.intake.obligations.facts import Facts, question
 from services.intake.obligations.store import latest_facts, visible_obligation
@@ -15,6 +16,7 @@ from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
+from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["obligations"])
 
@@ -98,6 +100,21 @@ def open_obligation(
             return Reply(201, queries.view(session, row), row.version)
 
         return once(session, "intake", actor, key, fingerprint(f"open-obligation:{incident_id}", body), run)
+
+
+@router.get("/obligations", summary="List obligations across incidents")
+def list_across(
+    actor: Caller,
+    database: Database,
+    clock: Time,
+    unsent: Annotated[bool, Query(description="Only what must be decided or sent and is not yet.")] = True,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[queries.ObligationSummary]:
+    """What must be sent and is not, of every incident in the caller's scope, late first. For managers and above."""
+    require_role(actor, *commands.DECIDERS, Role.DIRECTOR, Role.EXECUTIVE)
+    with transaction(database, actor.provider_id) as session:
+        return queries.across(session, actor, clock.now(), unsent=unsent, limit=limit, cursor=cursor)
 
 
 @router.get("/obligations/{obligation_id}", summary="Read an obligation")

@@ -84,6 +84,16 @@ class Facts(BaseModel):
     pressure_guide_score: Annotated[int, Field(ge=0, le=100)] | None = Field(
         default=None, description="Score of the adult safeguarding decision guide for pressure damage"
     )
+    pressure_guide_by: Literal["registered_nurse", "other"] | None = Field(
+        default=None,
+        description="Who filled the guide in: a registered nurse with experience of wounds, or somebody else",
+    )
+    pressure_guide_by_involved: Yes = Field(
+        default=None, description="Was whoever filled the guide in involved in the person's care"
+    )
+    pressure_guide_by_reason: ShortText | None = Field(
+        default=None, description="Why nobody independent with experience of wounds could fill the guide in"
+    )
     abuse_or_allegation: Yes = Field(default=None, description="Is there abuse, or an allegation or suspicion of it")
     neglect_or_omission_possible: Yes = Field(default=None, description="May neglect or an omission have played a part")
     allegation_against_staff: Yes = Field(
@@ -276,6 +286,21 @@ def contradiction(incident: Incident, triage: Triage | None, answers: Mapping[st
             "worker_incapacitated_days", "is for an injured worker, but injured_party says otherwise",
             "Set injured_party to worker, or clear the days.",
         )  # fmt: skip
+    if given("pressure_guide_score") is not None:
+        missing = next(
+            (name for name in ("pressure_guide_by", "pressure_guide_by_involved") if given(name) is None), None
+        )
+        if missing is not None:
+            return invalid(
+                missing, "is needed with pressure_guide_score: the guide counts by who filled it in",
+                "Say whether it was a registered nurse with experience of wounds, and whether they were involved in the care.",
+            )  # fmt: skip
+        independent = given("pressure_guide_by") == "registered_nurse" and given("pressure_guide_by_involved") is False
+        if not independent and given("pressure_guide_by_reason") is None:
+            return invalid(
+                "pressure_guide_by_reason", "is needed: the guide was not filled in by an independent nurse",
+                "Have a registered nurse who is not involved in the care fill it in, or say why that was not possible.",
+            )  # fmt: skip
     if given("abuse_or_allegation") is False and (
         given("allegation_against_staff") or incident.category == Category.ABUSE_ALLEGATION
     ):

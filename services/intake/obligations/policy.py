@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.intake.obligations.domain import Check, Condition, Group, Limit, Rule
 from services.intake.obligations.facts import FACTS, MOMENTS, Facts
+from services.runtime.policy_file import PolicyKind
 
 
 class _Strict(BaseModel):
@@ -181,3 +182,6 @@ def load(path: Path) -> Policy:
 def shipped() -> Policy:
     """The obligations shipped with Plumbline."""
     return load(Path(__file__).parents[1] / "policies" / "obligations.yaml")
+
+
+KIND = PolicyKind("obligations", _Document, build=Policy, shipped=shipped)

@@ -1,19 +1,30 @@
 """What obligations answer, by query."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import ObligationOutcome
+from services.contracts.taxonomy import ObligationOutcome, Stage
 from services.intake.obligations import policy
 from services.intake.obligations.domain import Limit, Rule, assess
 from services.intake.obligations.facts import derived, question
-from services.intake.obligations.store import Obligation, ObligationEntry, latest_facts, obligations_of
+from services.intake.obligations.store import (
+    Obligation,
+    ObligationEntry,
+    first_due,
+    latest_facts,
+    obligations_of,
+    unsettled,
+)
 from services.intake.store import Incident, latest_triage
+from services.runtime import pagination, restriction
+from services.runtime.actor import Actor
+from services.runtime.errors import invalid
+from services.runtime.pagination import Page
 
 
 class FindingView(BaseModel):
@@ -119,6 +130,82 @@ class ObligationsView(BaseModel):
     facts_version: int
     obligations: list[ObligationView]
     others: list[NotTriggeredView]
+
+
+class ObligationSummary(BaseModel):
+    """An obligation in a list across incidents. No text that somebody typed."""
+
+    obligation_id: UUID
+    incident_id: UUID
+    location_id: UUID
+    rule: str
+    title: str
+    recipient: str
+    recipient_name: str
+    state: str
+    due_at: datetime | None = Field(description="The earlier of the provider's target and the limit of the law.")
+    statutory_due_at: datetime | None
+    late: bool
+    statutory_late: bool
+    version: int
+
+
+def across(
+    session: Session, actor: Actor, now: datetime, *, unsent: bool, limit: int, cursor: str | None
+) -> Page[ObligationSummary]:
+    """Obligations of every incident that the actor sees, earliest due first: what is late stands at the top.
+
+    `unsent` leaves out what was sent, decided against, or is not called for any more. What ended owes nothing.
+    """
+    query = (
+        select(Obligation, Incident.location_id)
+        .join(Incident, Incident.incident_id == Obligation.incident_id)
+        .where(
+            Obligation.provider_id == actor.provider_id,
+            restriction.visible(
+                "intake", actor, Incident.incident_id, in_scope=actor.scope(Incident.location_id, Incident.region_id)
+            ),
+        )
+    )
+    if unsent:
+        ended_without = (Stage.WITHDRAWN, Stage.DUPLICATE)
+        query = query.where(unsettled(), Incident.stage.not_in(ended_without))
+    due = func.coalesce(first_due(), _NEVER)
+    after = pagination.decode(cursor)
+    if after is not None:
+        last = session.get(Obligation, after)
+        if last is None:
+            raise invalid("cursor", "is not one of this service", "Send `next` as you received it, or leave it out.")
+        dates = [date for date in (last.target_at, last.statutory_due_at) if date is not None]
+        query = query.where(tuple_(due, Obligation.obligation_id) > (min(dates, default=_NEVER), after))
+    rows = session.execute(query.order_by(due, Obligation.obligation_id).limit(limit + 1)).all()
+    items = [_summary(row, location_id, now) for row, location_id in rows[:limit]]
+    return Page(items=items, next=pagination.encode(items[-1].obligation_id) if len(rows) > limit else None)
+
+
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Where what has no date stands in the order: last."""
+
+
+def _summary(row: Obligation, location_id: UUID, now: datetime) -> ObligationSummary:
+    rule = policy.shipped().rules[row.rule]
+    due_at = min((at for at in (row.target_at, row.statutory_due_at) if at is not None), default=None)
+    open_still = not row.settled
+    return ObligationSummary(
+        obligation_id=row.obligation_id,
+        incident_id=row.incident_id,
+        location_id=location_id,
+        rule=row.rule,
+        title=rule.title,
+        recipient=rule.recipient,
+        recipient_name=rule.recipient_name,
+        state=row.state,
+        due_at=due_at,
+        statutory_due_at=row.statutory_due_at,
+        late=open_still and due_at is not None and due_at <= now,
+        statutory_late=open_still and row.statutory_due_at is not None and row.statutory_due_at <= now,
+        version=row.version,
+    )
 
 
 def explanation(kept: dict[str, Any]) -> ExplanationView:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, DateTime, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -104,6 +104,20 @@ class ObligationEntry(Table):
     what: Mapped[str]
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
     note: Mapped[str | None]
+
+
+def unsettled() -> ColumnElement[bool]:
+    """The condition for what is still to be done: the opposite of `settled`."""
+    return and_(
+        Obligation.submitted_at.is_(None),
+        Obligation.decision.is_distinct_from("not_notify"),
+        or_(Obligation.decision.is_not(None), Obligation.must_decide),
+    )
+
+
+def first_due() -> ColumnElement[datetime]:
+    """The earlier of the provider's own target and the limit of the law; null while neither runs."""
+    return func.least(Obligation.target_at, Obligation.statutory_due_at, type_=DateTime(timezone=True))
 
 
 def latest_facts(session: Session, incident_id: UUID) -> tuple[int, dict[str, Any]]:

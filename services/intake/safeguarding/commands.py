@@ -36,6 +36,8 @@ from services.contracts.taxonomy import (
 from services.intake import clocks
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as ladder
+from services.intake.holds import commands as holds
+from services.intake.holds.store import Hold
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.domain import warn_at
 from services.intake.obligations.policy import shipped as obligation_rules
@@ -398,6 +400,8 @@ def record_enquiry_outcome(
 
 def ring(session: Session, incident: Incident, subject_id: UUID, now: datetime, actor: Actor) -> datetime | None:
     """Warn before the provider's own target of a referral. A late step is said, called out and rung until it is recorded."""
+    if session.get(Hold, subject_id) is not None:
+        return holds.ring(session, incident, subject_id, now, actor)
     record = session.get_one(Safeguarding, incident.incident_id, with_for_update=True)
     adult = session.get(SafeguardingAdult, subject_id, with_for_update=True)
     if adult is not None and now < adult.refer_due_at:

@@ -121,7 +121,14 @@ def use_break_glass(
         raise conflict("already-visible", "You may see this incident", "Read it; there is no glass to break.")
     ends_at = now + timedelta(hours=rules.hours)
     break_glass_id = access.open_by_break_glass(
-        session, actor, incident_id, role=roles[0], reason=command.reason, now=now, ends_at=ends_at
+        session,
+        actor,
+        incident_id,
+        role=roles[0],
+        reason=command.reason,
+        now=now,
+        ends_at=ends_at,
+        ended=incident.ended,
     )
     ladder.glass_broken(session, actor, incident, break_glass_id, now)
     return next(row for row in _broken(session, incident_id) if row.break_glass_id == break_glass_id)

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.taxonomy import Role
+from services.runtime.policy_file import PolicyKind
 
 
 class _Strict(BaseModel):
@@ -56,6 +57,7 @@ class SafeguardingPolicy(_Strict):
     authority_answer_working_days: AuthorityAnswer
     enquiry_follow_up_days: int = Field(ge=1)
     late_again_hours: float = Field(gt=0)
+    hold_look_again_days_at_most: int = Field(default=28, ge=1)
     restricted: Restricted
 
 
@@ -68,3 +70,6 @@ def load(path: Path) -> SafeguardingPolicy:
 def shipped() -> SafeguardingPolicy:
     """The default policy."""
     return load(Path(__file__).parents[1] / "policies" / "safeguarding.yaml")
+
+
+KIND = PolicyKind("safeguarding", SafeguardingPolicy, build=lambda policy: policy, shipped=shipped)

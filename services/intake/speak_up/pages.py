@@ -48,7 +48,12 @@ _ROLES = {
     "speak_up_guardian": "The speak-up guardian",
 }
 _NOTHING = {"message": "", "mode": "", "contact": "", "keep_from": []}
-_TITLES = {"raise": "Raise a concern", "receipt": "Your concern is with us", "continue": "Read our answer"}
+_TITLES = {
+    "how": "How to tell us that something went wrong",
+    "raise": "Raise a concern",
+    "receipt": "Your concern is with us",
+    "continue": "Read our answer",
+}
 
 
 def _page(name: str, status: int = 200, errors: list[FieldProblem] | None = None, **words: Any) -> HTMLResponse:
@@ -88,7 +93,14 @@ def _problems(error: ValidationError | ServiceError) -> list[FieldProblem]:
 def open_form(provider_id: UUID, database: Database) -> HTMLResponse:
     """The form. 404 where there is no such provider."""
     there = _is_provider(database, provider_id)
-    return _page("raise", 200 if there else 404, there=there, roles=_ROLES, typed=_NOTHING)
+    return _page("raise", 200 if there else 404, there=there, roles=_ROLES, typed=_NOTHING, provider_id=provider_id)
+
+
+@router.get("/speak-up/to/{provider_id}/how")
+def how_to_report(provider_id: UUID, database: Database) -> HTMLResponse:
+    """For people who receive care and their families: what they can tell, how, what happens then, and whom else to ask."""
+    there = _is_provider(database, provider_id)
+    return _page("how", 200 if there else 404, there=there, provider_id=provider_id)
 
 
 @router.post("/speak-up/to/{provider_id}")
@@ -115,7 +127,7 @@ def send_form(
         status, errors = getattr(error, "status", 422), _problems(error)
     else:
         return _page("receipt", 201, raised=raised)
-    return _page("raise", status, errors, there=True, roles=_ROLES, typed=typed)
+    return _page("raise", status, errors, there=True, roles=_ROLES, typed=typed, provider_id=provider_id)
 
 
 @router.get("/speak-up/continue")

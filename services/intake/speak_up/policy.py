@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.taxonomy import Role
+from services.runtime.policy_file import PolicyKind
 
 
 class SpeakUpPolicy(BaseModel):
@@ -31,3 +32,6 @@ def load(path: Path) -> SpeakUpPolicy:
 def shipped() -> SpeakUpPolicy:
     """The default policy."""
     return load(Path(__file__).parents[1] / "policies" / "speak_up.yaml")
+
+
+KIND = PolicyKind("speak_up", SpeakUpPolicy, build=lambda policy: policy, shipped=shipped)

@@ -3,9 +3,11 @@
 Every function here may see the same event twice, and events of an incident in any order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +15,9 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from services.actions.domain import Observed, Window, counts_as, local_day
-from services.actions.store import DailyCount, Exposure, Incident
+from services.actions.impact.domain import Observed, Window, counts_as, local_day, months_of
+from services.actions.impact.store import DailyCount, Exposure
+from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
 from services.contracts.intake import IncidentImported, IncidentReported
 from services.contracts.taxonomy import Category, ExposureUnit, Kind
@@ -23,39 +26,133 @@ from services.runtime.db import insert_new
 
 @dataclass(frozen=True)
 class Measure:
-    """Incidents of a category per unit of exposure, over the whole provider."""
+    """Incidents of a category per unit of exposure, over the whole provider or some of its locations."""
 
     provider_id: UUID
     category: Category
     unit: ExposureUnit
+    locations: tuple[UUID, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Month:
+    """What was counted in the part of a month that lies in a window."""
+
+    month: date
+    events: int
+    near_misses: int
+    other_reports: int
+    exposure: Decimal
 
 
 # Only where and when there is exposure in the unit: counting a home whose bed days are missing would invent a rate.
-_COUNT = text(
-    """select coalesce(sum(c.incidents), 0) as events, coalesce(sum(c.near_misses), 0) as near_misses
+_COUNTS = text(
+    """select date_trunc('month', c.day)::date as month,
+           coalesce(sum(c.incidents) filter (where c.category = :category), 0) as events,
+           coalesce(sum(c.near_misses) filter (where c.category = :category), 0) as near_misses,
+           coalesce(sum(c.near_misses), 0) + coalesce(sum(c.incidents) filter (where c.category <> :category), 0)
+             as other_reports
     from actions.daily_count c join actions.exposure e
       on e.provider_id = c.provider_id and e.location_id = c.location_id and e.unit = :unit and e.quantity > 0
       and e.month = date_trunc('month', c.day)::date
-    where c.provider_id = :provider_id and c.category = :category and c.day >= :first and c.day < :until"""
+    where c.provider_id = :provider_id and c.day >= :first and c.day < :until
+      and (cast(:locations as uuid[]) is null or c.location_id = any(cast(:locations as uuid[])))
+    group by 1"""
 )
-_EXPOSURE = text(
-    """select coalesce(sum(quantity * (least(cast(:until as date), month_end) - greatest(cast(:first as date), month))
-                           / (month_end - month)), 0)
+_EXPOSURES = text(
+    """select month, sum(quantity * (least(cast(:until as date), month_end) - greatest(cast(:first as date), month))
+                           / (month_end - month)) as exposure
     from (select quantity, month, (month + interval '1 month')::date as month_end
-          from actions.exposure where provider_id = :provider_id and unit = :unit) as months
-    where month < :until and month_end > :first"""
+          from actions.exposure where provider_id = :provider_id and unit = :unit
+            and (cast(:locations as uuid[]) is null or location_id = any(cast(:locations as uuid[])))) as months
+    where month < :until and month_end > :first
+    group by month"""
+)
+_EVENT_DAYS = text(
+    """select c.day from actions.daily_count c
+    where c.provider_id = :provider_id and c.category = :category and c.day >= :first and c.day < :until
+      and (cast(:locations as uuid[]) is null or c.location_id = any(cast(:locations as uuid[])))
+    group by c.day having sum(c.incidents) > 0 order by c.day"""
+)
+_DELAY = text(
+    """select percentile_cont(0.5) within group (order by extract(epoch from reported_at - occurred_at)) / 3600.0
+    from actions.incident
+    where provider_id = :provider_id and category = :category and kind = 'incident' and not withdrawn
+      and (occurred_at at time zone 'Europe/London')::date >= :first
+      and (occurred_at at time zone 'Europe/London')::date < :until
+      and (cast(:locations as uuid[]) is null or location_id = any(cast(:locations as uuid[])))"""
 )
 _CENTS = Decimal("0.01")
 
 
 def observe(session: Session, measure: Measure, window: Window) -> Observed:
     """What happened in a window of days. Exposure of a month that is only partly in it counts by its days."""
+    return total(by_month(session, measure, window))
+
+
+def total(months: Sequence[Month]) -> Observed:
+    """Months together."""
+    exposure = sum((m.exposure for m in months), Decimal(0))
+    return Observed(
+        events=sum(m.events for m in months),
+        near_misses=sum(m.near_misses for m in months),
+        exposure=exposure.quantize(_CENTS),
+    )
+
+
+def by_month(session: Session, measure: Measure, window: Window) -> list[Month]:
+    """The same month by month; each month of the window is there, also one without a return: its exposure is 0."""
     if window.until <= window.first:
-        return Observed(events=0, near_misses=0, exposure=Decimal(0))
-    values = {**vars(measure), **vars(window)}
-    counted = session.execute(_COUNT, values).one()
-    exposure = session.execute(_EXPOSURE, values).scalar_one()
-    return Observed(events=counted.events, near_misses=counted.near_misses, exposure=exposure.quantize(_CENTS))
+        return []
+    values = _values(measure, window)
+    counts = {row.month: row for row in session.execute(_COUNTS, values)}
+    exposures = {row.month: row.exposure for row in session.execute(_EXPOSURES, values)}
+    months = []
+    for month in months_of(window):
+        counted = counts.get(month)
+        months.append(
+            Month(
+                month,
+                events=0 if counted is None else counted.events,
+                near_misses=0 if counted is None else counted.near_misses,
+                other_reports=0 if counted is None else counted.other_reports,
+                exposure=exposures.get(month, Decimal(0)),
+            )
+        )
+    return months
+
+
+def days_between(session: Session, measure: Measure, window: Window, *, open_end: bool) -> tuple[float, ...]:
+    """Days between events of a window, those of one day taken as one; from its first day, and if asked to its end."""
+    if window.until <= window.first:
+        return ()
+    days = [row.day for row in session.execute(_EVENT_DAYS, _values(measure, window))]
+    if open_end:
+        days = [window.first - timedelta(days=1), *days, window.until]
+    return tuple(float((later - earlier).days) for earlier, later in pairwise(days) if later > earlier)
+
+
+def delay_hours(session: Session, measure: Measure, window: Window) -> float | None:
+    """How long it took from the incident to its report, in hours: the median. None without incidents."""
+    if window.until <= window.first:
+        return None
+    found = session.execute(_DELAY, _values(measure, window)).scalar_one()
+    return None if found is None else float(found)
+
+
+def locations_of(session: Session, region_id: UUID) -> tuple[UUID, ...]:
+    """The locations of a region that are known here: where something was reported."""
+    found = session.scalars(
+        select(Incident.location_id)
+        .where(Incident.region_id == region_id, Incident.location_id.is_not(None))
+        .distinct()
+    )
+    return tuple(sorted((place for place in found if place is not None), key=str))
+
+
+def _values(measure: Measure, window: Window) -> dict[str, Any]:
+    locations = None if measure.locations is None else [str(place) for place in measure.locations]
+    return {**vars(measure), **vars(window), "locations": locations}
 
 
 def unit_of(session: Session, location_id: UUID) -> ExposureUnit | None:
@@ -98,7 +195,7 @@ def update_incident(
     session: Session, provider_id: UUID, incident_id: UUID, version: int, change: Callable[[Incident], None]
 ) -> None:
     """Apply what an event says of an incident's state, unless a newer event was here first."""
-    incident = _projection(session, provider_id, incident_id)
+    incident = known_case(session, provider_id, incident_id)
     if version >= incident.state_version:
         change(incident)
         incident.state_version = version
@@ -106,7 +203,7 @@ def update_incident(
 
 def record_band(session: Session, provider_id: UUID, incident_id: UUID, cycle: int, band: str) -> None:
     """Keep the risk band of the newest triage."""
-    incident = _projection(session, provider_id, incident_id)
+    incident = known_case(session, provider_id, incident_id)
     # Once a cycle. A triage that comes late still says more than nothing.
     if incident.band is None or cycle >= incident.cycle:
         incident.band = band
@@ -114,7 +211,7 @@ def record_band(session: Session, provider_id: UUID, incident_id: UUID, cycle: i
 
 def withdraw_incident(session: Session, provider_id: UUID, incident_id: UUID, version: int) -> None:
     """Count an incident no more: it was withdrawn, or is the duplicate of another that counts."""
-    incident = _projection(session, provider_id, incident_id)
+    incident = known_case(session, provider_id, incident_id)
     if incident.counted:
         _count(session, incident, -1)
     incident.withdrawn = incident.ended = True
@@ -140,8 +237,8 @@ def record_exposure(session: Session, provider_id: UUID, event: ExposureRecorded
     )
 
 
-def _projection(session: Session, provider_id: UUID, incident_id: UUID) -> Incident:
-    """The incident, held to the end of the transaction; without facts if this event overtook its report."""
+def known_case(session: Session, provider_id: UUID, incident_id: UUID) -> Incident:
+    """The case, held to the end of the transaction; without facts if this event overtook its report."""
     insert_new(
         session,
         Incident,

@@ -1,0 +1,1 @@
+"""A made-up year of a provider, with patterns planted in it, and how many of them are found."""

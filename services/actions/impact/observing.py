@@ -1,0 +1,189 @@
+"""What a checkpoint looks at: the measure before and after, month by month, and what balances it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from services.actions.impact.counting import (
+    Measure,
+    Month,
+    by_month,
+    days_between,
+    delay_hours,
+    locations_of,
+    total,
+)
+from services.actions.impact.domain import MeasureKind, Observed, Scope, Window, month_of
+from services.actions.impact.measuring import baseline_of
+from services.actions.impact.store import Defined, Indicator, IndicatorValue
+from services.actions.impact.verdict import Found, Series, rate_ratio
+from services.actions.store import Improvement
+from services.contracts.taxonomy import Category, ExposureUnit
+from services.spc.chart import Direction
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found, and the balancing measures beside it."""
+
+    found: Found
+    balance: dict[str, Any]
+
+
+def look(
+    session: Session,
+    improvement: Improvement,
+    defined: Defined,
+    after: Window,
+    *,
+    confidence: float,
+    last: bool,
+    improved_before: bool,
+) -> Looked:
+    """Everything that a proposal rests on, as it is known now."""
+    baseline = baseline_of(defined)
+    direction = Direction(defined.direction)
+    if baseline is None:
+        empty = Found(direction, Series((), (), None, 0), based=False)
+        return Looked(empty, {})
+    if defined.kind == MeasureKind.INDICATOR:
+        assert defined.indicator_id is not None
+        return _indicator(session, defined.indicator_id, direction, baseline, after, last, improved_before)
+    return _rate(session, improvement, defined, baseline, after, confidence, last, improved_before)
+
+
+def _rate(
+    session: Session,
+    improvement: Improvement,
+    defined: Defined,
+    baseline: Window,
+    after: Window,
+    confidence: float,
+    last: bool,
+    improved_before: bool,
+) -> Looked:
+    measure = _measure(session, improvement, defined)
+    first, second = by_month(session, measure, baseline), by_month(session, measure, after)
+    before_all, after_all = total(first), total(second)
+    others = (_others(first), _others(second))
+    months = [*first, *second]
+    found = Found(
+        direction=Direction(defined.direction),
+        series=Series(
+            months=tuple(m.month for m in months),
+            numbers=tuple(float(m.events) for m in months),
+            denominators=tuple(float(m.exposure) for m in months),
+            basis=len(first),
+        ),
+        before=before_all,
+        after=after_all,
+        other_reports=others,
+        between=(
+            days_between(session, measure, baseline, open_end=False),
+            days_between(session, measure, after, open_end=True),
+        ),
+        last=last,
+        improved_before=improved_before,
+    )
+    ratio = rate_ratio(*others, confidence)
+    balance = {
+        "other_reports_before": others[0].events,
+        "other_reports_after": others[1].events,
+        "other_reports_ratio": None if ratio is None else ratio.ratio,
+        "other_reports_ratio_low": None if ratio is None else ratio.lower,
+        "other_reports_ratio_high": None if ratio is None else ratio.upper,
+        "near_miss_share_before": before_all.near_miss_share,
+        "near_miss_share_after": after_all.near_miss_share,
+        "hours_to_report_before": delay_hours(session, measure, baseline),
+        "hours_to_report_after": delay_hours(session, measure, after),
+    }
+    return Looked(found, balance)
+
+
+def _others(months: Sequence[Month]) -> Observed:
+    counted = total(months)
+    return Observed(sum(m.other_reports for m in months), 0, counted.exposure)
+
+
+def _measure(session: Session, improvement: Improvement, defined: Defined) -> Measure:
+    places: tuple[UUID, ...] | None = None
+    if defined.scope == Scope.LOCATION:
+        places = (improvement.location_id,)
+    elif defined.scope == Scope.REGION and improvement.region_id is not None:
+        places = locations_of(session, improvement.region_id)
+    assert defined.category is not None
+    assert defined.unit is not None
+    return Measure(improvement.provider_id, Category(defined.category), ExposureUnit(defined.unit), places)
+
+
+def _indicator(
+    session: Session,
+    indicator_id: UUID,
+    direction: Direction,
+    baseline: Window,
+    after: Window,
+    last: bool,
+    improved_before: bool,
+) -> Looked:
+    """Months count to the side on which they begin; the month in which the change came counts to neither."""
+    indicator = session.get_one(Indicator, indicator_id)
+    rows = {
+        row.month: row
+        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == indicator_id))
+    }
+    first = _months(baseline.first, baseline.until)
+    second = [month for month in _months(after.first, after.until) if month not in first]
+    months = [*first, *second]
+    used = {rows[month].definition for month in months if month in rows}
+    series = Series(
+        months=tuple(months),
+        numbers=tuple(_number(rows.get(month), counted=indicator.counted) for month in months),
+        denominators=tuple(_denominator(rows.get(month)) for month in months) if indicator.counted else None,
+        basis=len(first),
+    )
+    counts = (_sum(rows, first), _sum(rows, second)) if indicator.counted else (None, None)
+    found = Found(
+        direction=direction,
+        series=series,
+        before=counts[0],
+        after=counts[1],
+        one_definition=len(used) <= 1,
+        last=last,
+        improved_before=improved_before,
+    )
+    return Looked(found, {})
+
+
+def _months(first: date, until: date) -> list[date]:
+    """The months that begin in a window."""
+    months, month = [], month_of(first)
+    while month < until:
+        if month >= first:
+            months.append(month)
+        month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+    return months
+
+
+def _number(row: IndicatorValue | None, *, counted: bool) -> float | None:
+    if row is None:
+        return None
+    return (None if row.numerator is None else float(row.numerator)) if counted else row.value
+
+
+def _denominator(row: IndicatorValue | None) -> float:
+    return 0.0 if row is None or row.denominator is None else float(row.denominator)
+
+
+def _sum(rows: dict[date, IndicatorValue], months: Sequence[date]) -> Observed:
+    there = [rows[m] for m in months if m in rows and (rows[m].denominator or 0) > 0]
+    return Observed(
+        events=sum(row.numerator or 0 for row in there),
+        near_misses=0,
+        exposure=sum((row.denominator or Decimal(0) for row in there), Decimal(0)),
+    )

@@ -1,0 +1,1 @@
+"""Who owns what: covers while somebody is away, the line above them, and handing over when they leave."""

@@ -1,0 +1,118 @@
+"""What is owed outside the chain and waits for the caller: who must be told, candour, safeguarding, from the first warning on."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Select, SQLColumnExpression, and_, exists, literal, or_, select
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import AuthorityDecision, SafeguardingStep, Stage
+from services.intake.candour.commands import DECIDERS as CANDOUR_DECIDERS
+from services.intake.candour.store import Candour
+from services.intake.obligations.commands import DECIDERS as OBLIGATION_DECIDERS
+from services.intake.obligations.store import Obligation, first_due, unsettled
+from services.intake.safeguarding import policy as safeguarding_policy
+from services.intake.safeguarding.api import KEEPERS
+from services.intake.safeguarding.domain import Decision
+from services.intake.safeguarding.store import SafeguardingAdult, SafeguardingReferral
+from services.intake.store import Incident
+from services.runtime import restriction
+from services.runtime.actor import Actor
+
+MOST = 100
+
+
+class DutyKind(StrEnum):
+    """Where a duty is kept."""
+
+    OBLIGATION = "obligation"
+    CANDOUR = "candour"
+    SAFEGUARDING = "safeguarding"
+
+
+class InboxDuty(BaseModel):
+    """Something that is owed about an incident, and soon late or late already."""
+
+    kind: DutyKind
+    incident_id: UUID
+    subject_id: UUID = Field(description="The obligation; the record of candour; the adult, or the referral.")
+    waits_for: str = Field(description="The rule of an obligation; the part of candour; the step of safeguarding.")
+    due_at: datetime
+    late: bool
+
+
+def duties(session: Session, actor: Actor, now: datetime) -> list[InboxDuty]:
+    """What the caller's roles may settle, within their scope and if they need to know; the most pressing first.
+
+    Each kind is for those who may decide it. Nothing shows before it is warned of, and nothing of what has ended.
+    """
+    return sorted(_all(session, actor, now), key=lambda duty: (duty.due_at, duty.subject_id))[:MOST]
+
+
+def _all(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
+    if actor.roles.intersection(OBLIGATION_DECIDERS):
+        due = first_due()
+        warned = or_(Obligation.warned_at.is_not(None), Obligation.warn_at <= now, due <= now)
+        found: Select[*tuple[Any, ...]] = select(
+            Obligation.incident_id, Obligation.obligation_id, Obligation.rule, due
+        ).where(unsettled(), warned)
+        yield from _seen(session, actor, DutyKind.OBLIGATION, found, Obligation.incident_id, due, now)
+    if actor.roles.intersection(CANDOUR_DECIDERS):
+        pressing = or_(Candour.warned_at.is_not(None), Candour.warn_at <= now, Candour.target_at <= now)
+        found = select(Candour.incident_id, Candour.candour_id, Candour.phase, Candour.target_at).where(
+            Candour.phase.is_not(None), pressing
+        )
+        yield from _seen(session, actor, DutyKind.CANDOUR, found, Candour.incident_id, Candour.target_at, now)
+    if actor.roles.intersection(KEEPERS):
+        yield from _safeguarding(session, actor, now)
+
+
+def _safeguarding(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
+    adult, referral = SafeguardingAdult, SafeguardingReferral
+    unproved = and_(adult.decision == Decision.REFER, ~exists().where(referral.adult_id == adult.adult_id))
+    kind, step = DutyKind.SAFEGUARDING, SafeguardingStep
+    found: Select[*tuple[Any, ...]] = select(adult.incident_id, adult.adult_id, literal(step.REFERRAL.value), adult.refer_due_at).where(
+        or_(adult.decision.is_(None), unproved), or_(adult.warned_at.is_not(None), adult.refer_due_at <= now)
+    )  # fmt: skip
+    yield from _seen(session, actor, kind, found, adult.incident_id, adult.refer_due_at, now)
+    asked = referral.authority_decided_at + timedelta(days=safeguarding_policy.shipped().enquiry_follow_up_days)
+    enquiring = and_(referral.authority_decision == AuthorityDecision.ENQUIRY, referral.enquiry_outcome.is_(None))
+    for waits_for, due, still in (
+        (step.AUTHORITY_DECISION, referral.answer_due_at, referral.authority_decision.is_(None)),
+        (step.ENQUIRY_OUTCOME, asked, enquiring),
+    ):
+        found = select(referral.incident_id, referral.referral_id, literal(waits_for.value), due).where(
+            still, due <= now
+        )  # fmt: skip
+        yield from _seen(session, actor, kind, found, referral.incident_id, due, now)
+
+
+def _seen(
+    session: Session,
+    actor: Actor,
+    kind: DutyKind,
+    found: Select[*tuple[Any, ...]],
+    incident_id: SQLColumnExpression[UUID],
+    due: SQLColumnExpression[Any],
+    now: datetime,
+) -> Iterator[InboxDuty]:
+    rows = session.execute(
+        found.join(Incident, Incident.incident_id == incident_id)
+        .where(
+            Incident.provider_id == actor.provider_id,
+            Incident.stage.not_in([stage for stage in Stage if stage.ended]),
+            restriction.visible(
+                "intake", actor, Incident.incident_id, in_scope=actor.scope(Incident.location_id, Incident.region_id)
+            ),
+        )
+        .order_by(due)
+        .limit(MOST)
+    )
+    for incident, subject, waits_for, due_at in rows:
+        yield InboxDuty(
+            kind=kind, incident_id=incident, subject_id=subject, waits_for=waits_for, due_at=due_at, late=due_at <= now
+        )

@@ -1,0 +1,1 @@
+"""Internal fact-finding that waits until the police or an authority agree."""

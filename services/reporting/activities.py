@@ -1,0 +1,32 @@
+"""What the process engine may ask of reporting. Each activity is one use-case."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import text
+from temporalio import activity
+
+from services.contracts import activities as contract
+from services.reporting.patterns import commands
+from services.runtime.actor import system
+from services.runtime.process import Context
+from services.runtime.temporal import activity_errors
+
+_PROVIDERS = text("select distinct provider_id from reporting.location order by 1")
+
+
+def build(context: Context) -> Sequence[Callable[..., Any]]:
+    """The activities of reporting."""
+
+    @activity.defn(name=contract.LIST_PROVIDERS)
+    @activity_errors("reporting", contract.LIST_PROVIDERS)
+    def list_providers() -> contract.Providers:
+        with context.system_engine.connect() as connection:
+            return contract.Providers(providers=list(connection.scalars(_PROVIDERS)))
+
+    @activity.defn(name=contract.SEARCH_PATTERNS)
+    @activity_errors("reporting", contract.SEARCH_PATTERNS)
+    def search_patterns(command: contract.SearchPatterns) -> contract.Searched:
+        return commands.search(context.engine, command.provider_id, context.clock.now(), system(command.provider_id))
+
+    return [list_providers, search_patterns]

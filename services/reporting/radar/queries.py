@@ -1,0 +1,278 @@
+"""What the radar answers, by query over the projections, in the caller's scope and as far as the caller may see.
+
+Each weakness is a share: of the records that it could be said of, those that show it.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import Category
+from services.reporting.patterns.exposure import DAYS
+from services.reporting.patterns.store import exposures
+from services.reporting.radar import policy
+from services.reporting.radar.policy import Weakness
+from services.reporting.store import INCIDENT, LOCATION, visible_incidents, visible_locations
+from services.runtime import pagination
+from services.runtime.actor import Actor
+from services.runtime.pagination import Page
+from services.spc.chance import at_most, poisson_dispersion, share_at_least
+
+_I = INCIDENT.c
+
+_ACTIONS = (
+    "exists (select 1 from reporting.action a where a.provider_id = incident.provider_id"
+    " and a.incident_id = incident.incident_id and {})"
+)
+_FACTORS = (
+    "exists (select 1 from reporting.trait t where t.provider_id = incident.provider_id"
+    " and t.incident_id = incident.incident_id and t.kind = 'factor' and {})"
+)
+
+# For each weakness: the records that it could be said of, and those of them that show it.
+_SHARES: Mapping[Weakness, tuple[str, str]] = {
+    Weakness.ACTIONS_WITHOUT_CHANGE: (
+        "incident.last_verdict in ('improved_and_sustained', 'improving_not_yet_proven', 'no_change', 'worse')",
+        "incident.last_verdict in ('no_change', 'worse')",
+    ),
+    Weakness.REPEATS_WITHOUT_LEARNING: (
+        "incident.ended_at is not null and exists (select 1 from reporting.incident again"
+        " where again.provider_id = incident.provider_id and again.location_id = incident.location_id"
+        " and again.category = incident.category and again.kind <> 'good_care'"
+        " and again.stage not in ('withdrawn', 'duplicate')"
+        " and again.occurred_at > incident.ended_at and again.occurred_at <= incident.ended_at + interval '90 days')",
+        "coalesce(incident.learning_count, 0) = 0",
+    ),
+    Weakness.LEARNING_NOT_SHARED: (
+        "incident.learning_count > 0 and incident.review_approved_at < :now - interval '30 days'",
+        "incident.briefing_id is null or incident.briefing_audience <= 1 or incident.briefing_reached_at is null",
+    ),
+    Weakness.NO_OVERSIGHT: (
+        "incident.triaged_at is not null",
+        "incident.triaged_by_default or exists (select 1 from reporting.escalation e"
+        " where e.provider_id = incident.provider_id and e.incident_id = incident.incident_id"
+        " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null)",
+    ),
+    Weakness.BLAME: (
+        f"incident.review_approved_at is not null and {_FACTORS.format('cardinality(t.codes) > 0')}",
+        _FACTORS.format("t.codes = array['person']"),
+    ),
+    Weakness.LATE_TO_REPORT: (
+        "incident.origin = 'live'",
+        "incident.reported_at > incident.occurred_at + interval '24 hours'",
+    ),
+    Weakness.LATE_TO_REVIEW: (
+        "incident.review_due_at is not null and (incident.review_approved_at is not null"
+        " or (incident.ended_at is null and incident.review_due_at < :now))",
+        "coalesce(incident.review_approved_at, :now) > incident.review_due_at",
+    ),
+    Weakness.UNVERIFIED: (
+        _ACTIONS.format("a.status in ('done', 'verified')"),
+        _ACTIONS.format("a.status = 'done' and coalesce(a.verify_due_at, a.done_at + interval '14 days') < :now"),
+    ),
+    Weakness.WEAK_ACTIONS_ONLY: (
+        _ACTIONS.format("a.status <> 'cancelled'"),
+        "not " + _ACTIONS.format("a.status <> 'cancelled' and a.strength <> 'weaker'"),
+    ),
+    Weakness.OBLIGATIONS_LATE: (
+        "incident.origin = 'live'",
+        "exists (select 1 from reporting.timeline l where l.incident_id = incident.incident_id and l.type in"
+        " ('plumbline.obligation.late.v1', 'plumbline.candour.late.v1', 'plumbline.safeguarding.late.v1'))",
+    ),
+}
+
+
+class Finding(BaseModel):
+    """One weakness: how often it shows, against what is thought usual, and since when."""
+
+    weakness: Weakness
+    value: float | None = Field(description="The share that shows it. Absent where it can be said of no record.")
+    benchmark: float
+    shown_by: int
+    of: int
+    enough: bool = Field(description="False: too few records to say anything.")
+    chance: float | None = Field(description="How likely so many would be if the benchmark were true.")
+    weak: bool
+    since: datetime | None = Field(description="When the first of the records behind it happened.")
+
+
+class SilentService(BaseModel):
+    """A service that reports suspiciously little for its size and kind."""
+
+    location_id: UUID
+    reports: int
+    expected: float
+    peers: int
+    chance: float
+
+
+class Radar(BaseModel):
+    """All weaknesses of a place, a region or the whole scope of the caller."""
+
+    as_of: datetime
+    since: datetime
+    policy_version: str
+    findings: list[Finding]
+    silent: list[SilentService]
+
+
+class RecordView(BaseModel):
+    """A record behind a finding."""
+
+    incident_id: UUID
+    location_id: UUID
+    category: Category
+    occurred_at: datetime
+
+
+def _in_window(
+    actor: Actor, now: datetime, location_id: UUID | None, region_id: UUID | None
+) -> list[ColumnElement[bool]]:
+    within = [
+        visible_incidents(actor),
+        _I.occurred_at >= now - timedelta(days=policy.shipped().days),
+        _I.occurred_at <= now,
+        _I.kind != "good_care",
+        _I.stage.not_in(["withdrawn", "duplicate"]),
+    ]
+    if location_id is not None:
+        within.append(_I.location_id == location_id)
+    if region_id is not None:
+        within.append(_I.region_id == region_id)
+    return within
+
+
+def radar(session: Session, actor: Actor, now: datetime, *, location_id: UUID | None, region_id: UUID | None) -> Radar:
+    """Every weakness with its figures."""
+    rules = policy.shipped()
+    within = _in_window(actor, now, location_id, region_id)
+    findings = []
+    for weakness, (of, shown) in _SHARES.items():
+        row = session.execute(
+            select(
+                func.count().label("of"),
+                func.count().filter(text(f"({shown})")).label("shown"),
+                func.min(_I.occurred_at).filter(text(f"({shown})")).label("since"),
+            )
+            .select_from(INCIDENT)
+            .where(*within, text(f"({of})")),
+            {"now": now},
+        ).one()
+        threshold = rules.weaknesses[weakness]
+        enough = row.of >= threshold.least
+        chance = share_at_least(row.shown, row.of, threshold.benchmark) if row.of else None
+        value = row.shown / row.of if row.of else None
+        findings.append(
+            Finding(
+                weakness=weakness,
+                value=None if value is None else round(value, 3),
+                benchmark=threshold.benchmark,
+                shown_by=row.shown,
+                of=row.of,
+                enough=enough,
+                chance=None if chance is None else float(f"{chance:.2g}"),
+                weak=enough and value is not None and value > threshold.benchmark and (chance or 0) <= rules.chance,
+                since=row.since,
+            )
+        )
+    return Radar(
+        as_of=now,
+        since=now - timedelta(days=rules.days),
+        policy_version=rules.version,
+        findings=findings,
+        silent=_silent(session, actor, now, location_id, region_id),
+    )
+
+
+def _silent(
+    session: Session, actor: Actor, now: datetime, location_id: UUID | None, region_id: UUID | None
+) -> list[SilentService]:
+    """Services with far fewer reports than their peers' rate gives them: all of the provider's are the measure.
+
+    Counts are of every report, also those that the caller may not see; no record is named.
+    """
+    rule = policy.shipped().silence
+    since = now - timedelta(days=rule.days)
+    amount = exposures(session, actor.provider_id, since, now)
+    counts: dict[UUID, int] = dict(
+        session.execute(
+            select(_I.location_id, func.count())
+            .where(_I.provider_id == actor.provider_id, _I.occurred_at >= since, _I.occurred_at <= now)
+            .where(_I.reported_at.is_not(None))
+            .group_by(_I.location_id)
+        )
+        .tuples()
+        .all()
+    )
+    places = session.execute(
+        select(
+            LOCATION.c.location_id, LOCATION.c.types, LOCATION.c.region_id, visible_locations(actor).label("mine")
+        ).where(LOCATION.c.provider_id == actor.provider_id, LOCATION.c.active)
+    ).all()
+    groups = defaultdict(list)
+    for place in places:
+        unit = amount.unit(place.location_id)
+        over = amount.of(place.location_id, since.date(), now.date())
+        if unit != DAYS and over > 0:
+            groups[unit, tuple(sorted(place.types))].append((place, over))
+    found = []
+    for group in groups.values():
+        if len(group) <= rule.least_peers:
+            continue
+        seen = [float(counts.get(place.location_id, 0)) for place, _ in group]
+        rate = sum(seen) / sum(over for _, over in group)
+        spread = poisson_dispersion(seen, [rate * over for _, over in group])
+        for (place, over), reports in zip(group, seen, strict=True):
+            asked = location_id in (None, place.location_id) and region_id in (None, place.region_id)
+            chance = at_most(int(reports), rate * over, spread)
+            if place.mine and asked and chance <= rule.chance and reports < rate * over / 2:
+                found.append(
+                    SilentService(
+                        location_id=place.location_id,
+                        reports=int(reports),
+                        expected=round(rate * over, 1),
+                        peers=len(group) - 1,
+                        chance=float(f"{chance:.2g}"),
+                    )
+                )
+    return sorted(found, key=lambda one: (one.chance, one.location_id))
+
+
+def records(
+    session: Session,
+    actor: Actor,
+    weakness: Weakness,
+    now: datetime,
+    *,
+    location_id: UUID | None,
+    region_id: UUID | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[RecordView]:
+    """The records that show a weakness, the newest first."""
+    of, shown = _SHARES[weakness]
+    query = (
+        select(INCIDENT)
+        .where(*_in_window(actor, now, location_id, region_id), text(f"({of})"), text(f"({shown})"))
+        .order_by(_I.incident_id.desc())
+        .limit(limit + 1)
+    )
+    after = pagination.decode(cursor)
+    if after is not None:
+        query = query.where(_I.incident_id < after)
+    rows = session.execute(query, {"now": now}).all()
+    items = [
+        RecordView(
+            incident_id=row.incident_id,
+            location_id=row.location_id,
+            category=row.category,
+            occurred_at=row.occurred_at,
+        )
+        for row in rows[:limit]
+    ]
+    return Page(items=items, next=pagination.encode(items[-1].incident_id) if len(rows) > limit else None)

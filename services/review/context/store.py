@@ -1,0 +1,90 @@
+"""What review knows of the circumstances of an incident, from intake's events."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Text, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from services.review.context.domain import MOST_REPEATS, Fact
+from services.review.domain import ReviewStatus
+from services.review.holds.store import Hold
+from services.review.store import Review, Table
+from services.review.thematic.store import KnownIncident
+from services.runtime.restriction import restriction_table
+
+
+class Circumstance(Table):
+    """That a fact holds of an incident by one of its subjects (an adult, an obligation); the highest revision counts."""
+
+    __tablename__ = "circumstance"
+
+    incident_id: Mapped[UUID] = mapped_column(primary_key=True)
+    fact: Mapped[str] = mapped_column(primary_key=True)
+    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    revision: Mapped[int]
+    holds: Mapped[bool]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of an incident beside its triage."""
+
+    facts: frozenset[str]
+    repeats: int
+    restricted: bool
+    on_hold: bool
+
+
+def keep_fact(
+    session: Session, provider_id: UUID, incident_id: UUID, fact: Fact, subject_id: UUID, revision: int, holds: bool
+) -> None:
+    """Keep the newest word. An older revision than the one known changes nothing."""
+    statement = insert(Circumstance).values(
+        incident_id=incident_id, fact=fact, subject_id=subject_id, provider_id=provider_id,
+        revision=revision, holds=holds,
+    )  # fmt: skip
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["incident_id", "fact", "subject_id"],
+            set_={"revision": revision, "holds": holds},
+            where=Circumstance.revision < revision,
+        )
+    )
+
+
+def context_of(
+    session: Session, incident_id: UUID, location_id: UUID, category: str, *, now: datetime, within_days: int
+) -> Context:
+    """Everything in one query. A repeat is another known incident of the type at the place that was not ended."""
+    restricted = restriction_table("review")
+    known = KnownIncident
+    ended = exists().where(Review.incident_id == known.incident_id, Review.status == ReviewStatus.ENDED)
+    others = (
+        select(literal(1).label("one"))
+        .where(
+            known.location_id == location_id,
+            known.category == category,
+            known.incident_id != incident_id,
+            known.occurred_at > now - timedelta(days=within_days),
+            known.occurred_at <= now,
+            ~ended,
+        )
+        .limit(MOST_REPEATS)
+        .subquery()
+    )
+    facts = select(func.array_agg(Circumstance.fact, type_=ARRAY(Text))).where(
+        Circumstance.incident_id == incident_id, Circumstance.holds
+    )
+    row = session.execute(
+        select(
+            facts.scalar_subquery().label("facts"),
+            select(func.count()).select_from(others).scalar_subquery().label("repeats"),
+            exists().where(restricted.c.record_id == incident_id).label("restricted"),
+            exists().where(Hold.incident_id == incident_id, Hold.lifted_at.is_(None)).label("on_hold"),
+        )
+    ).one()
+    return Context(frozenset(row.facts or ()), row.repeats, row.restricted, row.on_hold)

@@ -1,0 +1,1 @@
+"""How a review is done: each method's stages and questions, and what people answered."""

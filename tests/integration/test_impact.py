@@ -1,0 +1,260 @@
+"""Impact on a real PostgreSQL: the measure is frozen, what is missing or mixed is said, and nothing closes by mistake."""
+
+import json
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.contracts.taxonomy import Band, Category, Role, Verdict
+from services.runtime import audit
+from services.runtime.db import transaction
+from tests.integration.test_actions import PRIVATE, World, improved, months_before
+from tests.integration.test_actions import world as world  # the fixture
+
+SCORE = {
+    "name": "Medication audit score",
+    "about": "audit_score",
+    "direction": "increase",
+    "definition": f"Monthly audit of ten charts. {PRIVATE}",
+}
+
+
+def indicator(world: World, **changes: Any) -> dict[str, Any]:
+    """A series, begun."""
+    reply = world.http.post("/indicators", world.lead, {**SCORE, **changes})
+    assert reply.status_code == 201, reply.text
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def record(world: World, of: dict[str, Any], values: dict[str, Any], status: int = 200) -> Any:
+    """Months of a series: plain values, or pairs."""
+    months = [
+        {"month": f"{month}-01", **(value if isinstance(value, dict) else {"value": value})}
+        for month, value in values.items()
+    ]
+    reply = world.http.post(f"/indicators/{of['indicator_id']}/values", world.lead, {"values": months})
+    assert reply.status_code == status, reply.text
+    return reply.json()
+
+
+def define(world: World, incident_id: UUID, number: int, status: int = 201, **body: Any) -> Any:
+    """Say by what is measured, having seen a definition."""
+    reply = world.http.post(f"/incidents/{incident_id}/measures", world.lead, body, version=number)
+    assert reply.status_code == status, reply.text
+    return reply.json()
+
+
+def measures(world: World, incident_id: UUID) -> list[dict[str, Any]]:
+    """All definitions."""
+    found: list[dict[str, Any]] = world.http.get(f"/incidents/{incident_id}/measures", world.lead).json()
+    return found
+
+
+def measured(world: World, incident_id: UUID, days: int = 30) -> dict[str, Any]:
+    """The next checkpoint, measured some days later."""
+    world.clock.advance(timedelta(days=days))
+    checkpoint = next(c for c in world.checkpoints(incident_id) if c["status"] == "planned")
+    world.measure(checkpoint["checkpoint_id"])
+    view: dict[str, Any] = world.http.get(f"/checkpoints/{checkpoint['checkpoint_id']}", world.lead).json()
+    return view
+
+
+def year(world: World, value: Any) -> dict[str, Any]:
+    """The fourteen months until now, of a value that may depend on the month's place."""
+    months = months_before(world.clock.now().date(), 13)
+    return {f"{m:%Y-%m}": value(n) for n, m in enumerate(months)}
+
+
+def verified(world: World, incident_id: UUID, band: Band = Band.MODERATE) -> None:
+    """Open, do and verify one action."""
+    world.open(incident_id, band=band)
+    world.verify(world.finish(world.agree(incident_id)))
+
+
+def test_opening_freezes_what_was_chosen_or_the_policy_has(world: World) -> None:
+    incident_id = world.incident()
+    assert measures(world, incident_id) == []
+    chosen = define(world, incident_id, 0, scope="location", category="fall", definition=PRIVATE)
+    assert (chosen["number"], chosen["category"], chosen["baseline_first"]) == (1, "fall", None)
+    assert define(world, incident_id, 0, 412, scope="provider")["type"] == "/problems/changed-meanwhile"
+    world.open(incident_id)
+    [frozen] = measures(world, incident_id)
+    assert (frozen["category"], frozen["scope"]) == ("fall", "location")
+    assert (frozen["baseline_first"], frozen["baseline_until"]) == ("2025-06-08", "2026-06-08")
+    other = world.incident()
+    world.open(other)
+    [shipped] = measures(world, other)
+    assert (shipped["category"], shipped["kind"], shipped["defined_by"]) == ("medication", "incident_rate", None)
+
+
+def test_a_change_after_opening_needs_a_reason_and_stays_on_record(world: World) -> None:
+    incident_id = world.incident()
+    world.open(incident_id)
+    refused = define(world, incident_id, 1, 422, scope="location")
+    assert refused["errors"][0]["field"] == "reason"
+    define(world, incident_id, 1, scope="location", reason=f"Only this home changed. {PRIVATE}")
+    first, second = measures(world, incident_id)
+    assert (first["scope"], first["baseline_first"]) == ("provider", "2025-06-08")
+    assert (second["scope"], second["baseline_first"], second["reason"] is not None) == ("location", None, True)
+    assert second["defined_by"] == str(world.lead.id)
+    late = define(
+        world,
+        incident_id,
+        2,
+        422,
+        scope="location",
+        reason="x",
+        baseline_first="2026-01-01",
+        baseline_until="2026-06-09",
+    )
+    assert late["errors"][0]["field"] == "baseline_until"
+    with transaction(world.engine, world.provider) as session:
+        entries = audit.read(session, "actions", incident_id)
+    assert [e["action"] for e in entries][-1] == "measure_changed"
+    assert audit.verify(entries) is None
+    assert PRIVATE not in json.dumps(entries, default=str)
+
+
+def test_redefined_midway_cannot_be_judged_until_it_is_based_anew(world: World) -> None:
+    incident_id = improved(world, band=Band.HIGH, before=60, after=0)
+    define(world, incident_id, 1, scope="location", reason="Only this home changed.")
+    view = measured(world, incident_id)
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "redefined-without-baseline")
+    world.judge(view["checkpoint_id"], Verdict.CANNOT_JUDGE)
+    define(
+        world, incident_id, 2, scope="location", reason="Based on the year before.",
+        baseline_first="2025-06-08", baseline_until="2026-06-08",
+    )  # fmt: skip
+    view = measured(world, incident_id, 60)
+    assert (view["proposed"], view["rule"], view["measure"]["number"]) == ("improving_not_yet_proven", "rate-fell", 3)
+    first = world.checkpoints(incident_id)[0]
+    seen = world.http.get(f"/checkpoints/{first['checkpoint_id']}", world.lead).json()
+    assert (seen["measure"]["number"], seen["baseline_first"]) == (2, None)
+
+
+def test_when_all_reporting_falls_fewer_incidents_prove_nothing(world: World) -> None:
+    now = world.clock.now()
+    world.exposure(months_before(now.date(), 14), "300")
+    world.exposure([date(2026, 7, 1)], "300")
+    for n in range(60):
+        world.imported(now - timedelta(days=1 + 6 * n))
+        world.imported(now - timedelta(days=1 + 6 * n), category=Category.FALL)
+    incident_id = world.incident()
+    verified(world, incident_id)
+    view = measured(world, incident_id)
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "reporting-fell-too")
+    assert (view["balance"]["other_reports_before"], view["balance"]["other_reports_after"]) == (60, 0)
+    assert view["balance"]["hours_to_report_before"] == 0
+    assert view["chart"]["kind"] == "u"
+    assert len(view["chart"]["values"]) == len(view["chart"]["months"]) == len(view["chart"]["upper"])
+
+
+def test_a_home_without_a_year_of_returns_has_a_short_baseline(world: World) -> None:
+    now = world.clock.now()
+    world.exposure(months_before(now.date(), 6), "300")
+    world.exposure([date(2026, 7, 1)], "3000")
+    for n in range(30):
+        world.imported(now - timedelta(days=1 + n))
+    incident_id = world.incident()
+    verified(world, incident_id)
+    view = measured(world, incident_id)
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "short-baseline")
+
+
+def test_a_series_that_people_record_leads_to_a_verdict(world: World) -> None:
+    score = indicator(world)
+    record(world, score, year(world, lambda n: 70 + n % 3))
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    verified(world, incident_id)
+    world.clock.advance(timedelta(days=31))
+    record(world, score, {"2026-07": 95.0})
+    first = measured(world, incident_id, 0)
+    assert (first["proposed"], first["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+    assert (first["events"], first["ratio"], first["chart"]["kind"]) == (None, None, "xmr")
+    assert world.events(incident_id)[-1][1]["indicator"] is True
+    world.judge(first["checkpoint_id"], Verdict.IMPROVING)
+    world.clock.advance(timedelta(days=62))
+    record(world, score, {"2026-08": 94.0, "2026-09": 96.0})
+    second = measured(world, incident_id, 0)
+    assert (second["proposed"], second["rule"]) == ("improved_and_sustained", "signal-of-improvement-stayed")
+    detail = world.http.get(f"/indicators/{score['indicator_id']}", world.lead).json()
+    assert (detail["months"], detail["chart"]["variation_icon"]) == (16, "improvement_high")
+
+
+def test_a_share_is_compared_by_its_numerators(world: World) -> None:
+    competent = indicator(world, name="Observed and competent", about="competence_observed",
+                          numerator="competent", denominator="observed")  # fmt: skip
+    record(world, competent, year(world, lambda n: {"numerator": 10 + n % 2, "denominator": 20}))
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=competent["indicator_id"])
+    verified(world, incident_id)
+    world.clock.advance(timedelta(days=60))
+    record(world, competent, {"2026-07": {"numerator": 40, "denominator": 40},
+                              "2026-08": {"numerator": 39, "denominator": 40}})  # fmt: skip
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"], view["events"]) == ("improving_not_yet_proven", "rate-rose", 79)
+    assert Decimal(view["exposure"]) == 80
+
+
+def test_an_indicator_that_changed_its_meaning_is_not_compared_with_itself(world: World) -> None:
+    score = indicator(world)
+    record(world, score, year(world, lambda n: 70 + n % 3))
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    verified(world, incident_id)
+    path = f"/indicators/{score['indicator_id']}"
+    version = world.http.get(path, world.lead).json()["version"]
+    body = {"definition": "Twenty charts, another form.", "reason": "The form was replaced."}
+    assert world.http.post(f"{path}/definitions", world.manager, body, version=version).status_code == 403
+    assert world.http.post(f"{path}/definitions", world.lead, body, version=version).json()["definition"] == 2
+    world.clock.advance(timedelta(days=31))
+    record(world, score, {"2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "mixed-definitions")
+
+
+def test_a_csv_is_taken_whole_or_refused_by_line(world: World) -> None:
+    score = indicator(world)
+    path = f"/indicators/{score['indicator_id']}/import"
+
+    def send(content: str) -> Any:
+        return world.http.post(path, world.lead, content=content.encode(), headers={"Content-Type": "text/csv"})
+
+    assert send("month,value\n2026-03,71.5\n2026-04,72\n").json()["months"] == 2
+    wrong = send("month,value\n2026-05,73\n2026-13,1\n2026-06,many\n")
+    assert [e["field"] for e in wrong.json()["errors"]] == ["line 3.month", "line 4.value"]
+    assert send("month,value\n2026-03,1\n2026-03,2\n").status_code == 422
+    assert send("month,value\n2031-01,1\n").status_code == 422
+    assert send("month,score\n2026-03,1\n").status_code == 422
+    assert send("month,numerator,denominator\n2026-03,1,2\n").status_code == 422
+    corrected = send("month,value\n2026-03,80\n")
+    assert corrected.json()["months"] == 2
+    values = world.http.get(f"/indicators/{score['indicator_id']}", world.lead).json()["values"]
+    assert [(v["value"], v["revision"]) for v in values] == [(80.0, 2), (72.0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"numerator": "a"}, ""), ({"direction": "sideways"}, "direction"), ({"about": "mood"}, "about")],
+)
+def test_an_indicator_is_checked(world: World, changes: dict[str, Any], field: str) -> None:
+    reply = world.http.post("/indicators", world.lead, {**SCORE, **changes})
+    assert reply.status_code == 422
+    assert field in reply.json()["errors"][0]["field"]
+
+
+def test_an_indicator_of_a_place_is_for_those_who_see_the_place(world: World) -> None:
+    world.incident()
+    home = indicator(world, location_id=str(world.location))
+    whole = indicator(world)
+    stranger = world.make_actor(Role.REGISTERED_MANAGER, locations=[UUID(int=7)])
+    assert world.http.get(f"/indicators/{home['indicator_id']}", stranger).status_code == 404
+    listed = world.http.get("/indicators", stranger).json()["items"]
+    assert [i["indicator_id"] for i in listed] == [whole["indicator_id"]]
+    refused = world.http.post("/indicators", stranger, {**SCORE, "location_id": str(world.location)})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "location_id")

@@ -1,0 +1,110 @@
+"""What the process does for actions beside the stages: more time, a reminder before, and a second look later."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from services.contracts import activities as contract
+from services.contracts.actions import (
+    ActionExtended,
+    ActionHandedOver,
+    ActionRechecked,
+    ActionVerified,
+    PlannedCheckpoint,
+    PlannedRecheck,
+)
+from services.contracts.taxonomy import Role, Verdict
+from tests.workflow.conftest import Case, Running
+
+pytestmark = pytest.mark.anyio
+
+
+async def to_acting(case: Case) -> None:
+    """A review is approved and the action open, to be done in 28 days."""
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.approved(briefing=False)
+    await case.entered("1:acting")
+
+
+async def test_more_time_moves_the_clock_and_the_reminder(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await to_acting(case)
+        began = await skipping.get_current_time()
+        await case.tell(
+            ActionExtended(
+                incident_id=case.id, action_id=case.services.actions[0], cycle=1, attempt=1, extension=1,
+                due_at=began + timedelta(days=60), remind_at=began + timedelta(days=50),
+            )
+        )  # fmt: skip
+        await case.tell(
+            ActionHandedOver(
+                incident_id=case.id, action_id=case.services.actions[0], cycle=1, owner_role=Role.DIRECTOR, handover=1
+            )
+        )
+        await skipping.sleep(timedelta(days=49))
+        assert contract.REMIND not in case.services.names(), "the first clock ran until day 28"
+        assert contract.REMIND_OWNER not in case.services.names()
+        await skipping.sleep(timedelta(days=2))
+        await case.until(lambda: contract.DELIVER_NOTICE in case.services.names(), "the owner told")
+        [notice] = case.services.all(contract.DELIVER_NOTICE)
+        assert (notice.path, notice.urgent) == (f"/actions/{case.services.actions[0]}", False)
+        await skipping.sleep(timedelta(days=10))
+        await case.until(lambda: contract.REMIND in case.services.names(), "late by the new clock")
+        assert case.services.all(contract.REMIND)[0].next_move is Role.DIRECTOR
+        assert len(case.services.all(contract.REMIND_OWNER)) == 1
+
+
+async def verified(case: Case) -> tuple[uuid.UUID, uuid.UUID]:
+    """The action is verified, measured after 30 days and looked at again after 60: (checkpoint, second look)."""
+    await to_acting(case)
+    await case.done()
+    await case.entered("1:verifying")
+    at = await case.env.get_current_time()
+    checkpoint, recheck = uuid.uuid4(), uuid.uuid4()
+    await case.tell(
+        ActionVerified(
+            incident_id=case.id, action_id=case.services.actions[0], cycle=1, attempt=1, cycle_complete=True,
+            checkpoints=[PlannedCheckpoint(checkpoint_id=checkpoint, due_at=at + timedelta(days=30))],
+            recheck=PlannedRecheck(recheck_id=recheck, due_at=at + timedelta(days=60)),
+        )
+    )  # fmt: skip
+    await case.entered("1:checking_impact")
+    await case.env.sleep(timedelta(days=31))
+    await case.until(lambda: contract.MEASURE_CHECKPOINT in case.services.names(), "measured")
+    await case.judged(checkpoint, Verdict.SUSTAINED)
+    await case.env.sleep(timedelta(days=28))
+    assert "1:closed" not in case.services.stages(), "the second look is still to come"
+    await case.env.sleep(timedelta(days=2))
+    await case.until(lambda: contract.ASK_RECHECK in case.services.names(), "asked to look again")
+    return checkpoint, recheck
+
+
+async def test_it_does_not_close_before_the_second_look(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        _, recheck = await verified(case)
+        await case.env.sleep(timedelta(days=15))
+        await case.until(lambda: contract.REQUEST_ESCALATION in case.services.names(), "nobody looked")
+        await case.tell(
+            ActionRechecked(
+                incident_id=case.id, action_id=case.services.actions[0], cycle=1, recheck_id=recheck, holds=True,
+                following=None,
+            )
+        )  # fmt: skip
+        await case.entered("1:closed")
+
+
+async def test_what_does_not_hold_any_more_begins_another_cycle(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        _, recheck = await verified(case)
+        await case.tell(
+            ActionRechecked(
+                incident_id=case.id, action_id=case.services.actions[0], cycle=1, recheck_id=recheck, holds=False,
+                following=None,
+            )
+        )  # fmt: skip
+        await case.entered("2:reviewing")
+        assert "1:closed" not in case.services.stages()
