@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
-    """A whole stack in real time, lived in: the demonstration has been played on it."""
+    """A whole stack, lived in: the demonstration has been played on it."""
     stack = RunningStack(Home(run_folder / f"browser-{worker_id}"))
     try:
         stack.up("--clock-speed=86400")
@@ -42,9 +42,9 @@ def console(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
         stack.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One browser for all."""
+    """One browser for all of this folder, and no longer: while Playwright runs, the thread has an event loop."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched

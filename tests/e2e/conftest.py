@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(own))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
     """The whole stack, running at a day a second; stopped at the end, whatever happened to it."""
     running = RunningStack(Home(run_folder / f"stack-{worker_id}"))
@@ -37,7 +37,7 @@ def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
             running.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def care(stack: RunningStack) -> Iterator[Care]:
     """A provider of its own, with people at work."""
     with httpx.Client(timeout=30, limits=httpx.Limits(max_connections=40)) as http:
@@ -70,7 +70,7 @@ class Told:
         self._pool.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def told(stack: RunningStack, care: Care) -> Iterator[Told]:
     """`told(stories.low_harm)` answers what came of the story."""
     made = Told(stack, care)
