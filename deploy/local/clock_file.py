@@ -73,13 +73,15 @@ class ClockFile:
     def last_sign_of_life(self) -> datetime:
         """An instant, as early as can be known, after which no part of the last run was alive.
 
-        Whatever a part did after the last heartbeat it did within the next interval, or it left a newer file.
+        Whatever a part did after the last heartbeat it did within the next interval, or it left a newer file. The
+        supervisor's log is no sign: the run that asks has just opened it.
         """
         signs = [self._segments[-1].real] if self._segments else []
         if self._home.heartbeat.exists():
             signs.append(_touched(self._home.heartbeat) + timedelta(seconds=HEARTBEAT_SECONDS))
         for pattern in ("logs/*", "temporal.db*", "postgres/pg_wal/*"):
-            signs += [_touched(file) for file in self._home.path.glob(pattern)]
+            found = self._home.path.glob(pattern)
+            signs += [_touched(file) for file in found if file != self._home.log("supervisor")]
         now = datetime.now(UTC)
         return min(max(signs, default=now), now)
 

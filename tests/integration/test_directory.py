@@ -558,6 +558,7 @@ def test_how_somebody_works_is_told_without_a_name(
     first, last = events(service_engine("directory"), registered.provider_id, PersonRecorded.TYPE)
     assert first["data"] == {
         "person_id": made["person_id"], "active": True, "roles": [role], "revision": 1, **work,
+        "manager_id": None, "leaves_on": None,
     }  # fmt: skip
     assert (last["data"]["active"], last["data"]["roles"], last["data"]["revision"]) == (False, [], 2)
     assert "Sam" not in str(first) + str(last)
@@ -574,7 +575,7 @@ def test_people_are_registered_changed_and_seen_by_those_who_may(
     assert made.status_code == 201, made.text
     assert made.json() == {
         "person_id": person_id, "display_name": "Sam Example", "active": True, "roles": [role], "version": 1,
-        "shift": None, "employment": None, "started_on": None,
+        "shift": None, "employment": None, "started_on": None, "manager_id": None, "leaves_on": None,
     }  # fmt: skip
     problem(directory.post("/people", registered, {"person_id": person_id, "display_name": "Other"}), 409)
     near, far = actor("regional_manager", locations=[home]), actor("regional_manager", locations=[uuid.uuid4()])

@@ -22,6 +22,8 @@ WHOLE = {
     "/incidents/{incident_id}/audit",
     "/themes/{theme_id}/audit",
     "/locations/{location_id}/audit",
+    # What ships with the service.
+    "/factor-words",
     # Parts of one record, of which there are few.
     "/reviews/{review_id}/findings",
     "/incidents/{incident_id}/attachments",

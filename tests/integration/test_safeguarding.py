@@ -198,7 +198,9 @@ def test_the_target_of_a_referral_warns_before_it_passes(
     )  # fmt: skip
     with transaction(engine, lead.provider_id) as session:
         rung = clocks.ring(session, command, clock.now(), system(lead.provider_id))
-        said = list(session.scalars(text("select type from intake.outbox where type like '%safeguarding%'")))
+        said = list(
+            session.scalars(text("select type from intake.outbox where type like '%safeguarding%' order by seq"))
+        )
     assert rung.due_at == datetime(2026, 6, 8, 23, tzinfo=UTC)
     assert said == ["plumbline.safeguarding.opened.v1", "plumbline.safeguarding.warned.v1"]
     assert intake.get(f"/incidents/{incident_id}/safeguarding", lead).json()["adults"][0]["warned_at"] is not None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.actions.strength.hierarchy import overrated, shipped
+from services.actions.strength.hierarchy import counts_as, shipped
 from services.contracts.taxonomy import Strength
 
 EXAMPLES = [(strength, example) for strength, level in shipped().levels.items() for example in level.examples]
@@ -34,7 +34,8 @@ def test_weak_words_beside_no_strong_one_make_it_weak(wording: str, strength: St
     assert (None if suggested is None else suggested.strength) is strength
 
 
-def test_a_grade_above_weak_wording_is_overrated() -> None:
-    weak, strong = shipped().suggest("Staff reminded"), shipped().suggest("The chart blocks it")
-    assert [overrated(grade, weak) for grade in Strength] == [False, True, True]
-    assert not any(overrated(grade, one) for grade in Strength for one in (strong, None))
+def test_a_grade_above_weak_wording_counts_as_weaker_until_there_is_a_reason() -> None:
+    assert [counts_as("Staff reminded", grade, None) for grade in Strength] == [Strength.WEAKER] * len(Strength)
+    for grade in Strength:
+        assert counts_as("Staff reminded", grade, "The chart now blocks it.") is grade
+        assert counts_as("The chart blocks it", grade, None) is counts_as("Something else", grade, None) is grade

@@ -343,7 +343,7 @@ def record_person(session: Session, provider_id: UUID, event: PersonRecorded, no
 
     An older revision than the one known changes nothing.
     """
-    values = event.model_dump(exclude={"roles"})
+    values = event.model_dump(exclude={"roles", "leaves_on", "manager_id"})
     statement = upsert(Person).values(provider_id=provider_id, **values)
     newer = session.execute(
         statement.on_conflict_do_update(
