@@ -299,7 +299,10 @@ def client(
 
     def make(name: str) -> ServiceClient:
         http = application(name)
-        http.app.state.clock = clock  # type: ignore[attr-defined]
+        state = http.app.state  # type: ignore[attr-defined]
+        state.clock = clock
+        if hasattr(state, "attachments"):
+            del state.attachments  # made again by the settings of this test
         http.cookies.clear()
         return ServiceClient(http, issuer)
 

@@ -4,6 +4,7 @@ import sys
 
 from services.actions import activities, api, consumer
 from services.actions.agreeing import api as agreeing
+from services.actions.evidence_file import api as evidence_file
 from services.actions.extension import api as extension
 from services.actions.impact import api as impact
 from services.actions.people import api as people
@@ -21,6 +22,7 @@ SERVICE = Service(
     routers=[
         api.router,
         agreeing.router,
+        evidence_file.router,
         extension.router,
         impact.router,
         people.router,
@@ -33,6 +35,7 @@ SERVICE = Service(
     consumes_urgent=[urgent_topic("intake")],
     handlers=consumer.HANDLERS,
     activities=activities.build,
+    body_limits=evidence_file.BODY_LIMITS,
 )
 
 if __name__ == "__main__":

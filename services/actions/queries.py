@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from services.actions.agreeing import queries as agreeing
 from services.actions.agreeing.domain import Priority
 from services.actions.domain import ActionStatus, EvidenceKind
+from services.actions.evidence_file import queries as evidence_file
 from services.actions.extension import queries as extension
 from services.actions.people import line
 from services.actions.sampling import queries as sampling
@@ -57,6 +58,7 @@ class EvidenceView(BaseModel):
     kind: EvidenceKind
     description: str
     proves: list[UUID]
+    files: list[evidence_file.EvidenceFileView]
     added_by: UUID
     added_at: datetime
 
@@ -114,6 +116,7 @@ def summary(action: Action) -> ActionSummary:
 def view(session: Session, action: Action, now: datetime) -> ActionView:
     """The full form of an action, with its evidence and verifications in order."""
     incident = session.get_one(Incident, action.incident_id)
+    files = evidence_file.files_of(session, action.action_id)
     evidence = session.scalars(
         select(Evidence).where(Evidence.action_id == action.action_id).order_by(Evidence.evidence_id)
     )
@@ -127,7 +130,7 @@ def view(session: Session, action: Action, now: datetime) -> ActionView:
             "suggested": hierarchy.shipped().suggest(action.title),
             "counts_as": hierarchy.counts_as(action.title, Strength(action.strength), action.strength_reason),
             "waits_for": agreeing.waits_for(session, action.action_id),
-            "evidence": [columns(EvidenceView, row) for row in evidence],
+            "evidence": [{**columns(EvidenceView, row), "files": files.get(row.evidence_id, [])} for row in evidence],
             "verifications": verification.verifications(session, action.action_id),
             "draws": sampling.draws(session, action.action_id),
             "rechecks": verification.recheck_views(session, action.action_id),

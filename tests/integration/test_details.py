@@ -18,8 +18,8 @@ import httpx
 import pytest
 from minio import Minio
 
-from services.intake.attachments.storage import AttachmentSettings, storage
 from services.runtime import audit
+from services.runtime.attachments import AttachmentSettings, storage
 from tests.conftest import ServiceClient
 
 

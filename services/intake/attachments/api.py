@@ -10,17 +10,15 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from services.intake.attachments import commands
-from services.intake.attachments.storage import AttachmentSettings, Missing, Storage, storage
 from services.intake.attachments.store import Attachment
 from services.intake.store import visible_incident
 from services.runtime.app import Database, Time
+from services.runtime.attachments import BODY_BYTES, Upload, storage_of
 from services.runtime.auth import Caller
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, Reply, fingerprint, once
 
 router = APIRouter(tags=["attachments"])
-
-_NAME_LENGTH = 200
 
 
 class AttachmentView(BaseModel):
@@ -39,18 +37,6 @@ def _view(attachment: Attachment) -> AttachmentView:
     return AttachmentView(**{name: getattr(attachment, name) for name in AttachmentView.model_fields})
 
 
-def _storage(request: Request) -> Storage:
-    """The store of this process, made when it is first needed: a report must not depend on it."""
-    state = request.app.state
-    if not hasattr(state, "attachments"):
-        try:
-            state.attachments = storage(AttachmentSettings())
-        except ValueError as error:
-            state.attachments = Missing(str(error))
-    made: Storage = state.attachments
-    return made
-
-
 @router.post(
     "/incidents/{incident_id}/attachments", status_code=201, response_model=AttachmentView, summary="Attach a file"
 )
@@ -64,17 +50,15 @@ def attach(
     request: Request,
 ) -> JSONResponse:
     """Keep a photo or document with the incident. Its content must be what it says."""
-    content = file.file.read(commands.MAX_BYTES + 1)
-    name = "".join(c for c in (file.filename or "file").rsplit("/", 1)[-1] if c.isprintable())[-_NAME_LENGTH:] or "file"
-    media_type = (file.content_type or "").lower()
+    upload = Upload(file)
     with transaction(database, actor.provider_id) as session:
         return once(
-            session, "intake", actor, key, fingerprint(f"attach:{incident_id}:{media_type}", content),
+            session, "intake", actor, key, fingerprint(f"attach:{incident_id}:{upload.media_type}", upload.content),
             lambda: Reply(
                 201,
                 _view(
                     commands.add_attachment(
-                        session, actor, _storage(request), incident_id, name, media_type, content, clock.now()
+                        session, actor, storage_of(request), incident_id, upload, clock.now()
                     )
                 ),
             ),
@@ -99,7 +83,7 @@ def fetch(
     """The content, as a download: it is never shown inside a page."""
     with transaction(database, actor.provider_id) as session:
         attachment, content = commands.fetch_attachment(
-            session, actor, _storage(request), incident_id, attachment_id, clock.now()
+            session, actor, storage_of(request), incident_id, attachment_id, clock.now()
         )
     return Response(
         content,
@@ -112,5 +96,4 @@ def fetch(
     )
 
 
-# A little more for what surrounds the file in the request.
-BODY_LIMITS = {r"/incidents/[^/]+/attachments": commands.MAX_BYTES + 100_000}
+BODY_LIMITS = {r"/incidents/[^/]+/attachments": BODY_BYTES}

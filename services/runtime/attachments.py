@@ -1,5 +1,6 @@
-"""Where attachments lie: a folder on one machine, or any S3-compatible store. One small interface."""
+"""Files that people attach: what is taken, and where it lies, a folder on one machine or any S3-compatible store."""
 
+import hashlib
 import io
 import os
 import tempfile
@@ -8,13 +9,58 @@ from typing import Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import puremagic
+from fastapi import Request, UploadFile
 from minio import Minio
 from minio.error import MinioException
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from urllib3.exceptions import HTTPError
 
-from services.runtime.errors import ServiceError
+from services.runtime.errors import ServiceError, conflict, invalid
+
+MAX_BYTES = 10_000_000
+BODY_BYTES = MAX_BYTES + 100_000
+"""The largest request: a little more for what surrounds the file in it."""
+MEDIA_TYPES = {
+    "image/jpeg": {"image/jpeg", "image/jpg", "image/pjpeg"},
+    "image/png": {"image/png"},
+    "image/webp": {"image/webp"},
+    "image/heic": {"image/heic", "image/heif"},
+    "application/pdf": {"application/pdf"},
+}
+"""What may be attached, and what its content may be called."""
+_NAME_LENGTH = 200
+
+
+class Upload:
+    """A file as it came: a printable name without folders, the type it claims, and its content up to the limit and one byte."""
+
+    def __init__(self, file: UploadFile) -> None:
+        name = (file.filename or "file").rsplit("/", 1)[-1]
+        self.name = "".join(c for c in name if c.isprintable())[-_NAME_LENGTH:] or "file"
+        self.media_type = (file.content_type or "").lower()
+        self.content = file.file.read(MAX_BYTES + 1)
+        self.sha256 = hashlib.sha256(self.content).hexdigest()
+
+    def check(self) -> None:
+        """Raise 422 unless the content is what it says, of a type and size that is taken."""
+        if not self.content:
+            raise invalid("file", "is empty", "Attach the file again.")
+        if len(self.content) > MAX_BYTES:
+            raise invalid(
+                "file", "is larger than 10 MB", "Take the photo at a lower resolution, or split the document."
+            )
+        if self.media_type not in MEDIA_TYPES:
+            raise invalid("file", "is not of a type that is taken", f"Attach one of {', '.join(MEDIA_TYPES)}.")
+        try:
+            found = {match.mime_type for match in puremagic.magic_string(self.content, self.name)}
+        except puremagic.PureError:
+            found = set()
+        if not found & MEDIA_TYPES[self.media_type]:
+            raise invalid(
+                "file", "is not what it says it is", "Attach the original photo or document, not a renamed file."
+            )
 
 
 class AttachmentSettings(BaseSettings):
@@ -143,3 +189,23 @@ def storage(settings: AttachmentSettings) -> Storage:
         )
         return Bucket(client, bucket)
     raise ValueError("PLUMBLINE_ATTACHMENTS_URL must be file:///folder or s3://host:port/bucket")
+
+
+def storage_of(request: Request) -> Storage:
+    """The store of this process, made when it is first needed: nothing else must depend on it."""
+    state = request.app.state
+    if not hasattr(state, "attachments"):
+        try:
+            state.attachments = storage(AttachmentSettings())
+        except ValueError as error:
+            state.attachments = Missing(str(error))
+    made: Storage = state.attachments
+    return made
+
+
+def fetch_whole(store: Storage, provider_id: UUID, sha256: str) -> bytes:
+    """What was kept, checked against its checksum. Raises 409 if it is not what was attached."""
+    content = store.fetch(provider_id, sha256)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise conflict("content-changed", "The stored file is not the one that was attached", "Tell support at once.")
+    return content
