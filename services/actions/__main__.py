@@ -9,6 +9,7 @@ from services.actions.extension import api as extension
 from services.actions.impact import api as impact
 from services.actions.people import api as people
 from services.actions.sampling import api as sampling
+from services.actions.sites import api as sites
 from services.actions.strength import api as strength
 from services.actions.verification import api as verification
 from services.contracts.topics import topic, urgent_topic
@@ -27,6 +28,7 @@ SERVICE = Service(
         impact.router,
         people.router,
         sampling.router,
+        sites.router,
         strength.router,
         verification.router,
     ],

@@ -70,7 +70,7 @@ def read(action_id: UUID, actor: Caller, database: Database, clock: Time, respon
     with transaction(database, actor.provider_id) as session:
         action = visible_action(session, actor, action_id, now=clock.now())
         response.headers["ETag"] = f'"{action.version}"'
-        return queries.view(session, action, clock.now())
+        return queries.view(session, actor, action, clock.now())
 
 
 @router.post(

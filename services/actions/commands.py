@@ -34,6 +34,7 @@ from services.actions.history import record as _record
 from services.actions.impact import commands as impact
 from services.actions.impact.measuring import freeze_measure
 from services.actions.people import line
+from services.actions.sites.commands import MAX_SERVED, MAX_SITES, check_sites, keep_served, keep_sites
 from services.actions.store import (
     Action,
     Evidence,
@@ -103,6 +104,12 @@ class AgreeAction(Strict):
     waits_for: Annotated[list[UUID], Field(max_length=MAX_ITEMS)] = Field(
         default_factory=list, description="Actions that must be done before this one can be."
     )
+    sites: Annotated[list[UUID], Field(max_length=MAX_SITES)] = Field(
+        default_factory=list, description="Locations at which it is to be done, each with its own progress."
+    )
+    serves: Annotated[list[UUID], Field(max_length=MAX_SERVED)] = Field(
+        default_factory=list, description="Other incidents that it answers too."
+    )
 
 
 class AddEvidence(Strict):
@@ -164,12 +171,14 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         agreed_by=actor.id,
         agreed_at=now,
         version=1,
-        **command.model_dump(exclude={"proof", "waits_for"}),
+        **command.model_dump(exclude={"proof", "waits_for", "sites", "serves"}),
     )
     session.add(action)
     session.flush()
     keep_proof(session, action, command.proof)
     keep_waiting(session, actor, action, command.waits_for)
+    keep_sites(session, actor, action, command.sites)
+    keep_served(session, actor, action, command.serves)
     said = stand_ins(session, SERVICE, actor.provider_id, "wording", filter(None, [gist(command.title)]))
     _record(
         session,
@@ -201,6 +210,8 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         priority=command.priority,
         interim_control_sha256=None if command.interim_control is None else audit.digest(command.interim_control),
         waits_for=sorted(map(str, command.waits_for)),
+        sites=sorted(map(str, command.sites)),
+        serves=sorted(map(str, command.serves)),
     )
     if improvement.opened_at is not None:
         _open(session, actor, action, now, late=True)
@@ -361,6 +372,7 @@ def complete_action(session: Session, actor: Actor, action_id: UUID, version: in
         )
     check_waiting(session, action_id)
     check_proof(session, action, attempt)
+    check_sites(session, action_id)
     action.status, action.attempt = ActionStatus.DONE, attempt
     action.done_by, action.done_at = actor.id, now
     verify_due_at = action.verify_due_at = now + policy.shipped().verify

@@ -5,8 +5,9 @@ from sqlalchemy.orm import Session
 from services.actions.agreeing.store import Finding
 from services.actions.impact import counting
 from services.actions.people import line
+from services.actions.sites.commands import keep_location
 from services.actions.store import Incident
-from services.contracts.directory import AbsenceRecorded, ExposureRecorded, PersonRecorded
+from services.contracts.directory import AbsenceRecorded, ExposureRecorded, LocationRecorded, PersonRecorded
 from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import (
     IncidentImported,
@@ -153,7 +154,15 @@ def on_theme_ended(session: Session, received: Received) -> None:
     counting.update_incident(session, received.provider_id, event.theme_id, received.version, change)
 
 
+def on_location(session: Session, received: Received) -> None:
+    """Know where actions can be done."""
+    event = LocationRecorded.model_validate(received.data)
+    known = event.model_dump(include={"location_id", "region_id", "name", "active", "revision"})
+    keep_location(session, {**known, "provider_id": received.provider_id})
+
+
 HANDLERS = {
+    LocationRecorded.TYPE: on_location,
     ThemeCommissioned.TYPE: on_theme_commissioned,
     ThemeStageEntered.TYPE: on_theme_stage,
     ThemeEnded.TYPE: on_theme_ended,

@@ -16,6 +16,7 @@ from services.actions.evidence_file import queries as evidence_file
 from services.actions.extension import queries as extension
 from services.actions.people import line
 from services.actions.sampling import queries as sampling
+from services.actions.sites import queries as sites
 from services.actions.store import Action, Evidence, Incident
 from services.actions.strength import hierarchy
 from services.actions.verification import queries as verification
@@ -82,6 +83,8 @@ class ActionView(ActionSummary):
     cost_pounds: Decimal | None
     effort_days: Decimal | None
     waits_for: list[agreeing.WaitsForView]
+    sites: list[sites.SiteView]
+    serves: list[UUID] = Field(description="Other incidents that it answers, as far as you may see them.")
     due_working_days: int
     learning_ref: UUID | None
     agreed_by: UUID
@@ -113,7 +116,7 @@ def summary(action: Action) -> ActionSummary:
     return ActionSummary.model_validate(columns(ActionSummary, action))
 
 
-def view(session: Session, action: Action, now: datetime) -> ActionView:
+def view(session: Session, actor: Actor, action: Action, now: datetime) -> ActionView:
     """The full form of an action, with its evidence and verifications in order."""
     incident = session.get_one(Incident, action.incident_id)
     files = evidence_file.files_of(session, action.action_id)
@@ -130,6 +133,8 @@ def view(session: Session, action: Action, now: datetime) -> ActionView:
             "suggested": hierarchy.shipped().suggest(action.title),
             "counts_as": hierarchy.counts_as(action.title, Strength(action.strength), action.strength_reason),
             "waits_for": agreeing.waits_for(session, action.action_id),
+            "sites": sites.sites(session, action.action_id),
+            "serves": sites.served(session, actor, action.action_id),
             "evidence": [{**columns(EvidenceView, row), "files": files.get(row.evidence_id, [])} for row in evidence],
             "verifications": verification.verifications(session, action.action_id),
             "draws": sampling.draws(session, action.action_id),
@@ -152,7 +157,7 @@ def actions(
     limit: int,
     cursor: str | None,
 ) -> Page[ActionSummary]:
-    """Actions in scope and those the caller owns, newest first."""
+    """Actions in scope, also by one of their sites, and those the caller owns, newest first."""
     query = (
         select(Action)
         .where(Action.provider_id == actor.provider_id)
@@ -161,7 +166,7 @@ def actions(
                 "actions",
                 actor,
                 Action.incident_id,
-                in_scope=actor.scope(Action.location_id, Action.region_id),
+                in_scope=or_(actor.scope(Action.location_id, Action.region_id), sites.at_a_site_of(actor)),
                 own=line.own_or_covered(actor, now),
             )
         )
@@ -169,7 +174,7 @@ def actions(
         .limit(limit + 1)
     )
     if incident_id is not None:
-        query = query.where(Action.incident_id == incident_id)
+        query = query.where(sites.serving(incident_id))
     if status is not None:
         query = query.where(Action.status == status)
     if owner_id is not None:

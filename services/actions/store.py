@@ -4,7 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid, select
+from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.contracts.taxonomy import CaseKind
@@ -205,7 +205,9 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> Incid
 def visible_action(
     session: Session, actor: Actor, action_id: UUID, *, lock: bool = False, now: datetime | None = None
 ) -> Action:
-    """The action if the actor owns it or it is in the actor's scope, else 404. Restricted ones: those who need to know.
+    """The action if the actor owns it or it is in the actor's scope, also by one of its sites, else 404.
+
+    Restricted ones: those who need to know.
 
     With `now`, whoever covers for the owner at that moment sees it as the owner does.
 
@@ -215,12 +217,20 @@ def visible_action(
     if action is None:
         raise not_found("action")
     own = action.owner_id == actor.id or (now is not None and _covers(session, actor, action.owner_id, now))
-    if not may_see(session, actor, action.incident_id, action.location_id, action.region_id, own=own):
+    in_scope = actor.sees(action.location_id, action.region_id) or _at_a_site(session, actor, action_id)
+    if not restriction.may_see(session, "actions", actor, action.incident_id, in_scope=in_scope, own=own):
         raise not_found("action")
     if lock:
         lock_cycle(session, action.incident_id, action.cycle)
         session.refresh(action)
     return action
+
+
+def _at_a_site(session: Session, actor: Actor, action_id: UUID) -> bool:
+    sites = session.execute(
+        text("select location_id, region_id from actions.site where action_id = :action_id"), {"action_id": action_id}
+    )
+    return any(actor.sees(location_id, region_id) for location_id, region_id in sites)
 
 
 def _covers(session: Session, actor: Actor, owner_id: UUID, now: datetime) -> bool:

@@ -39,6 +39,7 @@ from deploy.local.scenarios.verbs import (
     ChooseMeasure,
     Find,
     RecordMonths,
+    RecordSite,
     Refused,
     Report,
     Step,
@@ -438,6 +439,8 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
         said = getattr(step, name, None)
         if said is not None:
             words[word] = str(stage.reference(said))
+    if isinstance(step, RecordSite):
+        words["place"] = str(stage.places[step.place])
     return words
 
 

@@ -352,6 +352,8 @@ class AgreeAction(Step):
     priority: Literal["urgent", "high", "normal"] | None = None
     interim_control: Text | None = Field(default=None, description="What protects people until it is done.")
     waits_for: list[Text] = Field(default_factory=list, description="Actions that come first, as ${id}.")
+    sites: list[Place] = Field(default_factory=list, description="Where it is to be done, each with its progress.")
+    serves: list[Result] = Field(default_factory=list, description="Other incidents that it answers too.")
 
 
 class AboutAction(Step):
@@ -371,6 +373,17 @@ class AddEvidence(AboutAction):
     kind: Literal["observation", "document", "audit_result", "link"] = "observation"
     description: Text
     proves: list[Text] = Field(default_factory=list, description="Ids of items of `proof` that it shows.")
+
+
+class RecordSite(AboutAction):
+    """Say how far an action is at one of its places."""
+
+    api = Api("actions", "POST", "/actions/{action}/sites/{place}")
+
+    do: Literal["record_site"]
+    place: Place = Field(exclude=True)
+    state: Literal["done", "not_applicable", "open"] = "done"
+    note: Text | None = Field(default=None, description="Needed where it does not apply.")
 
 
 class Complete(AboutAction):
@@ -1063,7 +1076,7 @@ VERBS: dict[str, type[Step]] = {
     verb.model_fields["do"].annotation.__args__[0]: verb  # type: ignore[union-attr]
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
-        WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, Complete, Verify,
+        WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, RecordSite, Complete, Verify,
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,

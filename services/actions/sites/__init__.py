@@ -1,0 +1,1 @@
+"""One action at several locations, and for several incidents."""
