@@ -321,7 +321,25 @@ def _report(cast: Cast, home: Home, place: Place, number: int, kind: str) -> Inc
     receipt = place.carer.post("intake", "/incidents", body)
     incident = Incident(receipt["incident_id"], place, kind)
     cast.show(incident.id, f"{place.name}: reported by a carer")
+    if kind == "incident":
+        _first_hours(incident)
     return incident
+
+
+def _first_hours(incident: Incident) -> None:
+    """What must be done inside the service at once: clinical advice, and a look at the care plan."""
+    for check in incident.place.manager.get("intake", f"/incidents/{incident.id}/checks"):
+        answers = _CHECKS.get(check["rule"])
+        if answers is not None:
+            path = f"/incidents/{incident.id}/checks/{check['rule']}/record"
+            done_at = incident.place.manager.get("intake", f"/incidents/{incident.id}")["reported_at"]
+            incident.place.manager.post("intake", path, {"done_at": done_at, "answers": answers})
+
+
+_CHECKS: dict[str, dict[str, Any]] = {
+    "clinical-advice": {"adviser": "pharmacist", "advice": "No harm is to be expected; go on with the next dose."},
+    "care-plan-check": {"plan_right": True},
+}
 
 
 def _step(cast: Cast, incident: Incident, note: str) -> None:

@@ -10,6 +10,7 @@ import typer
 from deploy.local.state import StackError
 from services.actions.policy import KIND as IMPROVEMENT
 from services.intake.candour.policy import KIND as CANDOUR
+from services.intake.checks.policy import KIND as CHECKS
 from services.intake.details.policy import KIND as QUESTIONS
 from services.intake.escalation.policy import KIND as ESCALATION
 from services.intake.obligations.policy import KIND as OBLIGATIONS
@@ -26,7 +27,18 @@ policy = typer.Typer(help="Policies as files: see docs/policies.md.", no_args_is
 
 KINDS = {
     kind.name: kind
-    for kind in (REVIEW, TRIAGE, ESCALATION, OBLIGATIONS, CANDOUR, QUESTIONS, SAFEGUARDING, SPEAK_UP, IMPROVEMENT)
+    for kind in (
+        REVIEW,
+        TRIAGE,
+        ESCALATION,
+        OBLIGATIONS,
+        CHECKS,
+        CANDOUR,
+        QUESTIONS,
+        SAFEGUARDING,
+        SPEAK_UP,
+        IMPROVEMENT,
+    )
 }
 
 File = Annotated[Path, typer.Argument(help="A policy file (YAML).")]

@@ -517,6 +517,38 @@ class CandourCompleted(IncidentData):
     candour_id: UUID
 
 
+class CheckRecorded(IncidentData):
+    """What must be done inside the service in the first hours was recorded, or set aside with a reason.
+
+    The times are the provider's own. `done_at` is null for what was set aside.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.check.recorded.v1"
+
+    rule: Code
+    required_at: datetime
+    done_at: datetime | None
+    set_aside: bool
+
+
+class CheckWarned(IncidentData):
+    """Most of the time for something inside the service has passed, and nobody has recorded it."""
+
+    TYPE: ClassVar[str] = "plumbline.check.warned.v1"
+
+    rule: Code
+    required_at: datetime
+
+
+class CheckLate(IncidentData):
+    """The time has passed, and nobody has recorded what must be done; said again until somebody does."""
+
+    TYPE: ClassVar[str] = "plumbline.check.late.v1"
+
+    rule: Code
+    required_at: datetime
+
+
 EVENTS = (
     PolicyPublished,
     IncidentReported,
@@ -561,4 +593,7 @@ EVENTS = (
     CandourWarned,
     CandourLate,
     CandourCompleted,
+    CheckRecorded,
+    CheckWarned,
+    CheckLate,
 )

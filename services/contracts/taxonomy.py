@@ -232,6 +232,7 @@ class EscalationReason(StrEnum):
     BREAK_GLASS = "break_glass"
     VERIFICATION_FAILED = "verification_failed"
     SIMILAR = "similar"
+    CHECK_LATE = "check_late"
 
 
 class ClockKind(StrEnum):
@@ -241,6 +242,7 @@ class ClockKind(StrEnum):
     OBLIGATION = "obligation"
     CANDOUR = "candour"
     SAFEGUARDING = "safeguarding"
+    CHECK = "check"
 
 
 class BlockerKind(StrEnum):

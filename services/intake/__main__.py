@@ -6,6 +6,7 @@ from services.contracts.topics import topic, urgent_topic
 from services.intake import activities, api, consumer, policy
 from services.intake.attachments import api as attachments
 from services.intake.candour import api as candour
+from services.intake.checks import api as checks
 from services.intake.details import api as details
 from services.intake.escalation import api as escalation
 from services.intake.holds import api as holds
@@ -27,6 +28,7 @@ SERVICE = Service(
         attachments.router,
         escalation.router,
         obligations.router,
+        checks.router,
         candour.router,
         safeguarding.router,
         holds.router,

@@ -39,6 +39,7 @@ from services.contracts.taxonomy import (
     Stage,
 )
 from services.intake import access, policy
+from services.intake.checks import commands as checks
 from services.intake.clocks import blocked_by, stop_all
 from services.intake.details.describing import describe
 from services.intake.details.queries import count_earlier
@@ -271,6 +272,7 @@ def report_incident(
         "next_due_at": triage_due_at,
         "version": 1,
     }
+    to_check = checks.at_report(actor, incident_id, command.category, command.kind, command.occurred_at, now)
     entry = audit.first_entry(
         chain=incident_id,
         actor=actor,
@@ -323,7 +325,7 @@ def report_incident(
         insert_rows(session, *rows)
         access.restrict(session, actor, incident_id, now=now, excluded=away)
         rows = []
-    insert_rows(session, *rows, ("intake.outbox", said))
+    insert_rows(session, *rows, *to_check, ("intake.outbox", said))
     if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
     ladder.at_report(session, actor, incident_id, danger, command.category, command.kind, now)

@@ -1,5 +1,6 @@
 """The rules of intake: pure, no I/O. Times carry a time zone; the caller says what time it is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,14 @@ from services.contracts.taxonomy import (
 
 # A clock of the reporter's device may be a little ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+def variance_minutes(required_at: datetime | None, done_at: datetime | None) -> int | None:
+    """By how many minutes something was late, or, with a minus, early. A begun minute of lateness counts."""
+    if required_at is None or done_at is None:
+        return None
+    return math.ceil((done_at - required_at).total_seconds() / 60)
+
 
 STAGE_ORDER = [
     Stage.REPORTED,

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Band, Category, Kind, Role, Stage
 from services.intake import access
-from services.intake.domain import FEEDBACK
+from services.intake.domain import FEEDBACK, variance_minutes
 from services.intake.store import Feedback, Incident, Triage
 from services.runtime import pagination
 from services.runtime.actor import Actor
@@ -53,6 +53,10 @@ class TriageView(BaseModel):
     earlier_seen: int
     decided_by: UUID
     decided_at: datetime
+    required_at: datetime | None = Field(
+        description="Until when the first triage was to be made; null for a later one."
+    )
+    variance_minutes: int | None = Field(description="Minutes late; early with a minus.")
 
 
 class IncidentView(IncidentSummary):
@@ -91,8 +95,14 @@ def view(session: Session, incident: Incident) -> IncidentView:
         select(Triage).where(Triage.incident_id == incident.incident_id).order_by(Triage.decided_at)
     )
     return IncidentView.model_validate(
-        {**_columns(IncidentView, incident), "triage": [_columns(TriageView, row) for row in triage]}
+        {**_columns(IncidentView, incident), "triage": [_triage(incident, row) for row in triage]}
     )
+
+
+def _triage(incident: Incident, row: Triage) -> dict[str, Any]:
+    required_at = incident.triage_due_at if row.revision == 1 else None
+    variance = variance_minutes(required_at, row.decided_at)
+    return {**_columns(TriageView, row), "required_at": required_at, "variance_minutes": variance}
 
 
 def incidents(

@@ -49,6 +49,9 @@ TEMPLATES = {
     intake.CandourWarned.TYPE: "Duty of candour: most of our own time for {waits_for} has passed.",
     intake.CandourLate.TYPE: "Duty of candour: {waits_for} is late by our own target.",
     intake.CandourCompleted.TYPE: "Duty of candour: every part is recorded.",
+    intake.CheckRecorded.TYPE: "Recorded as done: {rule}. It was to be done by {required_at} (our own target).",
+    intake.CheckWarned.TYPE: "Most of the time has passed: {rule}, to be done by {required_at} (our own target).",
+    intake.CheckLate.TYPE: "Not recorded in time: {rule}, by {required_at} (our own target).",
     review.ThemeCommissioned.TYPE: (
         "Asked for several incidents to be looked at together: {category}, {band}. Whoever leads it accepts by"
         " {accept_due_at}."
@@ -107,6 +110,7 @@ _VARIANTS = {
         "met",
         False,
     ): "Decided that the duty of candour does not apply, and how the person was told.",
+    (intake.CheckRecorded.TYPE, "set_aside", True): "Set aside, with a reason: {rule}.",
     (intake.SafeguardingDecided.TYPE, "refer", False): "Decided, with a reason, not to refer to the local authority.",
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
@@ -181,6 +185,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "candour_late": "the family has not been told in time",
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
+        "check_late": "what must be done in the first hours is not recorded in time",
         "similar": "others like it have happened in the provider's services",
     },
     "recipient": {

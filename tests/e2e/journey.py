@@ -120,6 +120,7 @@ class Care:
                     raise
             else:
                 if not any(triage["by_default"] for triage in journey.read()["triage"]):
+                    journey.first_hours()
                     return journey
             journey.withdraw()
         raise AssertionError(f"{IN_TIME} reports, and nobody triaged one within a day of the stack's clock")
@@ -147,6 +148,13 @@ class Journey:
             "intake", self.record, lambda i: i if (i["stage"], i["cycle"]) == (stage, cycle) else None,
             f"{self.id} to reach {stage} in cycle {cycle}",
         )  # fmt: skip
+
+    def first_hours(self) -> None:
+        """What must be done inside the service at once is recorded, so that nobody goes on being called about it."""
+        for check in self.care.manager.get("intake", f"{self.record}/checks"):
+            if check["chased"] and check["done_at"] is None:
+                reason = {"reason": self.care.says("Not needed here.")}
+                self.care.manager.post("intake", f"{self.record}/checks/{check['rule']}/set-aside", reason)
 
     def withdraw(self) -> None:
         """End it."""

@@ -42,7 +42,7 @@ def high_risk(care: Care) -> Journey:
     journey = care.triaged(consequence=4, likelihood=3, category="pressure_damage")
     told = care.deputy.until(
         "intake", f"{journey.record}/escalations",
-        lambda page: next((e for e in page if e["to_person"] == care.deputy.id), None), "the escalation",
+        lambda page: next((e for e in page if (e["reason"], e["to_person"]) == ("high_risk", care.deputy.id)), None), "the escalation",
     )  # fmt: skip
     care.deputy.post("intake", f"{journey.record}/escalations/{told['escalation_id']}/acknowledgement")
     journey.reaches("reviewing")

@@ -20,6 +20,7 @@ FILES = {
     "triage": "intake/policies/default.yaml",
     "escalation": "intake/policies/escalation.yaml",
     "obligations": "intake/policies/obligations.yaml",
+    "checks": "intake/policies/checks.yaml",
     "candour": "intake/policies/candour.yaml",
     "questions": "intake/policies/questions.yaml",
     "safeguarding": "intake/policies/safeguarding.yaml",

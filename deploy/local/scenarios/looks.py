@@ -50,6 +50,10 @@ LOOKS: dict[str, Look] = {
     "candour": Look("intake", f"{_INCIDENT}/candour", "The duty of candour: the test, the steps, what is missing.", record=True),
     "safeguarding": Look("intake", f"{_INCIDENT}/safeguarding", "The safeguarding record.", record=True),
     "holds": Look("intake", f"{_INCIDENT}/holds", "What internal fact-finding waits for.", key="hold_id"),
+    "checks": Look(
+        "intake", f"{_INCIDENT}/checks", "What must be done inside in the first hours, with required and actual time.", field="state", key="rule"
+    ),
+    "notices": Look("intake", "/inbox", "What this person is to know of, without an answer.", rows="notices", key="incident_id"),
     "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
     "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
     "duties": Look("intake", "/inbox", "What is owed outside and soon or already late.", rows="duties", key="subject_id"),

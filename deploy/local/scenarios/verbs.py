@@ -884,6 +884,27 @@ class SafeguardingOutcome(AboutIncident):
     )
 
 
+class RecordCheck(AboutIncident):
+    """Record what had to be done in the first hours (GET /incidents/ID/checks names the checks and what each asks)."""
+
+    api = Api("intake", "POST", f"{_INCIDENT}/checks/{{check}}/record")
+
+    do: Literal["record_check"]
+    check: Name = Field(exclude=True, description="The check: clinical-advice, care-plan-check, welfare-checks, ...")
+    done: Moment | None = Field(default=None, serialization_alias="done_at", description="Default: at the step.")
+    answers: dict[str, bool | int | str] = Field(default_factory=dict)
+
+
+class SetAsideCheck(AboutIncident):
+    """Say why a check of the first hours is not done."""
+
+    api = Api("intake", "POST", f"{_INCIDENT}/checks/{{check}}/set-aside")
+
+    do: Literal["set_aside_check"]
+    check: Name = Field(exclude=True)
+    reason: Text
+
+
 _HOLDS = Find(f"{_INCIDENT}/holds", "hold_id", {"waits_for": "{waits_for}"})
 _HOLD = f"{_INCIDENT}/holds"
 
@@ -1080,7 +1101,7 @@ VERBS: dict[str, type[Step]] = {
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
-        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, ChangeAccess, BreakGlass, SpeakUp,
+        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
         EndTheme, Call,
     )

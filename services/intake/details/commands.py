@@ -1,7 +1,7 @@
 """The second stage of reporting: answers to what the type asks for."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,14 +9,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Role
+from services.intake.checks import commands as checks
 from services.intake.details import policy
 from services.intake.details.describing import describe
-from services.intake.details.policy import AnswerType, Question
+from services.intake.details.policy import problem_of
 from services.intake.details.store import Answer
 from services.intake.store import Incident, reported_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
-from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden
+from services.runtime.errors import ServiceError, conflict, forbidden
 from services.runtime.idempotency import check_version
 from services.runtime.text import LongText
 
@@ -40,7 +41,11 @@ def give_answers(
     if actor.id != incident.reporter_id and actor.roles <= {Role.CARER}:
         raise forbidden("Answers come from whoever reported the incident or manages it.")
     asked = {question.id: question for question in policy.shipped().of(Category(incident.category))}
-    wrong = [problem for name, value in command.answers.items() if (problem := _problem(asked, name, value))]
+    wrong = [
+        problem
+        for name, value in command.answers.items()
+        if (problem := problem_of(asked, f"answers.{name}", name, value))
+    ]
     if wrong:
         raise ServiceError(
             422,
@@ -70,28 +75,5 @@ def give_answers(
         data={"questions": {name: audit.digest(str(value)) for name, value in sorted(command.answers.items())}},
     )
     describe(session, actor, incident, now)
+    checks.answered(session, actor, incident, now)
     return incident
-
-
-def _problem(asked: dict[str, Question], name: str, value: Any) -> FieldProblem | None:
-    field = f"answers.{name}"
-    question = asked.get(name)
-    if question is None:
-        return FieldProblem(
-            field=field, message="is not asked about this type", remedy="Answer the questions of GET .../questions."
-        )
-    fits = {
-        AnswerType.TEXT: isinstance(value, str),
-        AnswerType.YES_NO: isinstance(value, bool),
-        AnswerType.NUMBER: isinstance(value, int) and not isinstance(value, bool),
-        AnswerType.CHOICE: value in question.options,
-    }[question.type]
-    remedies = {
-        AnswerType.TEXT: "Give a text.",
-        AnswerType.YES_NO: "Answer true or false.",
-        AnswerType.NUMBER: "Give a whole number.",
-        AnswerType.CHOICE: f"Choose one of {', '.join(question.options)}.",
-    }
-    if fits:
-        return None
-    return FieldProblem(field=field, message="is not an answer to this question", remedy=remedies[question.type])

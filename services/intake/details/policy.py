@@ -1,13 +1,16 @@
 """The questions by type of incident: versioned data."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Category
+from services.runtime.errors import FieldProblem
 from services.runtime.policy_file import PolicyKind
 
 
@@ -64,6 +67,30 @@ def shipped() -> Questions:
     """The default list."""
     path = Path(__file__).parents[1] / "policies" / "questions.yaml"
     return Questions.model_validate(yaml.safe_load(path.read_text()))
+
+
+def problem_of(asked: Mapping[str, Question], field: str, name: str, value: Any) -> FieldProblem | None:
+    """What is wrong with an answer, or nothing; `field` is where it stands."""
+    question = asked.get(name)
+    if question is None:
+        return FieldProblem(
+            field=field, message="is not asked about this type", remedy=f"Answer what is asked: {', '.join(asked)}."
+        )
+    fits = {
+        AnswerType.TEXT: isinstance(value, str),
+        AnswerType.YES_NO: isinstance(value, bool),
+        AnswerType.NUMBER: isinstance(value, int) and not isinstance(value, bool),
+        AnswerType.CHOICE: value in question.options,
+    }[question.type]
+    remedies = {
+        AnswerType.TEXT: "Give a text.",
+        AnswerType.YES_NO: "Answer true or false.",
+        AnswerType.NUMBER: "Give a whole number.",
+        AnswerType.CHOICE: f"Choose one of {', '.join(question.options)}.",
+    }
+    if fits:
+        return None
+    return FieldProblem(field=field, message="is not an answer to this question", remedy=remedies[question.type])
 
 
 KIND = PolicyKind("questions", Questions, build=lambda questions: questions, shipped=shipped)

@@ -170,7 +170,7 @@ def _request(
         return None
     detail = detail if rule.reason is EscalationReason.REPEAT else None
     level = _first_level(session, rules, incident, rule)
-    run = open_run(session, incident.incident_id)
+    run = open_run(session, incident.incident_id, rule.reason)
     if run is None:
         run = _run(session, actor, incident, rules, rule, level, now, about=about, detail=detail)
     elif level > run.level or _stands_still(session, run):
@@ -581,6 +581,33 @@ def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id
         return answered
     if incident.ended and not about_glass:
         raise conflict("already-ended", "This incident has ended", "Nothing waits for your answer any more.")
+    _answer(session, actor, incident, run, made, escalation, now)
+    return escalation
+
+
+def answered_by_deed(
+    session: Session, actor: Actor, incident: Incident, reason: EscalationReason, now: datetime
+) -> None:
+    """What people were called for was done: that is the answer, and nobody else is called about it."""
+    run = open_run(session, incident.incident_id, reason)
+    if run is None or run.reason != reason:
+        return
+    made = calls(session, run.run_id)
+    if made:
+        _answer(session, actor, incident, run, made, made[-1], now)
+    else:
+        run.acknowledged_at, run.acknowledged_by = now, actor.id
+
+
+def _answer(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    run: LadderRun | None,
+    made: Sequence[Escalation],
+    escalation: Escalation,
+    now: datetime,
+) -> None:
     for call in made:
         if call is escalation:
             call.outcome, call.acknowledged_at, call.acknowledged_by = Outcome.ACKNOWLEDGED, now, actor.id
@@ -591,8 +618,8 @@ def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id
         clocks.stop_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, now)
     session.flush()
     event = EscalationAcknowledged(
-        incident_id=incident_id,
-        escalation_id=escalation_id,
+        incident_id=incident.incident_id,
+        escalation_id=escalation.escalation_id,
         level=escalation.level,
         run_id=escalation.run_id,
         answers=[call.escalation_id for call in made],
@@ -601,7 +628,6 @@ def acknowledge(session: Session, actor: Actor, incident_id: UUID, escalation_id
         session, actor, incident, "escalation_acknowledged", event, now,
         level=escalation.level, run_id=escalation.run_id,
     )  # fmt: skip
-    return escalation
 
 
 def answerable(session: Session, actor: Actor, incident_id: UUID, *, now: datetime | None = None) -> Incident:

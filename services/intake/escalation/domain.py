@@ -87,6 +87,17 @@ class Tell:
 
 
 @dataclass(frozen=True)
+class Quietly:
+    """What a role finds in its inbox for a while, without being called."""
+
+    id: str
+    roles: Sequence[Role]
+    categories: frozenset[Category]
+    kinds: frozenset[Kind]
+    shown: timedelta
+
+
+@dataclass(frozen=True)
 class Repeat:
     """How often, in how many days, makes a repeat. `quiet` keeps one pattern from calling people day after day."""
 
@@ -110,6 +121,7 @@ class EscalationPolicy:
     closes: time
     rules: Sequence[Rule]
     tell: Sequence[Tell]
+    quietly: Sequence[Quietly]
     repeats: Sequence[Repeat]
 
     @property

@@ -1,4 +1,4 @@
-"""What is owed outside the chain and waits for the caller: who must be told, candour, safeguarding, from the first warning on."""
+"""What is owed outside the chain and waits for the caller: who must be told, candour, safeguarding, the checks of the first hours, from the first warning on."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from services.contracts.taxonomy import AuthorityDecision, SafeguardingStep, Stage
 from services.intake.candour.commands import DECIDERS as CANDOUR_DECIDERS
 from services.intake.candour.store import Candour
+from services.intake.checks import policy as checks_policy
+from services.intake.checks.store import FirstCheck, unrecorded
 from services.intake.obligations.commands import DECIDERS as OBLIGATION_DECIDERS
 from services.intake.obligations.store import Obligation, first_due, unsettled
 from services.intake.safeguarding import policy as safeguarding_policy
@@ -32,6 +34,7 @@ class DutyKind(StrEnum):
     OBLIGATION = "obligation"
     CANDOUR = "candour"
     SAFEGUARDING = "safeguarding"
+    CHECK = "check"
 
 
 class InboxDuty(BaseModel):
@@ -39,8 +42,12 @@ class InboxDuty(BaseModel):
 
     kind: DutyKind
     incident_id: UUID
-    subject_id: UUID = Field(description="The obligation; the record of candour; the adult, or the referral.")
-    waits_for: str = Field(description="The rule of an obligation; the part of candour; the step of safeguarding.")
+    subject_id: UUID = Field(
+        description="The obligation; the record of candour; the adult, or the referral; the check."
+    )
+    waits_for: str = Field(
+        description="The rule of an obligation or a check; the part of candour; the step of safeguarding."
+    )
     due_at: datetime
     late: bool
 
@@ -69,6 +76,21 @@ def _all(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
         yield from _seen(session, actor, DutyKind.CANDOUR, found, Candour.incident_id, Candour.target_at, now)
     if actor.roles.intersection(KEEPERS):
         yield from _safeguarding(session, actor, now)
+    yield from _checks(session, actor, now)
+
+
+def _checks(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
+    """For those who see to a check, once it is warned of; for the managers above them too, once it is late."""
+    rules = checks_policy.shipped().rules.values()
+    mine = [rule.id for rule in rules if rule.chased and actor.roles.intersection(rule.who)]
+    due = FirstCheck.required_at
+    pressing = and_(FirstCheck.rule.in_(mine), or_(FirstCheck.warned_at.is_not(None), FirstCheck.warn_at <= now))
+    if actor.roles.intersection(OBLIGATION_DECIDERS):
+        pressing = or_(pressing, due <= now)
+    elif not mine:
+        return
+    found = select(FirstCheck.incident_id, FirstCheck.check_id, FirstCheck.rule, due).where(unrecorded(), pressing)
+    yield from _seen(session, actor, DutyKind.CHECK, found, FirstCheck.incident_id, due, now)
 
 
 def _safeguarding(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:

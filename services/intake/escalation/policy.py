@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
-from services.intake.escalation.domain import EscalationPolicy, Repeat, Rule, Same, Tell
+from services.intake.escalation.domain import EscalationPolicy, Quietly, Repeat, Rule, Same, Tell
 from services.runtime.policy_file import PolicyKind
 
 
@@ -39,6 +39,14 @@ class _Tell(_Strict):
     roles: list[Role] = Field(min_length=1)
 
 
+class _Quietly(_Strict):
+    id: str
+    category: list[Category] = Field(min_length=1)
+    kind: list[Kind] = Field(min_length=1)
+    roles: list[Role] = Field(min_length=1)
+    shown_hours: float = Field(gt=0, le=24 * 14)
+
+
 class _Repeat(_Strict):
     id: str
     same: Same
@@ -61,6 +69,7 @@ class _Document(_Strict):
     office_hours: _Hours
     rules: list[_Rule]
     tell: list[_Tell] = Field(default_factory=list)
+    quietly: list[_Quietly] = Field(default_factory=list)
     repeats: list[_Repeat]
 
     @model_validator(mode="after")
@@ -70,8 +79,8 @@ class _Document(_Strict):
         for rule in self.rules:
             if rule.start not in self.ladder:
                 raise ValueError(f"rules: '{rule.id}' starts at {rule.start}, which is on no rung of the ladder")
-        named: dict[str, list[_Rule] | list[_Tell] | list[_Repeat]] = {
-            "rules": self.rules, "tell": self.tell, "repeats": self.repeats,
+        named: dict[str, list[_Rule] | list[_Tell] | list[_Quietly] | list[_Repeat]] = {
+            "rules": self.rules, "tell": self.tell, "quietly": self.quietly, "repeats": self.repeats,
         }  # fmt: skip
         for kind, ids in ((kind, [one.id for one in rows]) for kind, rows in named.items()):
             if len(set(ids)) < len(ids):
@@ -122,6 +131,16 @@ def _built(document: _Document) -> EscalationPolicy:
                 people_at_least=one.people_at_least,
             )
             for one in document.tell
+        ],
+        quietly=[
+            Quietly(
+                id=one.id,
+                roles=one.roles,
+                categories=frozenset(one.category),
+                kinds=frozenset(one.kind),
+                shown=timedelta(hours=one.shown_hours),
+            )
+            for one in document.quietly
         ],
         repeats=[
             Repeat(

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import EscalationReason, Role, Stage
+from services.contracts.taxonomy import Category, EscalationReason, Kind, Role, Stage
+from services.intake.escalation import policy
 from services.intake.escalation.domain import Outcome
 from services.intake.escalation.duties import InboxDuty, duties
 from services.intake.escalation.store import Escalation, LadderRun
@@ -61,11 +62,26 @@ class InboxRoutine(BaseModel):
     overdue: bool
 
 
+class InboxNotice(BaseModel):
+    """Something to know of that asks for no answer."""
+
+    incident_id: UUID
+    location_id: UUID
+    category: Category
+    kind: Kind
+    reported_at: datetime
+
+
 class Inbox(BaseModel):
     """What waits for the caller: what needs an answer now; what is owed; apart from them the routine, most pressing first."""
 
     escalations: list[InboxEscalation]
-    duties: list[InboxDuty] = Field(description=f"At most {MOST}: notices, candour and safeguarding, once warned of.")
+    duties: list[InboxDuty] = Field(
+        description=f"At most {MOST}: notices, candour, safeguarding and checks, once warned of."
+    )
+    notices: list[InboxNotice] = Field(
+        description=f"At most {MOST}, the newest first: what happened lately that whoever leads the shift is to know of."
+    )
     routine: list[InboxRoutine] = Field(description=f"At most {MOST}.")
     routine_total: int
     routine_overdue: int
@@ -126,6 +142,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     return Inbox(
         escalations=sorted(calls, key=lambda call: call.sent_at),
         duties=duties(session, actor, now),
+        notices=notices(session, actor, now),
         routine=[
             InboxRoutine(
                 incident_id=row.incident_id,
@@ -139,3 +156,36 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
         routine_total=total,
         routine_overdue=overdue,
     )
+
+
+def notices(session: Session, actor: Actor, now: datetime) -> list[InboxNotice]:
+    """What was reported of late where the caller's role is told quietly, by the policy: of others, and not what is restricted.
+
+    Derived when read: whoever leads a shift at the place finds it, whenever it began, and a report pays nothing for it.
+    """
+    quietly = [one for one in policy.shipped().quietly if actor.roles.intersection(one.roles)]
+    if not quietly:
+        return []
+    told = or_(
+        *(
+            and_(
+                Incident.category.in_(one.categories),
+                Incident.kind.in_(one.kinds),
+                Incident.reported_at > now - one.shown,
+            )
+            for one in quietly
+        )
+    )
+    rows = session.scalars(
+        select(Incident)
+        .where(
+            Incident.provider_id == actor.provider_id,
+            Incident.reporter_id != actor.id,
+            Incident.stage.not_in(ENDED),
+            told,
+            _seen(actor, actor.scope(Incident.location_id, Incident.region_id)),
+        )
+        .order_by(Incident.reported_at.desc(), Incident.incident_id)
+        .limit(MOST)
+    )
+    return [InboxNotice.model_validate(_columns(InboxNotice, row)) for row in rows]

@@ -13,8 +13,8 @@ from services.intake.store import Table
 class LadderRun(Table):
     """One climb of the ladder for an incident, at `level` by its `step`-th call, until somebody answers.
 
-    An incident has one open run at a time: what comes to it meanwhile joins it, or raises it. Each broken glass has a
-    run of its own beside it, and so has each role that is only told (`told_role`): that run has one call and no clock.
+    An incident has one open run at a time: what comes to it meanwhile joins it, or raises it. Checks that are late have
+    theirs beside it, so that neither hides the other. Each broken glass has a run of its own, and so has each role that is only told (`told_role`): that run has one call and no clock.
     """
 
     __tablename__ = "ladder_run"
@@ -61,12 +61,14 @@ class Escalation(Table):
     acknowledged_by: Mapped[UUID | None]
 
 
-def open_run(session: Session, incident_id: UUID) -> LadderRun | None:
-    """The run that waits for an answer and that others join, held to the end of the transaction."""
+def open_run(session: Session, incident_id: UUID, reason: EscalationReason) -> LadderRun | None:
+    """The run that waits for an answer and that `reason` joins, held to the end of the transaction."""
+    about_checks = LadderRun.reason == EscalationReason.CHECK_LATE
     return session.scalars(
         select(LadderRun)
         .where(LadderRun.incident_id == incident_id, LadderRun.acknowledged_at.is_(None))
         .where(LadderRun.reason != EscalationReason.BREAK_GLASS, LadderRun.told_role.is_(None))
+        .where(about_checks if reason is EscalationReason.CHECK_LATE else ~about_checks)
         .with_for_update()
     ).first()
 

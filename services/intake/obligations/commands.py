@@ -22,11 +22,13 @@ from services.contracts.taxonomy import BlockerKind, Category, ClockKind, Escala
 from services.contracts.taxonomy import ObligationOutcome as Outcome
 from services.intake import clocks
 from services.intake.candour import commands as candour
+from services.intake.checks import commands as checks
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as escalation
 from services.intake.obligations import policy
 from services.intake.obligations.domain import LONDON, Assessment, Limit, Rule, assess, warn_at
 from services.intake.obligations.facts import Code, Facts, contradiction, derived, people_of
+from services.intake.obligations.facts import at_report as facts_at_report
 from services.intake.obligations.store import (
     FactSheet,
     Obligation,
@@ -215,11 +217,7 @@ def _future_date(changes: Mapping[str, Any], now: datetime) -> Exception | None:
 @functools.cache
 def _at_once(category: Category, kind: Kind) -> bool:
     """Whether a report of this category and kind alone asks for a decision, before anybody has answered anything."""
-    facts: dict[str, Any] = {"category": category, "kind": kind}
-    if kind is Kind.INCIDENT:
-        facts["person_died"] = True if category is Category.DEATH else None
-    if kind is not Kind.GOOD_CARE:
-        facts["abuse_or_allegation"] = True if category is Category.ABUSE_ALLEGATION else None
+    facts = facts_at_report(category, kind)
     rules = policy.shipped().rules.values()
     return any(assess(rule, facts).must_decide for rule in rules if not rule.advice)
 
@@ -257,6 +255,7 @@ def assess_incident(session: Session, actor: Actor, incident: Incident, now: dat
         for row in known:
             _update(session, actor, incident, row, found, facts, facts_version, now)
     follow_safeguarding(session, actor, incident, now)
+    checks.assess(session, actor, incident, facts, now)
 
 
 def follow_safeguarding(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:

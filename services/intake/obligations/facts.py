@@ -112,6 +112,7 @@ class Facts(BaseModel):
         default=None, description="Is a crime suspected, ill-treatment or wilful neglect included"
     )
     police_reference: Code | None = Field(default=None, description="Crime or log reference of the police")
+    head_injury: Yes = Field(default=None, description="Could the head have been hit")
     staff_shortage_threatens_service: Yes = Field(
         default=None, description="Are there too few suitable staff to carry on the service safely"
     )
@@ -219,6 +220,16 @@ def question(fact: str) -> str:
     """The question an answer belongs to."""
     field = Facts.model_fields.get(fact)
     return fact.replace("_", " ") if field is None or field.description is None else field.description
+
+
+def at_report(category: Category, kind: Kind) -> dict[str, Any]:
+    """What a report alone says, before anybody has answered anything."""
+    facts: dict[str, Any] = {"category": category, "kind": kind}
+    if kind is Kind.INCIDENT:
+        facts["person_died"] = True if category is Category.DEATH else None
+    if kind is not Kind.GOOD_CARE:
+        facts["abuse_or_allegation"] = True if category is Category.ABUSE_ALLEGATION else None
+    return facts
 
 
 def derived(incident: Incident, triage: Triage | None, answers: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Condition(_Strict):
-    all: "list[_Condition] | None" = None
-    any: "list[_Condition] | None" = None
-    not_: "_Condition | None" = Field(default=None, alias="not")
+class ConditionText(_Strict):
+    """A condition as it is written: over the facts there are, in one form."""
+
+    all: "list[ConditionText] | None" = None
+    any: "list[ConditionText] | None" = None
+    not_: "ConditionText | None" = Field(default=None, alias="not")
     fact: str | None = None
     is_: list[bool | int | str] | None = Field(default=None, alias="is")
     over: float | None = None
@@ -28,7 +30,7 @@ class _Condition(_Strict):
     known: Literal[True] | None = None
 
     @model_validator(mode="after")
-    def _one_form(self) -> "_Condition":
+    def _one_form(self) -> "ConditionText":
         groups = [name for name in ("all", "any", "not_") if getattr(self, name) is not None]
         tests = [name for name in ("is_", "over", "at_least", "known") if getattr(self, name) is not None]
         if len(groups) + (self.fact is not None) != 1 or len(tests) != (1 if self.fact is not None else 0):
@@ -87,10 +89,10 @@ class _Rule(_Strict):
     statutory_wording: str
     statutory_limit: _Limit | None
     provider_target: _Limit | None
-    when: _Condition
-    ask_when: _Condition | None = None
-    must_decide_when: _Condition | None = None
-    consider_when: _Condition | None = None
+    when: ConditionText
+    ask_when: ConditionText | None = None
+    must_decide_when: ConditionText | None = None
+    consider_when: ConditionText | None = None
     provider_target_to_decide: _Limit | None = None
     proof: str
     notes: list[str] = Field(default_factory=list)

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import ObligationOutcome, Stage
+from services.intake.domain import variance_minutes
 from services.intake.obligations import policy
 from services.intake.obligations.domain import Limit, Rule, assess
 from services.intake.obligations.facts import derived, question
@@ -101,6 +102,9 @@ class ObligationView(RuleView):
     provider_target_at: datetime | None
     statutory_due_at: datetime | None
     late_at: datetime | None
+    required_at: datetime | None = Field(description="The earlier of the provider's target and the limit of the law.")
+    done_at: datetime | None = Field(description="When it was sent, or decided not to be.")
+    variance_minutes: int | None = Field(description="Minutes late; early with a minus. null while it is not done.")
     decision: str | None
     reason: str | None
     decided_by: UUID | None
@@ -256,9 +260,14 @@ def view(session: Session, row: Obligation) -> ObligationView:
         for name in ObligationView.model_fields
         if name not in ("explanation", "history") and hasattr(row, name)
     }
+    required_at = min((at for at in (row.target_at, row.statutory_due_at) if at is not None), default=None)
+    done_at = row.decided_at if row.decision == "not_notify" else row.submitted_at
     return ObligationView.model_validate(
         {
             **own,
+            "required_at": required_at,
+            "done_at": done_at,
+            "variance_minutes": variance_minutes(required_at, done_at),
             **_rule(policy.shipped().rules[row.rule]),
             "explanation": explanation(row.explanation),
             "provider_warn_at": row.warn_at,

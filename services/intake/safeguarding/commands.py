@@ -34,6 +34,7 @@ from services.contracts.taxonomy import (
     Stage,
 )
 from services.intake import clocks
+from services.intake.checks import commands as checks
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as ladder
 from services.intake.holds import commands as holds
@@ -205,6 +206,7 @@ def write(
         content_sha256=audit.digest(command.model_dump_json()),
     )
     obligations.follow_safeguarding(session, actor, incident, now)
+    checks.safeguarding_recorded(session, actor, incident, now)
     return record
 
 
