@@ -192,6 +192,8 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "cqc": "CQC",
         "relevant_person": "the person",
         "local_authority": "the local authority",
+        "position_of_trust": "the council (people in positions of trust)",
+        "designated_officer": "the council's designated officer",
         "hse": "the Health and Safety Executive",
         "accident_record": "our own accident record",
         "ico": "the Information Commissioner",

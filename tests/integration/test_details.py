@@ -111,6 +111,38 @@ def test_only_the_reporter_or_a_manager_answers(
     assert intake.put(f"{path}/answers", actor("registered_manager"), body, version=1).status_code == 200
 
 
+def test_of_a_bruise_the_site_size_colour_and_the_own_words_are_asked_and_kept(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now, category="abuse_allegation", not_about_staff=True)
+    asked = {q["id"]: q for q in intake.get(f"{path}/questions", carer).json()["questions"]}
+    assert asked["body_site"]["required"] is True
+    assert all(word in asked["body_site"]["text"] for word in ("Where on the body", "size", "colour"))
+    assert "in their own words" in asked["own_words"]["text"]
+    said = {"body_site": "Left forearm, 3 cm, yellow at the rim", "own_words": "It was the bed rail."}
+    given = intake.put(f"{path}/answers", carer, {"answers": said}, version=1)
+    assert given.status_code == 200, given.text
+    read = intake.get(f"{path}/questions", actor("registered_manager")).json()
+    assert {q["id"]: q["answer"] for q in read["questions"] if q["id"] in said} == said
+
+
+@pytest.mark.parametrize("category", ["missing_person", "environment"])
+def test_an_attempt_to_leave_and_an_unsafe_door_are_reported_and_nobody_has_left(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, category: str
+) -> None:
+    """As a near miss: it is taken, triaged with the worst that could have come of it, and the police are not owed a call."""
+    manager = actor("registered_manager")
+    path = report(
+        intake, actor("carer"), home, now, category=category, kind="near_miss", narrative="The lock gave way."
+    )
+    scores = {"actual_harm": "none", "consequence": 4, "likelihood": 3}
+    triaged = intake.post(f"{path}/triage", manager, scores, version=1)
+    assert (triaged.status_code, triaged.json()["band"]) == (200, "high"), triaged.text
+    obliged = intake.get(f"{path}/obligations", manager).json()
+    assert [row["rule"] for row in obliged["obligations"] if row["outcome"] == "triggered"] == []
+
+
 def test_what_came_before(
     intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, place: Callable[..., uuid.UUID]
 ) -> None:

@@ -152,7 +152,7 @@ def test_a_plain_medicines_error_needs_nobody_but_may_be_decided_with_a_reason(c
     all_ = case.all()
     assert all_["obligations"] == []
     others = {rule["rule"]: rule for rule in all_["others"]}
-    assert len(others) == 34
+    assert len(others) == 36
     assert others["medicines-error"]["advice"]
     assert others["cqc-serious-injury"]["outcome"] == "not_triggered"
     assert case.blocked() == []
@@ -727,3 +727,99 @@ def test_the_same_key_decides_once(case: Case) -> None:
     assert [a.status_code for a in answers] == [200, 200]
     assert answers[0].json() == answers[1].json()
     assert len(case.events("obligation.decided")) == 1
+
+
+def test_a_referral_that_was_sent_before_the_safeguarding_record_is_the_referral_there(case: Case) -> None:
+    """The two records know of one another, whichever came first, and there is no second referral."""
+    case.reported("choking").triaged("low")
+    person = uuid.uuid4()
+    case.answers(
+        neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True,
+        people=[{"code": str(person), "local_authority": "LEEDS"}],
+    )  # fmt: skip
+    row = case.does(case.row("safeguarding-concern"), "decision", {"decision": "notify"})
+    assert row["adults"] == []
+    sent = {"reference": "SG-7", "submitted_at": case.clock.now().isoformat()}
+    case.does(row, "submission", sent)
+    safeguards(case, "", a_concern(person))
+    [adult] = case.intake.get(f"/incidents/{case.id}/safeguarding", case.manager).json()["adults"]
+    [there] = adult["referrals"]
+    assert (adult["decision"], there["reference"], there["authority"]) == ("refer", "SG-7", "LEEDS")
+    row = case.row("safeguarding-concern")
+    assert (row["adults"], adult["obligations"]) == ([adult["adult_id"]], [row["obligation_id"]])
+    assert "safeguarding" not in case.blocked()
+    version = case.intake.get(f"/incidents/{case.id}/safeguarding", case.manager).json()["version"]
+    again = referral(case, person_ref=str(person)) | {"authority": "Leeds"}
+    second = case.intake.post(f"/incidents/{case.id}/safeguarding/referral", case.manager, again, version=version)
+    assert (second.status_code, second.json()["type"]) == (409, "/problems/already-referred")
+    assert audit.verify(case.chain()) is None
+
+
+def test_a_position_of_trust_needs_no_victim_and_the_right_council(case: Case, actor: Any) -> None:
+    lead = actor("safeguarding_lead")
+    case.reported("other", narrative="A worker was charged with theft from a neighbour, at home.")
+    case.answers(position_of_trust_concern=True, position_of_trust_with_children=False)
+    assert case.intake.get(f"/incidents/{case.id}", case.manager).status_code == 404, "restricted at once"
+    case.manager = lead
+    row = case.row("position-of-trust")
+    assert (row["outcome"], row["must_decide"], row["recipient"]) == ("triggered", True, "position_of_trust")
+    assert case.rows("safeguarding-concern") == case.rows("position-of-trust-children") == []
+    row = case.does(row, "decision", {"decision": "notify"})
+    sent = {"reference": "PIPOT-3", "submitted_at": case.clock.now().isoformat()}
+    refused = case.does(row, "submission", sent, 422)
+    assert refused["errors"][0]["field"] == "position_of_trust_authority"
+    case.answers(position_of_trust_authority="E08000035")
+    draft = case.intake.get(f"/obligations/{row['obligation_id']}/draft", lead).json()
+    assert {f["name"]: f["value"] for f in draft["fields"]}["position_of_trust_authority"] == "E08000035"
+    assert case.does(case.row("position-of-trust"), "submission", sent)["state"] == "submitted"
+
+
+def test_a_notice_of_a_death_holds_all_that_is_asked_by_code(case: Case) -> None:
+    case.reported("death").triaged("fatal")
+    case.answers(
+        death_linked_to_services=True, death_expected=False, found_where="in the lounge", death_cause="not known yet",
+        found_at=(case.clock.now() - timedelta(minutes=50)).isoformat(), last_care_by_role="senior carer, at 21:00",
+        restraint_in_7_days_before=False, device_or_medicine_concern=True, people=[{"code": "SU-7"}],
+    )  # fmt: skip
+    row = case.row("cqc-death")
+    draft = case.intake.get(f"/obligations/{row['obligation_id']}/draft", case.manager).json()
+    fields = {field["name"]: field["value"] for field in draft["fields"]}
+    assert {name: fields[name] for name in (
+        "death_expected", "found_where", "death_cause", "last_care_by_role", "restraint_in_7_days_before",
+        "device_or_medicine_concern",
+    )} == {
+        "death_expected": "no", "found_where": "in the lounge", "death_cause": "not known yet",
+        "last_care_by_role": "senior carer, at 21:00", "restraint_in_7_days_before": "no", "device_or_medicine_concern": "yes",
+    }  # fmt: skip
+    assert fields["found_at"].startswith("8 June 2026")
+    assert fields["person"].startswith("P-"), "a code, never a name"
+    assert "found_at" not in draft["missing"]
+
+
+def test_how_work_contributed_is_asked_kept_and_told(case: Case) -> None:
+    case.reported("fall").triaged("severe")
+    asked = case.answers(work_related=True, injured_party="worker", specified_injury=True)["questions"]
+    assert "way of working, equipment or environment" in asked["work_contribution"]
+    row = case.row("riddor-serious")
+    path = f"/obligations/{row['obligation_id']}/draft"
+    assert "work_contribution" in case.intake.get(path, case.manager).json()["missing"]
+    case.answers(work_contribution="The hoist battery was flat, and nobody checks it before a round.")
+    draft = case.intake.get(path, case.manager).json()
+    assert {f["name"]: f["value"] for f in draft["fields"]}["work_contribution"].startswith("The hoist battery")
+    assert case.answers()["answers"]["work_contribution"].startswith("The hoist battery")
+    assert "hoist battery" not in str(case.events("")), "what was written stays here"
+
+
+def test_a_barring_referral_stays_when_the_worker_left_or_is_from_an_agency(case: Case) -> None:
+    case.reported("abuse_allegation")
+    questions = case.answers(allegation_against_staff=False)["questions"]
+    assert "had they not left" in questions["removed_from_regulated_activity"]
+    # Resigned before the end of the enquiry: they would have been removed.
+    case.answers(removed_from_regulated_activity=True, barring_harm_test=True)
+    row = case.row("barring-referral")
+    assert (row["outcome"], row["must_decide"]) == ("triggered", True)
+    assert "agency" in str(row["notes"])
+    assert "leaves" in str(row["notes"])
+    refused = case.does(row, "decision", {"decision": "not_notify"}, 422)
+    assert refused["errors"][0]["field"] == "reason", "that somebody left is no way round it"
+    assert "obligation" in case.blocked()

@@ -188,7 +188,7 @@ def _keep_facts(
         session, SERVICE, chain=incident_id, actor=actor, action="facts_recorded", subject=incident_id, at=now,
         data={"version": version, "changed": changed, "answers_sha256": audit.digest(str(sorted(answers.items())))},
     )  # fmt: skip
-    if answers.get("allegation_against_staff"):
+    if answers.get("allegation_against_staff") or answers.get("position_of_trust_concern"):
         need_to_know.allegation_found(session, actor, incident, now)
     if not (before.get("reported_to_police") or before.get("investigated_by_police")) and (
         answers.get("reported_to_police") or answers.get("investigated_by_police")
@@ -638,6 +638,12 @@ def submit(
     if row.decision != "notify":
         raise conflict("not-decided", "Nobody has decided to notify", "Decide first; then record what was sent.")
     _in_order("submitted_at", command.submitted_at, incident.occurred_at, "the incident", now)
+    _, answers = latest_facts(session, incident.incident_id)
+    unknown = [name for name in policy.shipped().rules[row.rule].needs_to_send if answers.get(name) is None]
+    if unknown:
+        raise invalid(
+            unknown[0], "is not answered", "Record it with PUT of the facts first: it says whom this went to."
+        )
     _submit(session, actor, incident, row, command.reference, command.evidence, command.submitted_at, now)
     return row
 

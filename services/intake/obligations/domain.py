@@ -121,6 +121,7 @@ class Rule:
     advice: bool = False
     kept_by: str | None = None
     sent_sets: str | None = None
+    needs_to_send: Sequence[str] = ()
     codes_only: bool = False
 
 

@@ -189,6 +189,17 @@ class Facts(BaseModel):
     regulation_28_received_on: date | None = Field(
         default=None, description="When a report to prevent future deaths was sent to the provider"
     )
+    position_of_trust_concern: Yes = Field(
+        default=None,
+        description="May somebody who works with people who need care be a risk to them, also by what is known of their own"
+        " life, whether or not anybody was harmed",
+    )
+    position_of_trust_with_children: Yes = Field(
+        default=None, description="Does that person also work, volunteer or live with children"
+    )
+    position_of_trust_authority: Code | None = Field(
+        default=None, description="Which council's procedure for people in positions of trust is responsible"
+    )
     removed_from_regulated_activity: Yes = Field(
         default=None, description="Was the worker removed from regulated activity, or would have been had they not left"
     )

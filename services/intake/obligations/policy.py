@@ -101,13 +101,14 @@ class _Rule(_Strict):
     advice: bool = False
     kept_by: Literal["candour", "safeguarding"] | None = None
     sent_sets: str | None = None
+    needs_to_send: list[str] = Field(default_factory=list)
     codes_only: bool = False
 
     @model_validator(mode="after")
     def _whole(self) -> "_Rule":
-        unknown = [name for name in self.draft if name not in FACTS]
+        unknown = [name for name in [*self.draft, *self.needs_to_send] if name not in FACTS]
         if unknown:
-            raise ValueError(f"draft: there is no fact {', '.join(unknown)}")
+            raise ValueError(f"draft, needs_to_send: there is no fact {', '.join(unknown)}")
         if self.sent_sets is not None and self.sent_sets not in Facts.model_fields:
             raise ValueError(f"sent_sets: there is no answer '{self.sent_sets}'")
         if self.statutory_limit is not None and self.provider_target is None:
@@ -171,6 +172,7 @@ def _built(rule: _Rule, recipients: dict[str, str]) -> Rule:
         advice=rule.advice,
         kept_by=rule.kept_by,
         sent_sets=rule.sent_sets,
+        needs_to_send=rule.needs_to_send,
         codes_only=rule.codes_only,
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from services.contracts.taxonomy import ObligationOutcome, Stage
 from services.intake.domain import variance_minutes
 from services.intake.obligations import policy
+from services.intake.obligations.commands import adults_behind
 from services.intake.obligations.domain import Limit, Rule, assess
 from services.intake.obligations.facts import derived, question
 from services.intake.obligations.store import (
@@ -115,6 +116,9 @@ class ObligationView(RuleView):
     submitted_at: datetime | None
     acknowledged_at: datetime | None
     acknowledgement: str | None
+    adults: list[UUID] = Field(
+        description="The adults of the safeguarding record whose decision and referral settle it."
+    )
     version: int
     history: list[HistoryView]
 
@@ -265,6 +269,7 @@ def view(session: Session, row: Obligation) -> ObligationView:
     return ObligationView.model_validate(
         {
             **own,
+            "adults": [adult.adult_id for adult in adults_behind(session, row)],
             "required_at": required_at,
             "done_at": done_at,
             "variance_minutes": variance_minutes(required_at, done_at),

@@ -42,6 +42,7 @@ from services.intake.holds.store import Hold
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.domain import warn_at
 from services.intake.obligations.policy import shipped as obligation_rules
+from services.intake.obligations.store import obligations_of
 from services.intake.safeguarding import policy
 from services.intake.safeguarding.domain import Consent, Decision, Met, refer_due
 from services.intake.safeguarding.store import (
@@ -61,6 +62,8 @@ from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
 CLOCK, BLOCKER = ClockKind.SAFEGUARDING, BlockerKind.SAFEGUARDING
+AUTHORITY_TOLD = "the authority of the notice"
+"""Where a referral was proved by the obligation, and nobody recorded there which authority it went to."""
 
 
 class _Body(BaseModel):
@@ -205,6 +208,7 @@ def write(
         immediate_safety_secured=command.immediate_safety_secured,
         content_sha256=audit.digest(command.model_dump_json()),
     )
+    _adopt(session, actor, incident, record, now)
     obligations.follow_safeguarding(session, actor, incident, now)
     checks.safeguarding_recorded(session, actor, incident, now)
     return record
@@ -287,28 +291,58 @@ def record_referral(
             "Record consent, or override_reason, in the safeguarding record. The referral itself need not wait for it.",
         )
     for row in referrals_of(session, incident_id):
-        if row.adult_id == adult.adult_id and row.authority.casefold() == command.authority.casefold():
+        same = row.authority.casefold() == command.authority.casefold() or row.authority == AUTHORITY_TOLD
+        if row.adult_id == adult.adult_id and same:
             raise conflict(
                 "already-referred",
                 "This adult was referred to this authority",
                 "There is one referral for each adult and authority. Record what the authority decides.",
             )
-    rules = policy.shipped()
-    answer_due_at = add_working_days(now, rules.authority_answer_working_days.days(command.authority))
+    if adult.decision != Decision.REFER:
+        _decide(adult, Decision.REFER, None, actor, now)
+    _refer(session, actor, incident, record, adult, command.authority, command.reference, command.referred_at, now)
+    obligations.follow_safeguarding(session, actor, incident, now)
+    obligations.learn(session, actor, incident, "referred_to_authority", now)
+    return record
+
+
+def _adopt(session: Session, actor: Actor, incident: Incident, record: Safeguarding, now: datetime) -> None:
+    """A referral that the obligation proved before there was this record is the adult's referral here: there is no second."""
+    for row in obligations_of(session, incident.incident_id):
+        if row.submitted_at is None or row.reference is None:
+            continue
+        for adult in obligations.adults_behind(session, row):
+            if adult.decision is None:
+                _decide(adult, Decision.REFER, None, actor, now)
+                adult.decided_by, adult.decided_at = row.decided_by, row.decided_at
+                authority = row.authority or AUTHORITY_TOLD
+                _refer(session, actor, incident, record, adult, authority, row.reference, row.submitted_at, now)
+
+
+def _refer(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    record: Safeguarding,
+    adult: SafeguardingAdult,
+    authority: str,
+    reference: str,
+    referred_at: datetime,
+    now: datetime,
+) -> None:
+    answer_due_at = add_working_days(now, policy.shipped().authority_answer_working_days.days(authority))
     referral = SafeguardingReferral(
         referral_id=new_id(),
         provider_id=incident.provider_id,
-        incident_id=incident_id,
+        incident_id=incident.incident_id,
         adult_id=adult.adult_id,
-        authority=command.authority,
-        reference=command.reference,
-        referred_at=command.referred_at,
+        authority=authority,
+        reference=reference,
+        referred_at=referred_at,
         recorded_by=actor.id,
         answer_due_at=answer_due_at,
     )
     session.add(referral)
-    if adult.decision != Decision.REFER:
-        _decide(adult, Decision.REFER, None, actor, now)
     _settled(session, actor, incident, adult, now)
     if not incident.ended:
         clocks.set_clock(session, actor, incident, CLOCK, referral.referral_id, answer_due_at, now)
@@ -318,21 +352,18 @@ def record_referral(
         record,
         "safeguarding_referred",
         SafeguardingReferred(
-            incident_id=incident_id,
+            incident_id=incident.incident_id,
             adult_id=adult.adult_id,
             referral_id=referral.referral_id,
-            referred_at=command.referred_at,
+            referred_at=referred_at,
             answer_due_at=answer_due_at,
         ),
         now,
         adult_id=adult.adult_id,
         referral_id=referral.referral_id,
-        referred_at=command.referred_at,
-        reference_sha256=audit.digest(f"{command.authority}\n{command.reference}"),
+        referred_at=referred_at,
+        reference_sha256=audit.digest(f"{authority}\n{reference}"),
     )
-    obligations.follow_safeguarding(session, actor, incident, now)
-    obligations.learn(session, actor, incident, "referred_to_authority", now)
-    return record
 
 
 def record_authority_decision(

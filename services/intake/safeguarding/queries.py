@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import AbuseType, AuthorityDecision, EnquiryOutcome
+from services.intake.obligations.commands import adults_behind
+from services.intake.obligations.store import obligations_of
 from services.intake.safeguarding.commands import Wish
 from services.intake.safeguarding.domain import Consent, Decision, still_open
 from services.intake.safeguarding.store import Safeguarding, adults_of, referrals_of
@@ -58,6 +60,9 @@ class AdultView(BaseModel):
     decided_at: datetime | None
     earlier_decisions: list[EarlierDecision]
     referrals: list[ReferralView]
+    obligations: list[UUID] = Field(
+        description="The obligations to tell the authority that this decision and referral settle."
+    )
 
 
 class SafeguardingView(BaseModel):
@@ -84,9 +89,13 @@ def view(session: Session, incident_id: UUID) -> SafeguardingView:
     if record is None:
         raise not_found("safeguarding record")
     adults, referrals = adults_of(session, incident_id), referrals_of(session, incident_id)
+    settled = [
+        (row, {adult.adult_id for adult in adults_behind(session, row)}) for row in obligations_of(session, incident_id)
+    ]
     shown = [
         {
             **_columns(AdultView, adult),
+            "obligations": [row.obligation_id for row, adult_ids in settled if adult.adult_id in adult_ids],
             "referrals": [_columns(ReferralView, row) for row in referrals if row.adult_id == adult.adult_id],
         }
         for adult in adults
