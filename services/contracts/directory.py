@@ -2,13 +2,13 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.event import EventData
-from services.contracts.taxonomy import Employment, ExposureUnit, LocationType, Role, Shift
+from services.contracts.taxonomy import Category, Employment, ExposureUnit, LocationType, Role, Shift
 
 
 class LocationRecorded(EventData):
@@ -103,4 +103,27 @@ class AbsenceRecorded(EventData):
         return str(self.person_id)
 
 
-EVENTS = (LocationRecorded, ExposureRecorded, PersonRecorded, AbsenceRecorded)
+class ContractRecorded(EventData):
+    """What a commissioner's contract asks for: of which types it is to be told, and within how many hours.
+
+    For those whose care it pays for at a location. The newest revision replaces older.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.contract.recorded.v1"
+
+    contract_id: UUID
+    location_id: UUID
+    commissioner: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.:-]{0,39}$")]
+    categories: list[Category]
+    hours: int
+    starts_on: date
+    ends_on: date | None
+    revision: int
+
+    @property
+    def key(self) -> str:
+        """The location's id."""
+        return str(self.location_id)
+
+
+EVENTS = (LocationRecorded, ExposureRecorded, PersonRecorded, AbsenceRecorded, ContractRecorded)

@@ -5,6 +5,7 @@ import sys
 from services.contracts.topics import topic, urgent_topic
 from services.directory import activities, api
 from services.directory.absence import api as absence
+from services.directory.contract import api as contract
 from services.directory.notices import api as notices
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
@@ -13,7 +14,7 @@ SERVICE = Service(
     name="directory",
     title="Directory",
     description="Who and where.",
-    routers=[api.router, absence.router, notices.router],
+    routers=[api.router, absence.router, contract.router, notices.router],
     topics=Topics(normal=topic("directory"), urgent=urgent_topic("directory")),
     activities=activities.build,
     body_limits=api.BODY_LIMITS,

@@ -2,8 +2,9 @@
 
 from sqlalchemy.orm import Session
 
-from services.contracts.directory import LocationRecorded
+from services.contracts.directory import ContractRecorded, LocationRecorded
 from services.intake.commands import record_location
+from services.intake.commissioning.store import record_contract
 from services.runtime.consumer import Received
 
 
@@ -24,4 +25,11 @@ def on_location(session: Session, received: Received) -> None:
     )
 
 
-HANDLERS = {LocationRecorded.TYPE: on_location}
+def on_contract(session: Session, received: Received) -> None:
+    """Keep the newest state of a contract."""
+    event = ContractRecorded.model_validate(received.data)
+    values = {**event.model_dump(), "categories": [str(one) for one in event.categories]}
+    record_contract(session, {**values, "provider_id": received.provider_id})
+
+
+HANDLERS = {LocationRecorded.TYPE: on_location, ContractRecorded.TYPE: on_contract}

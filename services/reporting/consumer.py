@@ -561,6 +561,8 @@ IGNORED = frozenset(
         directory.PersonRecorded.TYPE,
         # Who covers for whom: a question of whoever owns an action.
         directory.AbsenceRecorded.TYPE,
+        # What commissioners are to be told of: a question of obligations.
+        directory.ContractRecorded.TYPE,
         # Its own word.
         reporting.SignalAccepted.TYPE,
     }

@@ -14,9 +14,9 @@ from services.intake.checks.policy import CheckRule, KeptBy
 from services.intake.checks.store import FirstCheck, checks_of
 from services.intake.details.policy import Question
 from services.intake.domain import variance_minutes
-from services.intake.obligations.facts import derived
+from services.intake.obligations.facts import all_facts
 from services.intake.obligations.store import latest_facts
-from services.intake.store import Incident, latest_triage
+from services.intake.store import Incident
 
 
 class AskView(BaseModel):
@@ -58,7 +58,7 @@ class CheckView(BaseModel):
 def checks(session: Session, incident: Incident, now: datetime) -> list[CheckView]:
     """Every check that the incident needs or that was recorded, the earliest due first."""
     _, answers = latest_facts(session, incident.incident_id)
-    facts = derived(incident, latest_triage(session, incident.incident_id), answers)
+    facts = all_facts(session, incident, answers)
     rows, rules = checks_of(session, incident.incident_id), policy.shipped()
     needed = {rule.id for rule in rules.needed(facts)}
     found = (

@@ -27,7 +27,7 @@ from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as escalation
 from services.intake.obligations import policy
 from services.intake.obligations.domain import LONDON, Assessment, Limit, Rule, assess, warn_at
-from services.intake.obligations.facts import Code, Facts, contradiction, derived, people_of
+from services.intake.obligations.facts import Code, Facts, all_facts, contradiction, people_of
 from services.intake.obligations.facts import at_report as facts_at_report
 from services.intake.obligations.store import (
     FactSheet,
@@ -235,7 +235,7 @@ def assess_incident(session: Session, actor: Actor, incident: Incident, now: dat
         return
     rules = policy.shipped()
     facts_version, answers = latest_facts(session, incident.incident_id)
-    facts = derived(incident, latest_triage(session, incident.incident_id), answers)
+    facts = all_facts(session, incident, answers)
     rows: dict[str, list[Obligation]] = {}
     for row in obligations_of(session, incident.incident_id):
         rows.setdefault(row.rule, []).append(row)
@@ -331,7 +331,7 @@ def open_obligation(
     if any((r.rule, r.person, r.authority) == (rule.id, *key) for r in obligations_of(session, incident_id)):
         raise conflict("already-open", "This obligation is open already", "Decide the one that is there.")
     facts_version, answers = latest_facts(session, incident_id)
-    facts = derived(incident, latest_triage(session, incident_id), answers)
+    facts = all_facts(session, incident, answers)
     row = _open(session, actor, incident, assess(rule, facts), facts, facts_version, key, now, by_hand=True)
     follow_safeguarding(session, actor, incident, now)
     return row
@@ -601,7 +601,7 @@ def _decide(
     if notify and row.outcome != Outcome.TRIGGERED:
         # What was only suggested is to be told now, by the target that counts for telling.
         _, answers = latest_facts(session, incident.incident_id)
-        _set_times(row, rule, derived(incident, latest_triage(session, incident.incident_id), answers))
+        _set_times(row, rule, all_facts(session, incident, answers))
     _turn(session, actor, incident, row, now)
     _Change(session, actor, row, now).record(
         "decided",

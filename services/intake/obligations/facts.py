@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Kind, PhysicalHarm
+from services.intake.commissioning.store import hours_asked_for
 from services.intake.obligations.domain import day_in_london, days_incapacitated
-from services.intake.store import Incident, Triage
+from services.intake.store import Incident, Triage, latest_triage
 from services.runtime.errors import ServiceError, invalid
 from services.runtime.text import LongText, ShortText
 
@@ -240,6 +242,19 @@ def at_report(category: Category, kind: Kind) -> dict[str, Any]:
         facts["person_died"] = True if category is Category.DEATH else None
     if kind is not Kind.GOOD_CARE:
         facts["abuse_or_allegation"] = True if category is Category.ABUSE_ALLEGATION else None
+    return facts
+
+
+def all_facts(session: Session, incident: Incident, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """All facts: the answers, what the record says, and what the commissioner's contract asks for, where nobody answered."""
+    facts = derived(incident, latest_triage(session, incident.incident_id), answers)
+    if facts.get("commissioner_contract_requires") is False:
+        return facts
+    authorities = {authority for _, authority in people_of(answers) if authority}
+    hours = hours_asked_for(session, incident, authorities)
+    if hours is not None:
+        facts["commissioner_contract_requires"] = True
+        facts.setdefault("commissioner_contract_hours", hours)
     return facts
 
 

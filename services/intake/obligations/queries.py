@@ -13,7 +13,7 @@ from services.intake.domain import variance_minutes
 from services.intake.obligations import policy
 from services.intake.obligations.commands import adults_behind
 from services.intake.obligations.domain import Limit, Rule, assess
-from services.intake.obligations.facts import derived, question
+from services.intake.obligations.facts import all_facts, question
 from services.intake.obligations.store import (
     Obligation,
     ObligationEntry,
@@ -22,7 +22,7 @@ from services.intake.obligations.store import (
     obligations_of,
     unsettled,
 )
-from services.intake.store import Incident, latest_triage
+from services.intake.store import Incident
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import invalid
@@ -289,7 +289,7 @@ def obligations(session: Session, incident: Incident) -> ObligationsView:
     """What is kept, and what every other rule says by the facts known now."""
     rules = policy.shipped()
     version, answers = latest_facts(session, incident.incident_id)
-    facts = derived(incident, latest_triage(session, incident.incident_id), answers)
+    facts = all_facts(session, incident, answers)
     rows = obligations_of(session, incident.incident_id)
     kept = {row.rule for row in rows}
     others = []

@@ -1,0 +1,1 @@
+"""What commissioners' contracts ask to be told of, as directory keeps them."""
