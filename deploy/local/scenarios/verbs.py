@@ -884,13 +884,16 @@ class SafeguardingOutcome(AboutIncident):
     )
 
 
+_CHECKS = Find(f"{_INCIDENT}/checks", "rule", {"rule": "{rule}"})
+
+
 class RecordCheck(AboutIncident):
     """Record what had to be done in the first hours (GET /incidents/ID/checks names the checks and what each asks)."""
 
-    api = Api("intake", "POST", f"{_INCIDENT}/checks/{{check}}/record")
+    api = Api("intake", "POST", f"{_INCIDENT}/checks/{{found}}/record", find=_CHECKS)
 
     do: Literal["record_check"]
-    check: Name = Field(exclude=True, description="The check: clinical-advice, care-plan-check, welfare-checks, ...")
+    rule: Text = Field(exclude=True, description="The check: clinical-advice, care-plan-check, welfare-checks, ...")
     done: Moment | None = Field(default=None, serialization_alias="done_at", description="Default: at the step.")
     answers: dict[str, bool | int | str] = Field(default_factory=dict)
 
@@ -898,10 +901,10 @@ class RecordCheck(AboutIncident):
 class SetAsideCheck(AboutIncident):
     """Say why a check of the first hours is not done."""
 
-    api = Api("intake", "POST", f"{_INCIDENT}/checks/{{check}}/set-aside")
+    api = Api("intake", "POST", f"{_INCIDENT}/checks/{{found}}/set-aside", find=_CHECKS)
 
     do: Literal["set_aside_check"]
-    check: Name = Field(exclude=True)
+    rule: Text = Field(exclude=True)
     reason: Text
 
 
