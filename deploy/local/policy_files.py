@@ -14,6 +14,7 @@ from services.intake.details.policy import KIND as QUESTIONS
 from services.intake.escalation.policy import KIND as ESCALATION
 from services.intake.obligations.policy import KIND as OBLIGATIONS
 from services.intake.policy import KIND as TRIAGE
+from services.intake.recurrence.policy import KIND as RECURRENCE
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.speak_up.policy import KIND as SPEAK_UP
 from services.review.backtest.domain import backtest
@@ -26,7 +27,18 @@ policy = typer.Typer(help="Policies as files: see docs/policies.md.", no_args_is
 
 KINDS = {
     kind.name: kind
-    for kind in (REVIEW, TRIAGE, ESCALATION, OBLIGATIONS, CANDOUR, QUESTIONS, SAFEGUARDING, SPEAK_UP, IMPROVEMENT)
+    for kind in (
+        REVIEW,
+        TRIAGE,
+        ESCALATION,
+        OBLIGATIONS,
+        CANDOUR,
+        QUESTIONS,
+        SAFEGUARDING,
+        SPEAK_UP,
+        RECURRENCE,
+        IMPROVEMENT,
+    )
 }
 
 File = Annotated[Path, typer.Argument(help="A policy file (YAML).")]

@@ -508,6 +508,8 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (intake.BreakGlassUsed, _told_only),
         (intake.HoldPlaced, _told_only),
         (intake.HoldLifted, _told_only),
+        (intake.RecurrenceAsked, _told_only),
+        (intake.RecurrenceAnswered, _told_only),
         (intake.SafeguardingOpened, _told_only),
         (intake.SafeguardingDecided, _told_only),
         (intake.SafeguardingReferred, _told_only),

@@ -65,7 +65,9 @@ class Inbox(BaseModel):
     """What waits for the caller: what needs an answer now; what is owed; apart from them the routine, most pressing first."""
 
     escalations: list[InboxEscalation]
-    duties: list[InboxDuty] = Field(description=f"At most {MOST}: notices, candour and safeguarding, once warned of.")
+    duties: list[InboxDuty] = Field(
+        description=f"At most {MOST}: notices, candour and safeguarding, once warned of; recurrence."
+    )
     routine: list[InboxRoutine] = Field(description=f"At most {MOST}.")
     routine_total: int
     routine_overdue: int
