@@ -29,6 +29,7 @@ WHOLE = {
     "/incidents/{incident_id}/attachments",
     "/incidents/{incident_id}/escalations",
     "/incidents/{incident_id}/holds",
+    "/incidents/{incident_id}/recurrences",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
     "/incidents/{incident_id}/measures",

@@ -253,6 +253,20 @@ def test_nobody_answers_so_the_ladder_is_called_again_and_again(rig: Rig, lead: 
     assert due is None
 
 
+def test_the_digest_tells_whoever_is_asked_until_it_is_answered(rig: Rig, lead: Actor, home: uuid.UUID) -> None:
+    _, new = closed_and_back(rig, lead, home)
+    [question] = asked(rig, lead, new)
+
+    def told() -> bool:
+        found = rig._run["list_waiting"](contract.ListWaiting(limit=10_000)).waiting
+        return ("quality_lead", home) in {(str(one.role), one.location_id) for one in found}
+
+    assert told()
+    body = {"answer": "not_the_same", "reason": "Another cause."}
+    assert rig.intake.post(f"/recurrences/{question['recurrence_id']}/answer", lead, body, version=1).is_success
+    assert not told()
+
+
 def test_nobody_learns_of_a_restricted_case_by_the_question(rig: Rig, lead: Actor, home: uuid.UUID, actor: Any) -> None:
     keeper, person, accused = actor("safeguarding_lead"), str(uuid.uuid4()), uuid.uuid4()
 

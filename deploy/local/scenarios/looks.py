@@ -50,6 +50,10 @@ LOOKS: dict[str, Look] = {
     "candour": Look("intake", f"{_INCIDENT}/candour", "The duty of candour: the test, the steps, what is missing.", record=True),
     "safeguarding": Look("intake", f"{_INCIDENT}/safeguarding", "The safeguarding record.", record=True),
     "holds": Look("intake", f"{_INCIDENT}/holds", "What internal fact-finding waits for.", key="hold_id"),
+    "recurrences": Look(
+        "intake", f"{_INCIDENT}/recurrences", "Closed cases it is like, with why, and whether one was reopened.",
+        key="recurrence_id",
+    ),
     "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
     "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
     "duties": Look("intake", "/inbox", "What is owed outside and soon or already late.", rows="duties", key="subject_id"),

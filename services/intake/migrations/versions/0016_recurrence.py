@@ -37,3 +37,5 @@ def upgrade() -> None:
     op.execute("create index recurrence_open on intake.recurrence (due_at) where answered_at is null")
     op.execute("create index incident_closed on intake.incident (location_id, closed_at) where stage = 'closed'")
     tables.protect_v1(op, "intake", "recurrence")
+    # The digest tells whoever is asked, once a day.
+    tables.system_access_v1(op, "intake", "recurrence", grants="select (incident_id, asked_role, answered_at)")
