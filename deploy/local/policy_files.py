@@ -15,6 +15,7 @@ from services.intake.details.policy import KIND as QUESTIONS
 from services.intake.escalation.policy import KIND as ESCALATION
 from services.intake.obligations.policy import KIND as OBLIGATIONS
 from services.intake.policy import KIND as TRIAGE
+from services.intake.recurrence.policy import KIND as RECURRENCE
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.speak_up.policy import KIND as SPEAK_UP
 from services.review.backtest.domain import backtest
@@ -37,6 +38,7 @@ KINDS = {
         QUESTIONS,
         SAFEGUARDING,
         SPEAK_UP,
+        RECURRENCE,
         IMPROVEMENT,
     )
 }

@@ -10,6 +10,7 @@ from services.actions.store import Incident
 from services.contracts.directory import AbsenceRecorded, ExposureRecorded, LocationRecorded, PersonRecorded
 from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import (
+    BreakGlassUsed,
     IncidentImported,
     IncidentMarkedDuplicate,
     IncidentReopened,
@@ -98,6 +99,20 @@ def on_restricted(session: Session, received: Received) -> None:
     )
 
 
+def on_break_glass(session: Session, received: Received) -> None:
+    """Whoever broke the glass reads what follows from the incident too, until the same moment."""
+    event = BreakGlassUsed.model_validate(received.data)
+    restriction.keep_opening(
+        session,
+        "actions",
+        opening_id=event.break_glass_id,
+        provider_id=received.provider_id,
+        record_id=event.incident_id,
+        person_id=event.person_id,
+        ends_at=event.ends_at,
+    )
+
+
 def on_person(session: Session, received: Received) -> None:
     """Know to whom somebody answers, and whether they are there."""
     event = PersonRecorded.model_validate(received.data)
@@ -170,6 +185,7 @@ HANDLERS = {
     PersonRecorded.TYPE: on_person,
     AbsenceRecorded.TYPE: on_absence,
     IncidentRestricted.TYPE: on_restricted,
+    BreakGlassUsed.TYPE: on_break_glass,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,
     IncidentTriaged.TYPE: on_triaged,

@@ -23,6 +23,8 @@ from services.contracts.taxonomy import (
     ObligationOutcome,
     PhysicalHarm,
     PsychologicalHarm,
+    RecurrenceAnswer,
+    RecurrenceGround,
     Role,
     SafeguardingStep,
     Stage,
@@ -264,6 +266,32 @@ class BreakGlassUsed(IncidentData):
     ended: bool = Field(
         default=False, description="The incident has ended: who needs to know is told by a process of its own."
     )
+
+
+class RecurrenceAsked(IncidentData):
+    """This incident is like a case that was closed: somebody says by `due_at` whether that one is opened again."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.recurrence_asked.v1"
+
+    recurrence_id: UUID
+    closed_incident_id: UUID
+    closed_cycle: int
+    grounds: list[RecurrenceGround]
+    score: int
+    policy_version: str
+    to_role: Role
+    due_at: datetime
+
+
+class RecurrenceAnswered(IncidentData):
+    """A person said whether the closed case has come back. `reopened` is false if it was in the chain again already."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.recurrence_answered.v1"
+
+    recurrence_id: UUID
+    closed_incident_id: UUID
+    answer: RecurrenceAnswer
+    reopened: bool
 
 
 class HoldPlaced(IncidentData):
@@ -572,6 +600,8 @@ EVENTS = (
     BreakGlassUsed,
     HoldPlaced,
     HoldLifted,
+    RecurrenceAsked,
+    RecurrenceAnswered,
     SafeguardingOpened,
     SafeguardingDecided,
     SafeguardingReferred,

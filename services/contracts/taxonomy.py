@@ -253,6 +253,24 @@ class BlockerKind(StrEnum):
     SAFEGUARDING = "safeguarding"
 
 
+class RecurrenceGround(StrEnum):
+    """In what a new incident is like a case that was closed."""
+
+    TYPE = "type"
+    PERSON = "person"
+    PLACE = "place"
+    FACTOR = "factor"
+    TIME_OF_DAY = "time_of_day"
+    WORDING = "wording"
+
+
+class RecurrenceAnswer(StrEnum):
+    """Whether a closed case has come back."""
+
+    REOPEN = "reopen"
+    NOT_THE_SAME = "not_the_same"
+
+
 class ObligationOutcome(StrEnum):
     """What a rule says of an obligation to tell somebody outside, by the facts known so far."""
 

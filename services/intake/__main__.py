@@ -11,6 +11,7 @@ from services.intake.details import api as details
 from services.intake.escalation import api as escalation
 from services.intake.holds import api as holds
 from services.intake.obligations import api as obligations
+from services.intake.recurrence import api as recurrence
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
 from services.intake.speak_up import pages as speak_up_pages
@@ -32,6 +33,7 @@ SERVICE = Service(
         candour.router,
         safeguarding.router,
         holds.router,
+        recurrence.router,
         speak_up.router,
         speak_up_pages.router,
         policies.router(policy.POLICIES),

@@ -6,6 +6,7 @@ policy's roles read for a while. The other services hear of it by event and hold
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -54,15 +55,7 @@ _ALLEGATION = "An allegation against staff was reported."
 
 def may_see(session: Session, actor: Actor, incident_id: UUID, *, in_scope: bool, now: datetime | None = None) -> bool:
     """Whether the actor sees an incident. With `now`, also for a while after break-glass: to read, not to change."""
-    if restriction.may_see(session, "intake", actor, incident_id, in_scope=in_scope):
-        return True
-    if now is None or not in_scope or restriction.excludes(session, "intake", actor, incident_id):
-        return False
-    columns = BREAK_GLASS.c
-    opened = select(columns.break_glass_id).where(
-        columns.incident_id == incident_id, columns.person_id == actor.id, columns.ends_at > now
-    )
-    return session.execute(opened.limit(1)).first() is not None
+    return restriction.may_see(session, "intake", replace(actor, reading_at=now), incident_id, in_scope=in_scope)
 
 
 def may_read(session: Session, actor: Actor, incident_id: UUID, *, in_scope: bool, now: datetime) -> bool:

@@ -25,7 +25,7 @@ _OPEN = text(
 )
 
 # Who has the next move, and who must settle what keeps an incident open: somebody outside to be told, candour, a
-# referral; or what is late of the first hours. What is restricted has its own ways.
+# referral; what is late of the first hours; and whether a closed case came back. What is restricted has its own ways.
 _WAITING = text(
     "with open as (select provider_id, incident_id, location_id, next_move from intake.incident"
     " where stage not in ('closed', 'withdrawn', 'duplicate')"
@@ -33,7 +33,9 @@ _WAITING = text(
     " waiting as (select provider_id, next_move as role, location_id from open where next_move is not null"
     " union select provider_id, 'registered_manager', location_id from open where incident_id in"
     " (select incident_id from intake.blocker where lifted_at is null union select incident_id from intake.first_check"
-    " where late_at is not null and recorded_at is null))"
+    " where late_at is not null and recorded_at is null)"
+    " union select o.provider_id, r.asked_role, o.location_id from open o"
+    " join intake.recurrence r on r.incident_id = o.incident_id where r.answered_at is null)"
     " select provider_id, role, location_id from waiting"
     " where (provider_id, role, location_id) > (:provider_id, :role, :location_id) order by 1, 2, 3 limit :limit"
 )

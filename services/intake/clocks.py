@@ -4,7 +4,7 @@ A concept (escalation, obligation, candour, safeguarding) sets a clock on a subj
 happens when it runs out. The durable timer is the process's: it hears of the clock by event and rings it by activity.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -152,10 +152,14 @@ def lift_blocker(
     outbox.record(session, "intake", row)
 
 
-def blocked_by(session: Session, incident_id: UUID) -> list[BlockerKind]:
+def blocking(session: Session, incident_id: UUID) -> Sequence[Blocker]:
     """What still keeps the incident from closing."""
-    kinds = session.scalars(select(Blocker.kind).where(Blocker.incident_id == incident_id, Blocker.lifted_at.is_(None)))
-    return [BlockerKind(kind) for kind in kinds]
+    return session.scalars(select(Blocker).where(Blocker.incident_id == incident_id, Blocker.lifted_at.is_(None))).all()
+
+
+def blocked_by(session: Session, incident_id: UUID) -> list[BlockerKind]:
+    """The kinds of what still keeps the incident from closing."""
+    return [BlockerKind(one.kind) for one in blocking(session, incident_id)]
 
 
 def _clock(session: Session, kind: ClockKind, subject_id: UUID) -> ClockRow | None:

@@ -40,7 +40,7 @@ from services.contracts.taxonomy import (
 )
 from services.intake import access, policy
 from services.intake.checks import commands as checks
-from services.intake.clocks import blocked_by, stop_all
+from services.intake.clocks import stop_all
 from services.intake.details.describing import describe
 from services.intake.details.queries import count_earlier
 from services.intake.domain import (
@@ -54,6 +54,8 @@ from services.intake.domain import (
 from services.intake.escalation import commands as ladder
 from services.intake.obligations import commands as obligations
 from services.intake.obligations.store import obligations_of
+from services.intake.recurrence import asking as recurrence
+from services.intake.recurrence.asking import undecided
 from services.intake.safeguarding import commands as safeguarding
 from services.intake.speak_up import policy as speak_up
 from services.intake.store import (
@@ -470,6 +472,7 @@ def _triage(
     )
     describe(session, actor, incident, now)
     ladder.at_triage(session, actor, incident, before, now)
+    recurrence.at_triage(session, actor, incident, now)
     obligations.assess_incident(session, actor, incident, now)
 
 
@@ -542,7 +545,7 @@ def _grave(session: Session, incident: Incident) -> bool:
 def _nothing_undecided(session: Session, incident_id: UUID) -> None:
     """What the law may ask for is not lifted by ending the incident: a person decides it first, with a reason."""
     open_rules = {row.rule for row in obligations_of(session, incident_id) if not row.settled}
-    kinds = {str(kind) for kind in blocked_by(session, incident_id) if kind is not BlockerKind.OBLIGATION}
+    kinds = {kind for kind in undecided(session, incident_id) if kind != BlockerKind.OBLIGATION}
     if open_rules or kinds:
         raise conflict(
             "still-undecided",
@@ -585,10 +588,8 @@ def enter_stage(session: Session, command: activities.EnterStage, now: datetime,
     if not may_enter((incident.cycle, Stage(incident.stage)), (command.cycle, command.stage)):
         _set_clock(session, incident, command)
         return
-    if command.stage is Stage.CLOSED and (kinds := blocked_by(session, incident.incident_id)):
-        raise conflict(
-            "still-undecided", "Something must be decided first", f"Undecided: {', '.join(sorted(set(kinds)))}."
-        )
+    if command.stage is Stage.CLOSED and (kinds := undecided(session, incident.incident_id)):
+        raise conflict("still-undecided", "Something must be decided first", f"Undecided: {', '.join(sorted(kinds))}.")
     incident.cycle = command.cycle
     if command.stage is Stage.CLOSED:
         incident.closed_at = now

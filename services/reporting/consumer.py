@@ -194,6 +194,17 @@ def _restrict(session: Session, events: Iterable[Received]) -> None:
                 people=told.people,
                 excluded=told.excluded,
             )
+        elif event.type == intake.BreakGlassUsed.TYPE:
+            broken = intake.BreakGlassUsed.model_validate(event.data)
+            restriction.keep_opening(
+                session,
+                "reporting",
+                opening_id=broken.break_glass_id,
+                provider_id=event.provider_id,
+                record_id=broken.incident_id,
+                person_id=broken.person_id,
+                ends_at=broken.ends_at,
+            )
         elif event.type == intake.IncidentReported.TYPE and event.data.get("restricted"):
             incident_id = UUID(event.data["incident_id"])
             restriction.keep(session, "reporting", provider_id=event.provider_id, record_id=incident_id, revision=0)
@@ -500,6 +511,8 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (intake.BreakGlassUsed, _told_only),
         (intake.HoldPlaced, _told_only),
         (intake.HoldLifted, _told_only),
+        (intake.RecurrenceAsked, _told_only),
+        (intake.RecurrenceAnswered, _told_only),
         (intake.SafeguardingOpened, _told_only),
         (intake.SafeguardingDecided, _told_only),
         (intake.SafeguardingReferred, _told_only),

@@ -28,6 +28,10 @@ TEMPLATES = {
     intake.BreakGlassUsed.TYPE: "Opened this restricted record by break-glass, with a recorded reason, until {ends_at}.",
     intake.HoldPlaced.TYPE: "Internal fact-finding waits until agreed with: {waits_for}. We ask again by {look_again_at}.",
     intake.HoldLifted.TYPE: "Internal fact-finding may go on; agreed with: {waits_for}.",
+    intake.RecurrenceAsked.TYPE: (
+        "It is like a case that was closed: {to_role} says by {due_at} whether that one is opened again."
+    ),
+    intake.RecurrenceAnswered.TYPE: "Said of the closed case that is like it: {answer}.",
     intake.SafeguardingOpened.TYPE: (
         "An adult may need safeguarding: refer to the local authority, or decide with a reason not to, by {refer_due_at}."
     ),
@@ -171,6 +175,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
     },
     "stage": {**STAGES, **_THEME_STAGES},
     "decision": {"linked": "it belongs to the theme", "excluded": "it does not belong to it"},
+    "answer": {"reopen": "it is opened again", "not_the_same": "it is not the same"},
     "reason": {
         "high_risk": "the risk is high",
         "immediate_danger": "somebody may still be in danger",

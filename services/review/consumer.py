@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from services.contracts.actions import ImpactJudged
 from services.contracts.directory import LocationRecorded, PersonRecorded
 from services.contracts.intake import (
+    BreakGlassUsed,
     CandourAsked,
     CandourDecided,
     HoldLifted,
@@ -69,6 +70,20 @@ def on_restricted(session: Session, received: Received) -> None:
         excluded=event.excluded,
     )
     _reconsider(session, received, event.incident_id)
+
+
+def on_break_glass(session: Session, received: Received) -> None:
+    """Whoever broke the glass reads what follows from the incident too, until the same moment."""
+    event = BreakGlassUsed.model_validate(received.data)
+    restriction.keep_opening(
+        session,
+        "review",
+        opening_id=event.break_glass_id,
+        provider_id=received.provider_id,
+        record_id=event.incident_id,
+        person_id=event.person_id,
+        ends_at=event.ends_at,
+    )
 
 
 def on_reported(session: Session, received: Received) -> None:
@@ -177,6 +192,7 @@ HANDLERS = {
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,
     IncidentRestricted.TYPE: on_restricted,
+    BreakGlassUsed.TYPE: on_break_glass,
     CandourAsked.TYPE: on_candour_asked,
     CandourDecided.TYPE: on_candour_decided,
     SafeguardingOpened.TYPE: on_safeguarding,

@@ -1,6 +1,7 @@
 """Who is asking: a person with roles and a scope, or the process engine acting for a provider."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, false, or_, true
@@ -12,7 +13,8 @@ SYSTEM_ID = UUID(int=0)
 class Actor:
     """An authenticated caller.
 
-    `id` is opaque. `all_locations` or the two sets say what the caller may see; `restricted` records need more on top.
+    `id` is opaque. `all_locations` or the two sets say what the caller may see; restricted records need more on top.
+    `reading_at` is when a request was made that only reads: what was opened for a while counts for it, and for no other.
     """
 
     id: UUID
@@ -21,6 +23,7 @@ class Actor:
     all_locations: bool = False
     locations: frozenset[UUID] = frozenset()
     regions: frozenset[UUID] = frozenset()
+    reading_at: datetime | None = None
 
     @property
     def role(self) -> str:

@@ -7,6 +7,7 @@ uuid), beside the standard `iss`, `aud`, `iat`, `exp`.
 import hashlib
 import threading
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.runtime.actor import Actor
+from services.runtime.clock import Clock
 from services.runtime.errors import ServiceError, forbidden
 from services.runtime.settings import AuthSettings
 
@@ -100,11 +102,15 @@ _bearer = HTTPBearer(auto_error=False, description="A token of the configured Op
 async def caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Actor:
-    """The authenticated caller of a request."""
+    """The authenticated caller of a request, who with GET does nothing but read."""
     if credentials is None:
         raise _unauthorised("No token", "Send 'Authorization: Bearer <token>'.")
     authenticator: Authenticator = request.app.state.authenticator
-    return authenticator.authenticate(credentials.credentials)
+    actor = authenticator.authenticate(credentials.credentials)
+    if request.method != "GET":
+        return actor
+    clock: Clock = request.app.state.clock
+    return replace(actor, reading_at=clock.now())
 
 
 Caller = Annotated[Actor, Depends(caller)]

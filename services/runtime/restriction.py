@@ -3,15 +3,20 @@
 A record without a row here is not restricted. A row says who may see the record: people by id, wherever they work; and
 roles, within their scope. Whoever is excluded does not see it, whatever the role. The owner of the record decides and
 tells the others by event; the highest revision counts.
+
+Beside it stands for whom a record was opened until when. They read it within their scope as if they were named, until then
+and no longer, and change nothing; unless they are excluded.
 """
 
 import functools
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
     Column,
     ColumnElement,
+    DateTime,
     Integer,
     MetaData,
     Row,
@@ -20,6 +25,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    false,
     not_,
     or_,
     select,
@@ -42,6 +48,21 @@ def restriction_table(schema: str) -> Table:
         Column("roles", ARRAY(Text), nullable=False),
         Column("people", ARRAY(Uuid), nullable=False),
         Column("excluded", ARRAY(Uuid), nullable=False),
+        schema=schema,
+    )
+
+
+@functools.cache
+def opening_table(schema: str) -> Table:
+    """For whom restricted records of a service were opened to read, and until when."""
+    return Table(
+        "opening",
+        MetaData(),
+        Column("opening_id", Uuid, primary_key=True),
+        Column("provider_id", Uuid, nullable=False),
+        Column("record_id", Uuid, nullable=False),
+        Column("person_id", Uuid, nullable=False),
+        Column("ends_at", DateTime(timezone=True), nullable=False),
         schema=schema,
     )
 
@@ -69,6 +90,23 @@ def keep(
     )
 
 
+def keep_opening(
+    session: Session,
+    schema: str,
+    *,
+    opening_id: UUID,
+    provider_id: UUID,
+    record_id: UUID,
+    person_id: UUID,
+    ends_at: datetime,
+) -> None:
+    """Somebody may read a restricted record until a time. Told again, it changes nothing."""
+    statement = insert(opening_table(schema)).values(
+        opening_id=opening_id, provider_id=provider_id, record_id=record_id, person_id=person_id, ends_at=ends_at
+    )
+    session.execute(statement.on_conflict_do_nothing())
+
+
 def find(session: Session, schema: str, record_id: UUID, *, lock: bool = False) -> Row[tuple[object, ...]] | None:
     """The row of a restricted record, or None."""
     query = select(restriction_table(schema)).where(restriction_table(schema).c.record_id == record_id)
@@ -90,7 +128,20 @@ def may_see(session: Session, schema: str, actor: Actor, record_id: UUID, *, in_
         return in_scope
     if actor.id in row.excluded:
         return False
-    return own or actor.id in row.people or (in_scope and bool(actor.roles.intersection(row.roles)))
+    if own or actor.id in row.people or (in_scope and bool(actor.roles.intersection(row.roles))):
+        return True
+    table = restriction_table(schema)
+    opened = select(table.c.record_id).where(table.c.record_id == record_id, _opened(schema, actor))
+    return in_scope and actor.reading_at is not None and session.scalar(opened) is not None
+
+
+def _opened(schema: str, actor: Actor) -> ColumnElement[bool]:
+    """Restricted records that are open for the actor to read, once it is known who is kept away from them."""
+    if actor.reading_at is None:
+        return false()
+    table, opening = restriction_table(schema), opening_table(schema)
+    mine = select(opening.c.record_id).where(opening.c.person_id == actor.id, opening.c.ends_at > actor.reading_at)
+    return and_(table.c.revision > 0, table.c.record_id.in_(mine))
 
 
 def visible(
@@ -107,7 +158,8 @@ def visible(
     table = restriction_table(schema)
     is_excluded, named = table.c.excluded.contains([actor.id]), table.c.people.contains([actor.id])
     has_role = table.c.roles.overlap(sorted(actor.roles))
-    hidden = record_id.in_(select(table.c.record_id).where(or_(is_excluded, not_(or_(named, has_role)))))
+    meant = or_(named, has_role) if actor.reading_at is None else or_(named, has_role, _opened(schema, actor))
+    hidden = record_id.in_(select(table.c.record_id).where(or_(is_excluded, not_(meant))))
     given = record_id.in_(select(table.c.record_id).where(named, not_(is_excluded)))
     if own is None:
         return and_(or_(in_scope, given), not_(hidden))

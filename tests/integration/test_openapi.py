@@ -30,6 +30,7 @@ WHOLE = {
     "/incidents/{incident_id}/escalations",
     "/incidents/{incident_id}/holds",
     "/incidents/{incident_id}/checks",
+    "/incidents/{incident_id}/recurrences",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
     "/incidents/{incident_id}/measures",

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from services.contracts.intake import IncidentRestricted
 from services.intake.escalation import policy as escalation
-from services.runtime import audit
+from services.runtime import audit, restriction
 from services.runtime.consumer import Received
 from services.runtime.db import transaction
 from tests.conftest import MovableClock, ServiceClient
@@ -389,3 +389,154 @@ def test_every_read_of_a_restricted_incident_leaves_a_trace(
     plain = intake.post("/incidents", reporter, an_allegation(home, now, category="fall")).json()["incident_id"]
     assert intake.get(f"/incidents/{plain}", lead).status_code == 200
     assert "viewed" not in str(intake.get(f"/incidents/{plain}/audit", lead).json())
+
+
+class Opened:
+    """A restricted incident with a review and an action that follow from it, told to every service."""
+
+    def __init__(
+        self, client: Any, service_engine: Callable[[str], Engine], place: Any, actor: Any, now: datetime
+    ) -> None:
+        from services.contracts import activities as contract
+        from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm
+        from services.review import commands as review_commands
+        from services.runtime.actor import system
+
+        self._engine, self.client = service_engine, client
+        self.home = place("review", location_id=place("intake"))
+        self.lead, self.accused = actor("safeguarding_lead"), actor("director")
+        body = an_allegation(self.home, now, about_staff=[str(self.accused.id)])
+        self.incident = client("intake").post("/incidents", actor("carer"), body).json()["incident_id"]
+        self._told: set[uuid.UUID] = set()
+        self.tell()
+        command = contract.OpenReview(
+            command_id=f"{self.incident}:1:review", provider_id=self.lead.provider_id,
+            incident_id=uuid.UUID(self.incident), cycle=1, location_id=self.home, region_id=None, kind=Kind.INCIDENT,
+            category=Category.ABUSE_ALLEGATION, actual_harm=PhysicalHarm.MODERATE, band=Band.HIGH,
+        )  # fmt: skip
+        with transaction(service_engine("review"), self.lead.provider_id) as session:
+            self.review = review_commands.open_review(session, command, now, system(self.lead.provider_id)).review_id
+        agreed = {
+            "incident_id": self.incident, "title": "Check marks over time", "success_criterion": "Every mark is compared.",
+            "what_counts_as_proof": "Ten body maps.", "strength": "intermediate", "owner_id": str(uuid.uuid4()),
+            "owner_role": "registered_manager", "due_working_days": 5,
+        }  # fmt: skip
+        made = client("actions").post("/actions", self.lead, agreed)
+        assert made.status_code == 201, made.text
+        self.agreed, self.action = agreed, made.json()["action_id"]
+
+    def tell(self, backwards: bool = False) -> None:
+        """Hand what intake has said since to the others."""
+        rows = [r for r in events(self._engine("intake"), self.lead.provider_id) if r["event_id"] not in self._told]
+        self._told |= {row["event_id"] for row in rows}
+        for service in ("review", "actions", "reporting"):
+            deliver(self._engine(service), service, rows[::-1] if backwards else rows)
+
+    def break_glass(self, by: Any) -> Any:
+        return self.client("intake").post(
+            f"/incidents/{self.incident}/break-glass", by, {"reason": "The police ask and the lead is away."}
+        )
+
+    def reads(self, reader: Any) -> dict[str, bool]:
+        """What of it somebody can read, in single records, lists and counts."""
+        intake, review, actions, reporting = map(self.client, ("intake", "review", "actions", "reporting"))
+        incident = f"/incidents/{self.incident}"
+
+        def listed(service: ServiceClient, path: str) -> bool:
+            return self.incident in service.get(path, reader).text
+
+        def read(service: ServiceClient, path: str) -> bool:
+            answer = service.get(path, reader)
+            assert answer.status_code in (200, 404), answer.text
+            return bool(answer.status_code == 200)
+
+        return {
+            "incident": read(intake, incident),
+            "review": read(review, f"/reviews/{self.review}"),
+            "findings": read(review, f"/reviews/{self.review}/findings"),
+            "reviews": listed(review, "/reviews"),
+            "review's audit": read(review, f"{incident}/audit"),
+            "action": read(actions, f"/actions/{self.action}"),
+            "actions": listed(actions, "/actions"),
+            "actions' audit": read(actions, f"{incident}/audit"),
+            "timeline": read(reporting, f"{incident}/timeline"),
+            "incidents": listed(reporting, "/incidents"),
+            "overview": bool(reporting.get("/overview", reader).json()["open_total"]),
+        }
+
+
+@pytest.fixture
+def opened(client: Any, service_engine: Callable[[str], Engine], place: Any, actor: Any, now: datetime) -> Opened:
+    return Opened(client, service_engine, place, actor, now)
+
+
+def everything(seen: bool, of: dict[str, bool]) -> dict[str, bool]:
+    return dict.fromkeys(of, seen)
+
+
+def test_broken_glass_opens_every_service_to_read_until_its_end(
+    opened: Opened, actor: Any, clock: MovableClock
+) -> None:
+    director, colleague = actor("director", "quality_lead"), actor("director")
+    assert (before := opened.reads(director)) == everything(False, before)
+    assert opened.break_glass(director).status_code == 201
+    opened.tell()
+    assert (opens := opened.reads(director)) == everything(True, opens)
+    for other in (colleague, opened.accused, actor("director", provider=uuid.uuid4())):
+        assert (not_for := opened.reads(other)) == everything(False, not_for)
+    # To read, not to change.
+    review, actions = opened.client("review"), opened.client("actions")
+    for path in ("submission", "approval"):
+        assert review.post(f"/reviews/{opened.review}/{path}", director, version=1).status_code in (403, 404), path
+    assert actions.post("/actions", director, opened.agreed).status_code == 404
+    cancelled = actions.post(f"/actions/{opened.action}/cancellation", director, {"reason": "Not needed."}, version=1)
+    assert cancelled.status_code in (403, 404)
+    clock.advance(timedelta(hours=8) - timedelta(seconds=1))
+    assert (still := opened.reads(director)) == everything(True, still)
+    clock.advance(timedelta(seconds=1))
+    assert (after := opened.reads(director)) == everything(False, after)
+    # The same word again, as from an outbox that is sent once more, opens nothing.
+    opened._told.clear()
+    opened.tell()
+    assert (again := opened.reads(director)) == everything(False, again)
+
+
+def test_whoever_is_kept_away_reads_nothing_whatever_glass_they_broke(opened: Opened, actor: Any) -> None:
+    assert opened.break_glass(opened.accused).status_code == 404
+    line = actor("director")
+    assert opened.break_glass(line).status_code == 201
+    opened.tell()
+    assert (opens := opened.reads(line)) == everything(True, opens)
+    # It turns out that they are in the line of the person it is about: at once, and in every service.
+    away = {"people": [], "excluded": [str(opened.accused.id), str(line.id)], "reason": "They lead that person."}
+    path = f"/incidents/{opened.incident}/access"
+    assert opened.client("intake").put(path, opened.lead, away, version=1).status_code == 200
+    opened.tell()
+    assert (kept := opened.reads(line)) == everything(False, kept)
+    assert opened.break_glass(line).status_code == 404
+
+
+@pytest.mark.parametrize("service", ["review", "actions", "reporting"])
+def test_what_was_opened_waits_for_the_word_about_who_is_kept_away(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service: str,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    director = actor("director")
+    body = an_allegation(home, now, about_staff=[str(uuid.uuid4())])
+    incident_id = uuid.UUID(intake.post("/incidents", actor("carer"), body).json()["incident_id"])
+    why = {"reason": "The police ask and the lead is away."}
+    assert intake.post(f"/incidents/{incident_id}/break-glass", director, why).status_code == 201
+    rows = events(service_engine("intake"), director.provider_id)
+    [restricted] = [row for row in rows if row["type"] == IncidentRestricted.TYPE]
+    reader = replace(director, reading_at=now)
+
+    def sees(who: Any) -> bool:
+        with transaction(service_engine(service), director.provider_id) as session:
+            return restriction.may_see(session, service, who, incident_id, in_scope=True)
+
+    deliver(service_engine(service), service, [row for row in rows if row is not restricted])
+    assert not sees(reader)
+    deliver(service_engine(service), service, [restricted])
+    assert sees(reader)
+    assert not sees(director), "who does not only read"
+    assert not sees(replace(director, reading_at=now + timedelta(hours=8)))

@@ -25,6 +25,7 @@ FILES = {
     "questions": "intake/policies/questions.yaml",
     "safeguarding": "intake/policies/safeguarding.yaml",
     "speak_up": "intake/policies/speak_up.yaml",
+    "recurrence": "intake/policies/recurrence.yaml",
 }
 REVIEW = (ROOT / FILES["review"]).read_text()
 TRIAGE = (ROOT / FILES["triage"]).read_text()

@@ -54,6 +54,10 @@ LOOKS: dict[str, Look] = {
         "intake", f"{_INCIDENT}/checks", "What must be done inside in the first hours, with required and actual time.", field="state", key="rule"
     ),
     "notices": Look("intake", "/inbox", "What this person is to know of, without an answer.", rows="notices", key="incident_id"),
+    "recurrences": Look(
+        "intake", f"{_INCIDENT}/recurrences", "Closed cases it is like, with why, and whether one was reopened.",
+        key="recurrence_id",
+    ),
     "access": Look("intake", f"{_INCIDENT}/access", "For whom a restricted incident is, and who broke the glass.", record=True),
     "inbox": Look("intake", "/inbox", "What needs this person's answer now.", rows="escalations", key="escalation_id"),
     "duties": Look("intake", "/inbox", "What is owed outside and soon or already late.", rows="duties", key="subject_id"),

@@ -433,7 +433,7 @@ def _paths(stage: _Stage, step: Step) -> dict[str, str]:
         words["of"] = stage.incident(getattr(step, "of", None))
     names = (
         ("action", "action"), ("check", "check"), ("indicator", "indicator"), ("escalation", "found"),
-        ("incident", "incident"), ("sample", "sample"), ("request", "request"),
+        ("incident", "incident"), ("sample", "sample"), ("request", "request"), ("closed", "closed"),
     )  # fmt: skip
     for name, word in names:
         said = getattr(step, name, None)

@@ -937,6 +937,25 @@ class LiftHold(AboutIncident):
     )
 
 
+class AnswerRecurrence(AboutIncident):
+    """Say whether the closed case that this incident is like has come back: reopen it, or why it is not the same."""
+
+    api = Api(
+        "intake", "POST", "/recurrences/{found}/answer", version_of="/recurrences/{found}", answer="recurrence_id",
+        find=Find(
+            f"{_INCIDENT}/recurrences", "recurrence_id", {"answer": None, "closed_incident_id": "{closed}"}
+        ),
+    )  # fmt: skip
+
+    do: Literal["answer_recurrence"]
+    closed: Result | None = Field(
+        default=None, exclude=True, description="The report of the closed case, where the incident is like several."
+    )
+    answer: Literal["reopen", "not_the_same"]
+    reason: Text
+    stage: Literal["reviewing", "acting"] | None = Field(default=None, description="Where a reopened case goes on.")
+
+
 class ChangeAccess(AboutIncident):
     """Restrict an incident, or change who is named and who is kept away. Both lists are whole."""
 
@@ -1104,7 +1123,7 @@ VERBS: dict[str, type[Step]] = {
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
-        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, ChangeAccess, BreakGlass, SpeakUp,
+        SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, AnswerRecurrence, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
         EndTheme, Call,
     )

@@ -1,4 +1,5 @@
-"""What is owed outside the chain and waits for the caller: who must be told, candour, safeguarding, the checks of the first hours, from the first warning on."""
+"""What is owed beside the chain and waits for the caller: who must be told, candour, safeguarding, the checks of the first hours,
+from the first warning on; and whether a closed case has come back, from the moment it is asked."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Select, SQLColumnExpression, and_, exists, literal, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, SQLColumnExpression, and_, exists, literal, not_, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from services.contracts.taxonomy import AuthorityDecision, SafeguardingStep, Stage
 from services.intake.candour.commands import DECIDERS as CANDOUR_DECIDERS
@@ -17,6 +18,9 @@ from services.intake.checks import policy as checks_policy
 from services.intake.checks.store import FirstCheck, unrecorded
 from services.intake.obligations.commands import DECIDERS as OBLIGATION_DECIDERS
 from services.intake.obligations.store import Obligation, first_due, unsettled
+from services.intake.recurrence import policy as recurrence_policy
+from services.intake.recurrence.policy import RecurrencePolicy
+from services.intake.recurrence.store import Recurrence
 from services.intake.safeguarding import policy as safeguarding_policy
 from services.intake.safeguarding.api import KEEPERS
 from services.intake.safeguarding.domain import Decision
@@ -35,6 +39,7 @@ class DutyKind(StrEnum):
     CANDOUR = "candour"
     SAFEGUARDING = "safeguarding"
     CHECK = "check"
+    RECURRENCE = "recurrence"
 
 
 class InboxDuty(BaseModel):
@@ -43,10 +48,10 @@ class InboxDuty(BaseModel):
     kind: DutyKind
     incident_id: UUID
     subject_id: UUID = Field(
-        description="The obligation; the record of candour; the adult, or the referral; the check."
+        description="The obligation; the record of candour; the adult, or the referral; the check; the question."
     )
     waits_for: str = Field(
-        description="The rule of an obligation or a check; the part of candour; the step of safeguarding."
+        description="The rule of an obligation or a check; the part of candour; the step of safeguarding; an answer."
     )
     due_at: datetime
     late: bool
@@ -55,7 +60,7 @@ class InboxDuty(BaseModel):
 def duties(session: Session, actor: Actor, now: datetime) -> list[InboxDuty]:
     """What the caller's roles may settle, within their scope and if they need to know; the most pressing first.
 
-    Each kind is for those who may decide it. Nothing shows before it is warned of, and nothing of what has ended.
+    Each kind is for those who may decide it. Nothing owed outside shows before it is warned of, and nothing of what has ended.
     """
     return sorted(_all(session, actor, now), key=lambda duty: (duty.due_at, duty.subject_id))[:MOST]
 
@@ -77,6 +82,9 @@ def _all(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
     if actor.roles.intersection(KEEPERS):
         yield from _safeguarding(session, actor, now)
     yield from _checks(session, actor, now)
+    rules = recurrence_policy.shipped()
+    if actor.roles.intersection((*rules.decides, *rules.decides_restricted)):
+        yield from _recurrences(session, actor, rules, now)
 
 
 def _checks(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
@@ -91,6 +99,27 @@ def _checks(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty
         return
     found = select(FirstCheck.incident_id, FirstCheck.check_id, FirstCheck.rule, due).where(unrecorded(), pressing)
     yield from _seen(session, actor, DutyKind.CHECK, found, FirstCheck.incident_id, due, now)
+
+
+def _recurrences(session: Session, actor: Actor, rules: RecurrencePolicy, now: datetime) -> Iterator[InboxDuty]:
+    """Questions about incidents both of which the actor may see, and decide about."""
+    closed, restricted = aliased(Incident), select(restriction.restriction_table("intake").c.record_id)
+    secret = or_(Recurrence.incident_id.in_(restricted), Recurrence.closed_incident_id.in_(restricted))
+    mine = or_(
+        and_(not_(secret), literal(bool(actor.roles.intersection(rules.decides)))),
+        and_(secret, literal(bool(actor.roles.intersection(rules.decides_restricted)))),
+    )
+    in_scope = actor.scope(closed.location_id, closed.region_id)
+    found: Select[*tuple[Any, ...]] = (
+        select(Recurrence.incident_id, Recurrence.recurrence_id, literal("answer"), Recurrence.due_at)
+        .join(closed, closed.incident_id == Recurrence.closed_incident_id)
+        .where(
+            Recurrence.answered_at.is_(None),
+            mine,
+            restriction.visible("intake", actor, closed.incident_id, in_scope=in_scope),
+        )
+    )
+    yield from _seen(session, actor, DutyKind.RECURRENCE, found, Recurrence.incident_id, Recurrence.due_at, now)
 
 
 def _safeguarding(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:

@@ -77,7 +77,7 @@ class Inbox(BaseModel):
 
     escalations: list[InboxEscalation]
     duties: list[InboxDuty] = Field(
-        description=f"At most {MOST}: notices, candour, safeguarding and checks, once warned of."
+        description=f"At most {MOST}: notices, candour, safeguarding and checks, once warned of; recurrence."
     )
     notices: list[InboxNotice] = Field(
         description=f"At most {MOST}, the newest first: what happened lately that whoever leads the shift is to know of."

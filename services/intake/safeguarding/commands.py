@@ -43,6 +43,8 @@ from services.intake.obligations import commands as obligations
 from services.intake.obligations.domain import warn_at
 from services.intake.obligations.policy import shipped as obligation_rules
 from services.intake.obligations.store import obligations_of
+from services.intake.recurrence import asking as recurrence
+from services.intake.recurrence.store import Recurrence
 from services.intake.safeguarding import policy
 from services.intake.safeguarding.domain import Consent, Decision, Met, refer_due
 from services.intake.safeguarding.store import (
@@ -435,6 +437,8 @@ def ring(session: Session, incident: Incident, subject_id: UUID, now: datetime, 
     """Warn before the provider's own target of a referral. A late step is said, called out and rung until it is recorded."""
     if session.get(Hold, subject_id) is not None:
         return holds.ring(session, incident, subject_id, now, actor)
+    if session.get(Recurrence, subject_id) is not None:
+        return recurrence.ring(session, incident, subject_id, now, actor)
     record = session.get_one(Safeguarding, incident.incident_id, with_for_update=True)
     adult = session.get(SafeguardingAdult, subject_id, with_for_update=True)
     if adult is not None and now < adult.refer_due_at:
