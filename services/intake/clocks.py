@@ -157,11 +157,6 @@ def blocking(session: Session, incident_id: UUID) -> Sequence[Blocker]:
     return session.scalars(select(Blocker).where(Blocker.incident_id == incident_id, Blocker.lifted_at.is_(None))).all()
 
 
-def blocked_by(session: Session, incident_id: UUID) -> list[BlockerKind]:
-    """The kinds of what still keeps the incident from closing."""
-    return [BlockerKind(one.kind) for one in blocking(session, incident_id)]
-
-
 def _clock(session: Session, kind: ClockKind, subject_id: UUID) -> ClockRow | None:
     return session.scalars(
         select(ClockRow).where(ClockRow.subject_id == subject_id, ClockRow.kind == kind).with_for_update()

@@ -46,7 +46,7 @@ def reported(intake: ServiceClient, home: uuid.UUID, who: Any, now: datetime) ->
 
 def blocked(engine: Engine, provider: uuid.UUID, incident_id: str) -> bool:
     with transaction(engine, provider) as session:
-        return BlockerKind.SAFEGUARDING in clocks.blocked_by(session, uuid.UUID(incident_id))
+        return BlockerKind.SAFEGUARDING in {one.kind for one in clocks.blocking(session, uuid.UUID(incident_id))}
 
 
 def test_asked_looked_at_again_and_answered(

@@ -83,7 +83,7 @@ class Case:
 
     def blocked(self) -> list[str]:
         with transaction(self.engine, self.manager.provider_id) as session:
-            return sorted(str(kind) for kind in clocks.blocked_by(session, uuid.UUID(self.id)))
+            return sorted(one.kind for one in clocks.blocking(session, uuid.UUID(self.id)))
 
     def clock_of(self, row: Any) -> Any:
         with transaction(self.engine, self.manager.provider_id) as session:

@@ -53,7 +53,7 @@ def an_adult(ref: uuid.UUID, **changes: Any) -> dict[str, Any]:
 def undecided(engine: Engine, provider: uuid.UUID, incident_id: str) -> bool:
     """Whether safeguarding keeps it from closing; an obligation to notify may do so as well."""
     with transaction(engine, provider) as session:
-        return BlockerKind.SAFEGUARDING in clocks.blocked_by(session, uuid.UUID(incident_id))
+        return BlockerKind.SAFEGUARDING in {one.kind for one in clocks.blocking(session, uuid.UUID(incident_id))}
 
 
 def close(engine: Engine, provider: uuid.UUID, incident_id: str) -> None:
