@@ -7,6 +7,7 @@ from services.review import activities, api, consumer, policy
 from services.review.backtest import api as backtest
 from services.review.causes import api as causes
 from services.review.methods import api as methods
+from services.review.records import api as records
 from services.review.sharing import api as sharing
 from services.review.thematic import api as thematic
 from services.runtime import policies
@@ -22,6 +23,7 @@ SERVICE = Service(
         api.router,
         causes.router,
         methods.router,
+        records.router,
         sharing.router,
         thematic.router,
         policies.router(policy.POLICIES),

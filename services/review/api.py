@@ -75,20 +75,27 @@ def save_draft(
 
 @router.post("/reviews/{review_id}/submission", response_model=queries.ReviewSummary, summary="Submit a review")
 def submit(
-    review_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
+    review_id: UUID,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+    body: commands.SubmitReview | None = None,
 ) -> JSONResponse:
-    """The reviewer says it is complete. What is missing is named field by field.
+    """The reviewer says it is complete. What is missing is named field by field; so is who did not take part.
 
-    Managers, quality and safeguarding leads.
+    What the quality gate points at may be answered here. Managers, quality and safeguarding leads.
     """
     require_role(actor, *REVIEWERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            review = commands.submit_review(session, actor, review_id, version, clock.now())
+            said = body or commands.SubmitReview()
+            review = commands.submit_review(session, actor, review_id, said, version, clock.now())
             return Reply(200, queries.summary(review), review.version)
 
-        return once(session, "review", actor, key, fingerprint(f"submit:{review_id}:{version}", b""), run)
+        return once(session, "review", actor, key, fingerprint(f"submit:{review_id}:{version}", body or b""), run)
 
 
 @router.post("/reviews/{review_id}/return", response_model=queries.ReviewSummary, summary="Return a review")
@@ -114,17 +121,27 @@ def send_back(
 
 @router.post("/reviews/{review_id}/approval", response_model=queries.ReviewSummary, summary="Approve a review")
 def approve(
-    review_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
+    review_id: UUID,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+    body: commands.ApproveReview | None = None,
 ) -> JSONResponse:
-    """Somebody other than its authors agrees. The role is the policy's, see `approval_role`."""
+    """Somebody other than its authors agrees, and answers what the quality gate points at and nobody answered yet.
+
+    The role is the policy's, see `approval_role`.
+    """
     require_role(actor, *APPROVERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            review = commands.approve_review(session, actor, review_id, version, clock.now())
+            said = body or commands.ApproveReview()
+            review = commands.approve_review(session, actor, review_id, said, version, clock.now())
             return Reply(200, queries.summary(review), review.version)
 
-        return once(session, "review", actor, key, fingerprint(f"approve:{review_id}:{version}", b""), run)
+        return once(session, "review", actor, key, fingerprint(f"approve:{review_id}:{version}", body or b""), run)
 
 
 @router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")

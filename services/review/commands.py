@@ -5,6 +5,7 @@ process engine by the incident and cycle they speak about.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -41,9 +42,13 @@ from services.review.causes.domain import SUGGESTIONS, Barrier, FactorWord, Held
 from services.review.context.domain import Fact, Situation
 from services.review.context.store import context_of
 from services.review.domain import Need, ReviewStatus, Step
+from services.review.findings import domain as findings_domain
+from services.review.findings import store as findings_store
 from services.review.holds.store import refuse_while_held
 from services.review.methods import store as methods
 from services.review.methods import template
+from services.review.records import domain as records_domain
+from services.review.records import store as records
 from services.review.sharing.domain import MAX_OPTIONS, MAX_QUESTIONS, Group, read_draft
 from services.review.store import Factor, Learning, Review, ReviewStep, RootCause, visible_review
 from services.review.thematic.store import count, theme_of
@@ -61,6 +66,7 @@ SERVICE = "review"
 MAX_FACTORS = 20
 MAX_LEARNING = 20
 MAX_CAUSES = 10
+MAX_FINDINGS = 100
 
 
 class Strict(BaseModel):
@@ -227,6 +233,30 @@ class WriteDraft(Strict):
     five_whys: Annotated[list[WriteWhyChain], Field(max_length=MAX_CAUSES)] = Field(default_factory=list)
     barriers: Annotated[list[WriteBarrier], Field(max_length=MAX_FACTORS)] = Field(default_factory=list)
     known_cause: WriteKnownCause | None = None
+
+
+class AnswerFindings(Strict):
+    """Why findings of the quality gate stand as they are."""
+
+    findings: Annotated[list[Annotated[str, Field(max_length=120)]], Field(min_length=1, max_length=MAX_FINDINGS)] = (
+        Field(description="Their names, as GET /reviews/{review_id}/findings tells them.")
+    )
+    reason: ShortText
+
+
+_Answers = Annotated[list[AnswerFindings], Field(max_length=MAX_FINDINGS)]
+
+
+class SubmitReview(Strict):
+    """Answers of the lead to what the quality gate points at, where it was not mended."""
+
+    answers: _Answers = Field(default_factory=list)
+
+
+class ApproveReview(Strict):
+    """Answers of the approver to what the quality gate points at and the lead did not answer."""
+
+    answers: _Answers = Field(default_factory=list)
 
 
 class ReturnReview(Strict):
@@ -493,6 +523,18 @@ def note_author(session: Session, actor: Actor, review: Review, now: datetime) -
         _Change(session, actor, review, now).record("review_drafted", None)
 
 
+def note_contributor(session: Session, actor: Actor, review: Review, now: datetime) -> None:
+    """Note in the history that somebody who was asked said something."""
+    last = store.steps(session, review.review_id)[-1]
+    if (last.step, last.actor_id) != (Step.CONTRIBUTED, actor.id):
+        _step(session, actor, review.review_id, Step.CONTRIBUTED, now)
+
+
+def note(session: Session, actor: Actor, review: Review, now: datetime, action: str, **data: Any) -> None:
+    """Append to the incident's chain what hangs on a review; codes and digests only."""
+    _Change(session, actor, review, now).record(action, None, **data)
+
+
 def _replace_lists(session: Session, review: Review, command: WriteDraft) -> None:
     owner = {"provider_id": review.provider_id, "review_id": review.review_id}
     session.execute(delete(Factor).where(Factor.review_id == review.review_id))
@@ -518,10 +560,13 @@ def _replace_lists(session: Session, review: Review, command: WriteDraft) -> Non
         )
 
 
-def submit_review(session: Session, actor: Actor, review_id: UUID, version: int, now: datetime) -> Review:
+def submit_review(
+    session: Session, actor: Actor, review_id: UUID, command: SubmitReview, version: int, now: datetime
+) -> Review:
     """Hand a complete review to its approver. Raises 422 that names every gap, 409 when it is not being written.
 
     Not while internal fact-finding of the incident is on hold (409), nor by whom the policy keeps from leading it (403).
+    Whoever the policy wants in it has taken part, or is recorded as having declined or been unavailable.
     """
     review = written_by(session, actor, review_id)
     check_version(review.version, version)
@@ -533,6 +578,11 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
     if review.case_kind is CaseKind.THEME:
         theme = theme_of(session, review)
         found += domain.theme_gaps(count(session, theme.theme_id, MemberDecision.LINKED), theme.questions)
+    kept = records.kept(session, review_id)
+    wanted = (review.decision or {}).get("take_part", ())
+    found += records_domain.not_taken_part(wanted, kept, store.roles_of_authors(session, review_id) | {actor.role})
+    pointed_out = findings_domain.named(findings_of(session, review))
+    found += findings_domain.not_pointed_out([one.findings for one in command.answers], pointed_out)
     if found:
         raise ServiceError(
             422,
@@ -547,18 +597,23 @@ def submit_review(session: Session, actor: Actor, review_id: UUID, version: int,
             "The policy wants this review led by somebody independent of the place. What you wrote is kept: ask a"
             f" {review.lead_role} from elsewhere to read it and to submit it."
         )
-    findings = sorted({one.weakness for one in findings_of(session, review)})
+    findings = sorted({one.weakness for one in pointed_out.values()})
     content = _content(session, review, draft)
     review.status = ReviewStatus.SUBMITTED
     review.version += 1
     _step(session, actor, review_id, Step.SUBMITTED, now)
-    methods.keep(session, review, content, findings, by=actor.id, at=now)
+    submission = methods.keep(
+        session, review, content, findings, findings_store.points(pointed_out), by=actor.id, at=now
+    )
+    given = _given(command.answers)
+    findings_store.keep_answers(session, submission, given, Step.SUBMITTED, by=actor.id, at=now)
     _Change(session, actor, review, now).record(
         "review_submitted",
         ReviewSubmitted(incident_id=review.incident_id, review_id=review_id, cycle=review.cycle),
         factors=[factor.element for factor in draft.factors],
         learning_count=len(draft.learning),
         findings=findings,
+        answered=sorted(given),
         content_sha256=audit.digest(json.dumps(content, sort_keys=True, ensure_ascii=False)),
     )
     return review
@@ -580,9 +635,50 @@ def return_review(
     return review
 
 
-def approve_review(session: Session, actor: Actor, review_id: UUID, version: int, now: datetime) -> Review:
-    """Approve a submitted review and say what must follow. Only the policy's approver, never one of its authors."""
+def _given(answers: Sequence[AnswerFindings]) -> dict[str, str]:
+    """Why each finding stands; the first answer counts."""
+    given: dict[str, str] = {}
+    for one in answers:
+        for name in one.findings:
+            given.setdefault(name, one.reason)
+    return given
+
+
+def _answer_findings(
+    session: Session, actor: Actor, review_id: UUID, command: ApproveReview, now: datetime
+) -> list[str]:
+    """Keep the approver's answers with what was submitted. Raises 422 that names every finding without an answer."""
+    submission = findings_store.latest(session, review_id)
+    if submission.points is None:  # handed in before findings were kept
+        return []
+    names = [point["finding"] for point in submission.points]
+    given = _given(command.answers)
+    answered = {finding for _, finding in findings_store.answers(session, [submission.submission_id])}
+    found = [
+        *findings_domain.not_pointed_out([one.findings for one in command.answers], names),
+        *findings_domain.unanswered(names, answered | given.keys()),
+    ]
+    if found:
+        raise ServiceError(
+            422,
+            "findings-unanswered",
+            "What the quality gate points at needs an answer",
+            "It was not approved. Answer each finding below with a reason, or return the review so that it is mended.",
+            errors=[FieldProblem(field=gap.field, message=gap.message, remedy=gap.remedy) for gap in found],
+        )
+    findings_store.keep_answers(session, submission, given, Step.APPROVED, by=actor.id, at=now)
+    return sorted(given)
+
+
+def approve_review(
+    session: Session, actor: Actor, review_id: UUID, command: ApproveReview, version: int, now: datetime
+) -> Review:
+    """Approve a submitted review and say what must follow. Only the policy's approver, never one of its authors.
+
+    Each finding of the quality gate has an answer by then, of the lead or of the approver (else 422 names it).
+    """
     review = _decided_by(session, actor, review_id, version)
+    answered = _answer_findings(session, actor, review_id, command, now)
     draft = _draft(session, review)
     actions_needed = domain.actions_needed(draft, Need(review.actions_need))
     briefing_needed = domain.briefing_needed(draft)
@@ -606,6 +702,7 @@ def approve_review(session: Session, actor: Actor, review_id: UUID, version: int
             known_actions=[] if known_cause is None else list(known_cause.actions),
             known_themes=[] if known_cause is None else list(known_cause.themes),
         ),
+        answered=answered,
         known_cause=review.known_cause is not None,
         actions_needed=actions_needed,
         briefing_needed=briefing_needed,
@@ -650,6 +747,7 @@ def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     return [
         *gate.findings(_draft(session, review), repeat=store.is_repeat(session, review)),
         *gate.unanswered(asked, methods.answers(session, review.review_id)),
+        *gate.missing_records(template.needed(review.template), records.kept(session, review.review_id)),
     ]
 
 
@@ -664,6 +762,7 @@ def _content(session: Session, review: Review, draft: domain.Draft) -> dict[str,
         "known_cause": review.known_cause,
         "template": review.template,
         "answers": answers,
+        "records": records.content(session, review.review_id),
     }
 
 

@@ -42,6 +42,7 @@ class Step(StrEnum):
 
     OPENED = "opened"
     DRAFTED = "drafted"
+    CONTRIBUTED = "contributed"
     SUBMITTED = "submitted"
     RETURNED = "returned"
     APPROVED = "approved"

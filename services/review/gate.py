@@ -14,6 +14,7 @@ from snowballstemmer import stemmer
 
 from services.contracts.taxonomy import Seips
 from services.review.domain import Draft, Factor
+from services.review.records.domain import Kept, Record, missing
 
 
 class Weakness(StrEnum):
@@ -25,6 +26,7 @@ class Weakness(StrEnum):
     UNCONNECTED_LEARNING = "unconnected_learning"
     REMINDER_ONLY = "reminder_only"
     UNANSWERED = "unanswered_question"
+    MISSING_RECORD = "missing_record"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ def unanswered(asked: Sequence[str], answered: Collection[str]) -> list[Finding]
         )
         for question in asked if question not in answered
     ]  # fmt: skip
+
+
+def missing_records(needed: Sequence[Record], kept: Kept) -> list[Finding]:
+    """The records that the method needs and the review does not have."""
+    return [Finding(Weakness.MISSING_RECORD, gap.field, "", gap.message, gap.remedy) for gap in missing(needed, kept)]
 
 
 # Words.

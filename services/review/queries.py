@@ -14,6 +14,7 @@ from services.review import store
 from services.review.causes.domain import FactorWord
 from services.review.commands import WriteBarrier, WriteBriefing, WriteKnownCause, WriteWhyChain, findings_of
 from services.review.domain import Audience, Need, NotLed, Participant, ReviewStatus, Step
+from services.review.findings.domain import named
 from services.review.gate import Weakness
 from services.review.holds.store import HoldView, standing
 from services.review.store import Review
@@ -66,8 +67,12 @@ class RootCauseView(BaseModel):
 
 
 class FindingView(BaseModel):
-    """Something to look at again before the review is handed on. `quote` is the reviewer's own words."""
+    """Something to look at again before the review is handed on. `quote` is the reviewer's own words.
 
+    `finding` is its name, by which it is answered when the review is submitted or approved.
+    """
+
+    finding: str
     weakness: Weakness
     field: str
     quote: str
@@ -156,7 +161,10 @@ def view(session: Session, review: Review) -> ReviewView:
 
 def findings(session: Session, review: Review) -> list[FindingView]:
     """What the quality gate points at."""
-    return [FindingView.model_validate(asdict(one)) for one in findings_of(session, review)]
+    return [
+        FindingView.model_validate({"finding": name, **asdict(one)})
+        for name, one in named(findings_of(session, review)).items()
+    ]
 
 
 def reviews(

@@ -212,10 +212,18 @@ def steps(session: Session, review_id: UUID) -> Sequence[ReviewStep]:
 
 
 def authors(session: Session, review_id: UUID) -> set[UUID]:
-    """Everybody who wrote or submitted a review, in any round."""
+    """Everybody whose words are in a review: who wrote, submitted or was asked and contributed, in any round."""
+    said = (Step.DRAFTED, Step.SUBMITTED, Step.CONTRIBUTED)
+    return set(
+        session.scalars(select(ReviewStep.actor_id).where(ReviewStep.review_id == review_id, ReviewStep.step.in_(said)))
+    )
+
+
+def roles_of_authors(session: Session, review_id: UUID) -> set[str]:
+    """As what they wrote or submitted it."""
     return set(
         session.scalars(
-            select(ReviewStep.actor_id).where(
+            select(ReviewStep.actor_role).where(
                 ReviewStep.review_id == review_id, ReviewStep.step.in_((Step.DRAFTED, Step.SUBMITTED))
             )
         )

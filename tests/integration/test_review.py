@@ -21,6 +21,7 @@ from services.runtime import audit, db, restriction
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
 from services.runtime.process import Context
+from tests.integration.reviewing import answers, everybody_took_part
 
 SECRET = "Mrs Example was given the tablets twice"
 
@@ -62,8 +63,10 @@ class Desk:
         self.quality = make("quality_lead")
         self.director = make("director")
 
-    def open(self, location_id: UUID, region_id: UUID | None = None, **values: Any) -> contract.OpenReview:
-        """Open a review of a moderate incident, unless said otherwise."""
+    def open(
+        self, location_id: UUID, region_id: UUID | None = None, *, asked_anew: bool = False, **values: Any
+    ) -> contract.OpenReview:
+        """Open a review of a moderate incident, unless said otherwise; everybody took part, unless they are asked."""
         command = contract.OpenReview.model_validate(
             {
                 "command_id": "open",
@@ -80,6 +83,8 @@ class Desk:
             }
         )
         self.plan: contract.ReviewPlan = self.activities["open_review"](command)
+        if not asked_anew:
+            everybody_took_part(self.engine, self.provider_id, self.plan.review_id)
         return command
 
     @property
@@ -90,7 +95,8 @@ class Desk:
     def submitted(self, draft: dict[str, Any] = DRAFT) -> None:
         """Write and submit the review opened last."""
         assert self.api.put(f"{self.path}/draft", self.manager, draft, version=1).status_code == 200
-        answer = self.api.post(f"{self.path}/submission", self.manager, version=2)
+        body = answers(self.api, self.path, self.manager)
+        answer = self.api.post(f"{self.path}/submission", self.manager, body, version=2)
         assert answer.status_code == 200, answer.text
 
     def approved(self, draft: dict[str, Any] = DRAFT, approver: Actor | None = None) -> None:
@@ -200,7 +206,7 @@ def test_from_draft_to_approval(desk: Desk, home: UUID) -> None:
     back = api.post(f"{path}/return", desk.quality, {"reason": "Who owns the chart?"}, version=3)
     assert (back.status_code, back.json()["status"]) == (200, "returned")
     assert api.put(f"{path}/draft", desk.manager, DRAFT, version=4).status_code == 200
-    assert api.post(f"{path}/submission", desk.manager, version=5).status_code == 200
+    assert api.post(f"{path}/submission", desk.manager, answers(api, path, desk.manager), version=5).is_success
     assert api.post(f"{path}/approval", desk.quality, version=6).json()["status"] == "approved"
     assert api.post(f"{path}/approval", desk.quality, version=7).status_code == 409
     assert api.put(f"{path}/draft", desk.manager, DRAFT, version=7).status_code == 409
@@ -271,7 +277,8 @@ def test_the_approver_is_who_the_policy_names_and_no_author(desk: Desk, home: UU
     desk.open(home, band=Band.EXTREME)
     path, director_who_wrote = desk.path, desk.make("director", "registered_manager")
     desk.api.put(f"{path}/draft", director_who_wrote, DRAFT, version=1)
-    assert desk.api.post(f"{path}/submission", desk.manager, version=2).status_code == 200
+    said = answers(desk.api, path, desk.manager)
+    assert desk.api.post(f"{path}/submission", desk.manager, said, version=2).status_code == 200
     for body, action in (({"reason": "More"}, "return"), (None, "approval")):
         refused = desk.api.post(f"{path}/{action}", desk.quality, body, version=3)
         assert (refused.status_code, "director" in refused.json()["detail"]) == (403, True)
@@ -283,7 +290,8 @@ def test_the_approver_is_who_the_policy_names_and_no_author(desk: Desk, home: UU
 def test_who_submitted_cannot_approve(desk: Desk, home: UUID) -> None:
     desk.open(home)
     desk.api.put(f"{desk.path}/draft", desk.manager, DRAFT, version=1)
-    desk.api.post(f"{desk.path}/submission", desk.quality, version=2)
+    said = answers(desk.api, desk.path, desk.quality)
+    desk.api.post(f"{desk.path}/submission", desk.quality, said, version=2)
     assert desk.api.post(f"{desk.path}/approval", desk.quality, version=3).status_code == 403
     assert desk.api.post(f"{desk.path}/approval", desk.make("quality_lead"), version=3).status_code == 200
 

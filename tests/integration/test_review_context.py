@@ -17,6 +17,7 @@ from services.runtime import audit, db
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
 from services.runtime.process import Context
+from tests.integration.reviewing import answers, everybody_took_part
 from tests.integration.test_review import DRAFT
 
 SHIPPED = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text()
@@ -38,6 +39,7 @@ class Desk:
             "actual_harm": PhysicalHarm.LOW, "band": Band.LOW, **values,
         }  # fmt: skip
         plan: contract.ReviewPlan = self.activities["open_review"](contract.OpenReview.model_validate(command))
+        everybody_took_part(self.engine, self.provider_id, plan.review_id)
         return plan
 
     def hear(self, short: str, **data: Any) -> None:
@@ -132,7 +134,8 @@ def test_an_approved_review_stays_as_it_was(desk: Desk, actor: Callable[..., Act
     plan, manager, quality = desk.open(), actor("registered_manager"), actor("quality_lead")
     path = f"/reviews/{plan.review_id}"
     assert desk.api.put(f"{path}/draft", manager, DRAFT, version=1).status_code == 200
-    assert desk.api.post(f"{path}/submission", manager, version=2).status_code == 200
+    said = answers(desk.api, path, manager)
+    assert desk.api.post(f"{path}/submission", manager, said, version=2).status_code == 200
     assert desk.api.post(f"{path}/approval", quality, version=3).status_code == 200
     desk.safeguarding()
     assert (desk.view(plan, quality)["rule"], desk.view(plan, quality)["version"]) == ("otherwise", 4)

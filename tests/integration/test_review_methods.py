@@ -14,6 +14,7 @@ from services.review.sharing.store import Improvement
 from services.review.thematic.store import KnownIncident
 from services.runtime import db
 from services.runtime.db import insert_new
+from tests.integration.reviewing import answers
 from tests.integration.test_review import DRAFT, SECRET, Desk, desk, home  # noqa: F401 - fixtures
 
 
@@ -245,7 +246,8 @@ def test_a_known_cause_links_the_work_that_answers_it(desk: Desk, home: UUID) ->
         "known_cause.learning.1", "known_cause.actions.0", "known_cause.actions.1", "known_cause.themes.0",
     ]  # fmt: skip
     assert desk.api.put(f"{desk.path}/draft", desk.manager, {**DRAFT, "known_cause": cause}, version=2).is_success
-    assert desk.api.post(f"{desk.path}/submission", desk.manager, version=3).is_success
+    said = answers(desk.api, desk.path, desk.manager)
+    assert desk.api.post(f"{desk.path}/submission", desk.manager, said, version=3).is_success
     shown = desk.api.get(desk.path, desk.quality).json()
     assert shown["known_cause"] == cause
     approver = desk.make(shown["approval_role"])

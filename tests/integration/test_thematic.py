@@ -22,6 +22,7 @@ from services.runtime import audit, db
 from services.runtime.actor import Actor
 from services.runtime.consumer import Received
 from services.runtime.process import Context
+from tests.integration.reviewing import answers
 from tests.integration.test_review import DRAFT
 
 SECRET = "The round at noon in the west wing"
@@ -260,7 +261,8 @@ def approved(office: Office, theme_id: UUID) -> UUID:
         assert office.decide(theme_id, office.reported(location_id)).status_code == 200
     path = f"/reviews/{review_id}"
     assert office.api.put(f"{path}/draft", office.lead, DRAFT, version=1).status_code == 200
-    assert office.api.post(f"{path}/submission", office.lead, version=2).status_code == 200
+    said = answers(office.api, path, office.lead)
+    assert office.api.post(f"{path}/submission", office.lead, said, version=2).status_code == 200
     answer = office.api.post(f"{path}/approval", office.director, version=3)
     assert answer.status_code == 200, answer.text
     return review_id
@@ -275,7 +277,8 @@ def test_findings_need_a_pattern_and_another_person(office: Office) -> None:
     refused = office.api.post(f"{path}/submission", office.lead, version=2)
     assert (refused.status_code, [e["field"] for e in refused.json()["errors"]]) == (422, ["members"])
     assert office.decide(theme_id, office.reported(office.locations[1])).status_code == 200
-    assert office.api.post(f"{path}/submission", office.lead, version=2).status_code == 200
+    said = answers(office.api, path, office.lead)
+    assert office.api.post(f"{path}/submission", office.lead, said, version=2).status_code == 200
     late = office.decide(theme_id, office.reported(office.locations[1]))
     assert (late.status_code, late.json()["type"].rsplit("/", 1)[-1]) == (409, "members-settled")
     assert office.api.post(f"{path}/approval", office.lead, version=3).status_code == 403

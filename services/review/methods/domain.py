@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.contracts.taxonomy import Category
+from services.review.records.domain import Record
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Template:
-    """One version of a method's form. `outputs` are the parts of the review that the method must yield."""
+    """One version of a method's form. `outputs` are the parts of the review that the method must yield.
+
+    `records` are what it must be drawn from.
+    """
 
     name: str
     method: str
@@ -41,6 +45,7 @@ class Template:
     minutes: int | None
     outputs: Sequence[str]
     stages: Sequence[Stage]
+    records: Sequence[Record] = ()
 
     def stages_for(self, category: Category) -> list[Stage]:
         """The stages with the questions that such an incident is asked; a stage without any is left out."""

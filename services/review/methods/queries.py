@@ -1,14 +1,20 @@
 """What the methods answer, by query."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category
+from services.review.domain import Step
+from services.review.findings.store import FindingAnswer
+from services.review.findings.store import answers as answers_to_findings
+from services.review.gate import Weakness
 from services.review.methods import domain, store, template
+from services.review.records.domain import Record
 from services.review.store import Review
 from services.runtime import pagination
 from services.runtime.errors import not_found
@@ -51,6 +57,7 @@ class MethodView(BaseModel):
     purpose: str
     minutes: int | None
     outputs: list[str]
+    records: list[Record]
     stages: list[StageView]
 
 
@@ -62,6 +69,27 @@ class DifferenceView(BaseModel):
     after: Any
 
 
+class FindingAnswerView(BaseModel):
+    """Why a finding stands, by whom, and whether it was said when the review was submitted or when it was approved."""
+
+    step: Step
+    reason: str
+    answered_by: UUID
+    answered_at: datetime
+
+
+class PointView(BaseModel):
+    """A finding of the quality gate, and its answer when it has one."""
+
+    finding: str
+    weakness: Weakness
+    field: str
+    quote: str
+    message: str
+    remedy: str
+    answer: FindingAnswerView | None
+
+
 class SubmissionView(BaseModel):
     """The content as it was handed on, what the gate pointed at then, and what changed since the submission before."""
 
@@ -70,6 +98,7 @@ class SubmissionView(BaseModel):
     submitted_by: UUID
     submitted_at: datetime
     findings: list[str]
+    points: list[PointView] | None = Field(description="One by one, with the answers; null where they were not kept.")
     content: dict[str, Any]
     changed: list[DifferenceView]
 
@@ -91,6 +120,7 @@ def method(session: Session, review: Review) -> MethodView:
         purpose=form.purpose,
         minutes=form.minutes,
         outputs=list(form.outputs),
+        records=list(form.records),
         stages=[
             StageView(
                 id=stage.id,
@@ -117,6 +147,7 @@ def submissions(session: Session, review: Review, *, limit: int, cursor: str | N
     rows = list(store.submissions(session, review.review_id, since=after, limit=limit + 1 + (after is not None)))
     before = rows.pop(0) if rows and after is not None else None
     items = []
+    said = answers_to_findings(session, [row.submission_id for row in rows[:limit]])
     for row in rows[:limit]:
         changed = [] if before is None else domain.differences(before.content, row.content)
         items.append(
@@ -126,9 +157,16 @@ def submissions(session: Session, review: Review, *, limit: int, cursor: str | N
                 submitted_by=row.submitted_by,
                 submitted_at=row.submitted_at,
                 findings=row.findings,
+                points=None if row.points is None else [_point(row.submission_id, one, said) for one in row.points],
                 content=row.content,
                 changed=[DifferenceView(field=d.field, before=d.before, after=d.after) for d in changed],
             )
         )
         before = row
     return Page(items=items, next=pagination.encode(items[-1].submission_id) if len(rows) > limit else None)
+
+
+def _point(submission_id: UUID, point: dict[str, Any], said: Mapping[tuple[UUID, str], FindingAnswer]) -> PointView:
+    row = said.get((submission_id, point["finding"]))
+    answer = row and {name: getattr(row, name) for name in FindingAnswerView.model_fields}
+    return PointView.model_validate({**point, "answer": answer})

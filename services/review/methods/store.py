@@ -38,6 +38,7 @@ class Submission(Table):
     provider_id: Mapped[UUID]
     content: Mapped[dict[str, Any]]
     findings: Mapped[list[str]]
+    points: Mapped[list[dict[str, Any]] | None]
     submitted_by: Mapped[UUID]
     submitted_at: Mapped[datetime]
 
@@ -58,19 +59,28 @@ def submissions(session: Session, review_id: UUID, *, since: UUID | None, limit:
 
 
 def keep(
-    session: Session, review: Review, content: dict[str, Any], findings: Sequence[str], *, by: UUID, at: datetime
-) -> None:
-    """Keep a content as it is handed on, with what the gate pointed at then."""
+    session: Session,
+    review: Review,
+    content: dict[str, Any],
+    findings: Sequence[str],
+    points: list[dict[str, Any]],
+    *,
+    by: UUID,
+    at: datetime,
+) -> Submission:
+    """Keep a content as it is handed on, with what the gate pointed at then, by kind and one by one."""
     before = select(func.count()).where(Submission.review_id == review.review_id)
-    session.add(
-        Submission(
-            submission_id=new_id(),
-            review_id=review.review_id,
-            number=session.scalars(before).one() + 1,
-            provider_id=review.provider_id,
-            content=content,
-            findings=list(findings),
-            submitted_by=by,
-            submitted_at=at,
-        )
+    submission = Submission(
+        submission_id=new_id(),
+        review_id=review.review_id,
+        number=session.scalars(before).one() + 1,
+        provider_id=review.provider_id,
+        content=content,
+        findings=list(findings),
+        points=points,
+        submitted_by=by,
+        submitted_at=at,
     )
+    session.add(submission)
+    session.flush()
+    return submission

@@ -5,6 +5,7 @@ A file is one version of a template, or of stages that several templates include
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.taxonomy import Category
 from services.review.methods.domain import Question, Stage, Template
+from services.review.records.domain import Record
 
 _Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 _Words = Annotated[str, Field(min_length=3, max_length=300)]
@@ -56,6 +58,7 @@ class _Document(_Strict):
     outputs: Annotated[list[_Part], Field(min_length=1)]
     stages: Annotated[list[_Stage], Field(min_length=1)]
     then: list[str] = Field(default_factory=list)
+    records: list[Record] = Field(default_factory=list)
 
 
 _Shape = TypeVar("_Shape", bound=_Strict)
@@ -100,6 +103,7 @@ def _template(path: Path, included: dict[str, list[_Stage]]) -> Template:
         minutes=document.minutes,
         outputs=document.outputs,
         stages=[stage.read() for stage in stages],
+        records=document.records,
     )
 
 
@@ -118,3 +122,8 @@ def newest(method: str) -> Template:
 def asked(name: str | None, category: Category) -> list[Question]:
     """The questions of a version about such an incident; none for a review that began before there were templates."""
     return [] if name is None else shipped()[name].questions_for(category)
+
+
+def needed(name: str | None) -> Sequence[Record]:
+    """The records that a version needs; none for a review that began before there were templates."""
+    return () if name is None else shipped()[name].records

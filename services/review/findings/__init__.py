@@ -1,0 +1,1 @@
+"""An answer to each finding of the quality gate: it was mended, or somebody said why it stands."""
