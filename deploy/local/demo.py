@@ -453,7 +453,17 @@ def _review(cast: Cast, incident: Incident, *, actions: bool) -> None:
         }
     record = f"/reviews/{review['review_id']}"
     manager.change("review", record, "draft", draft, replace=True)
-    manager.change("review", record, "submission")
+    for part in manager.get("review", record)["decision"]["take_part"]:
+        if part != "registered_manager":  # who writes it takes part by that
+            said = {
+                "part": part, "described": "Those on duty at lunchtime", "how": "meeting", "outcome": "contributed",
+                "said": "The round is broken off when somebody calls, and the two charts are easily mixed up.",
+            }  # fmt: skip
+            manager.post("review", f"{record}/contributions", said)
+    pointed_out = [one["finding"] for one in manager.get("review", f"{record}/findings")]
+    reason = "Talked through with those on duty; what came of it stands in the review."
+    answers = [{"findings": pointed_out, "reason": reason}] if pointed_out else []
+    manager.change("review", record, "submission", {"answers": answers})
     _step(cast, incident, f"review written ({review['method'].replace('_', ' ')})")
 
 

@@ -6,6 +6,7 @@ from services.contracts.topics import topic, urgent_topic
 from services.review import activities, api, consumer, policy
 from services.review.backtest import api as backtest
 from services.review.causes import api as causes
+from services.review.just_culture import api as just_culture
 from services.review.methods import api as methods
 from services.review.records import api as records
 from services.review.sharing import api as sharing
@@ -22,6 +23,7 @@ SERVICE = Service(
         backtest.router,
         api.router,
         causes.router,
+        just_culture.router,
         methods.router,
         records.router,
         sharing.router,

@@ -18,6 +18,9 @@ from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["reviews"])
 
+_NOTHING_TO_SUBMIT, _NOTHING_TO_APPROVE = commands.SubmitReview(), commands.ApproveReview()
+"""Without a body nothing is answered."""
+
 
 @router.get("/reviews", summary="List reviews")
 def list_reviews(
@@ -81,7 +84,7 @@ def submit(
     version: ExpectedVersion,
     database: Database,
     clock: Time,
-    body: commands.SubmitReview | None = None,
+    body: commands.SubmitReview = _NOTHING_TO_SUBMIT,
 ) -> JSONResponse:
     """The reviewer says it is complete. What is missing is named field by field; so is who did not take part.
 
@@ -91,11 +94,10 @@ def submit(
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            said = body or commands.SubmitReview()
-            review = commands.submit_review(session, actor, review_id, said, version, clock.now())
+            review = commands.submit_review(session, actor, review_id, body, version, clock.now())
             return Reply(200, queries.summary(review), review.version)
 
-        return once(session, "review", actor, key, fingerprint(f"submit:{review_id}:{version}", body or b""), run)
+        return once(session, "review", actor, key, fingerprint(f"submit:{review_id}:{version}", body), run)
 
 
 @router.post("/reviews/{review_id}/return", response_model=queries.ReviewSummary, summary="Return a review")
@@ -127,7 +129,7 @@ def approve(
     version: ExpectedVersion,
     database: Database,
     clock: Time,
-    body: commands.ApproveReview | None = None,
+    body: commands.ApproveReview = _NOTHING_TO_APPROVE,
 ) -> JSONResponse:
     """Somebody other than its authors agrees, and answers what the quality gate points at and nobody answered yet.
 
@@ -137,11 +139,10 @@ def approve(
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            said = body or commands.ApproveReview()
-            review = commands.approve_review(session, actor, review_id, said, version, clock.now())
+            review = commands.approve_review(session, actor, review_id, body, version, clock.now())
             return Reply(200, queries.summary(review), review.version)
 
-        return once(session, "review", actor, key, fingerprint(f"approve:{review_id}:{version}", body or b""), run)
+        return once(session, "review", actor, key, fingerprint(f"approve:{review_id}:{version}", body), run)
 
 
 @router.get("/incidents/{incident_id}/audit", summary="Read the audit chain of an incident")

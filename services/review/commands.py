@@ -722,14 +722,19 @@ def written_by(session: Session, actor: Actor, review_id: UUID) -> Review:
     return review
 
 
+def deciders(session: Session, review: Review) -> list[str]:
+    """Which roles may decide on a review."""
+    if restriction.find(session, SERVICE, review.incident_id) is None:
+        return [review.approval_role]
+    return [review.approval_role, Role.NOMINATED_INDIVIDUAL]  # the policy's approver may not see it
+
+
 def _decided_by(session: Session, actor: Actor, review_id: UUID, version: int) -> Review:
     """The review, held for a decision by somebody who may make it."""
     review = visible_review(session, actor, review_id, lock=True)
-    deciders = [review.approval_role]
-    if restriction.find(session, SERVICE, review.incident_id) is not None:
-        deciders.append(Role.NOMINATED_INDIVIDUAL)  # the policy's approver may not see it
-    by = " or a ".join(deciders)
-    if not actor.roles.intersection(deciders):
+    roles = deciders(session, review)
+    by = " or a ".join(roles)
+    if not actor.roles.intersection(roles):
         raise forbidden(f"The policy wants this review decided by a {by}. Ask one of them.")
     check_version(review.version, version)
     if review.status != ReviewStatus.SUBMITTED:

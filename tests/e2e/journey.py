@@ -187,7 +187,12 @@ class Journey:
         self.answer()
         record = f"/reviews/{review['review_id']}"
         person.change("review", record, "draft", draft, replace=True)
-        person.change("review", record, "submission")
+        for part in person.get("review", record)["decision"]["take_part"]:
+            body = {"part": part, "described": says("Those on duty"), "outcome": "contributed", "said": says("Seen.")}
+            person.post("review", f"{record}/contributions", body)
+        pointed_out = [one["finding"] for one in person.get("review", f"{record}/findings")]
+        answers = [{"findings": pointed_out, "reason": says("Talked through.")}] if pointed_out else []
+        person.change("review", record, "submission", {"answers": answers})
 
     def approve_review(self) -> None:
         """Somebody who did not write it agrees."""

@@ -545,6 +545,7 @@ def test_activities_sent_at_once_act_once(desk: Desk, home: UUID) -> None:
         plans = list(pool.map(desk.activities["open_review"], [command] * 4))
     assert len({plan.review_id for plan in plans}) == 1
     desk.plan = plans[0]
+    everybody_took_part(desk.engine, desk.provider_id, desk.plan.review_id)
     desk.approved()
     with ThreadPoolExecutor(4) as pool:
         sent = list(pool.map(desk.send, [command.incident_id] * 4))
@@ -596,7 +597,7 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     # People as directory tells of them, and what hangs on a briefing, are looked at in test_sharing*.py.
     elsewhere = {
         "person", "held_role", "briefing_person", "briefing_route", "adoption_check", "adoption_return", "recall",
-        "circumstance", "spot_check", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
+        "circumstance", "spot_check", "terms", "timeline_entry", "involved", "just_culture", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
     }  # fmt: skip
     assert names - filled == {"inbox", "parked_event", "restriction", *OF_THEMES} | elsewhere
     with db.transaction(desk.engine, uuid.uuid4()) as session:

@@ -102,6 +102,9 @@ def test_who_is_asked_says_it_in_their_own_words_and_sees_nothing_else(desk: Des
     contribution = f"/contributions/{asked.json()['contribution_id']}"
     [mine] = desk.api.get("/contributions", carer).json()["items"]
     assert (mine["asks"], mine["outcome"]) == ("What did you see?", "asked")
+    read = desk.api.get(contribution, carer)
+    assert (read.json(), read.headers["ETag"]) == (mine, '"1"')
+    assert desk.api.get(contribution, other).status_code == 404
     assert desk.api.get("/contributions", other).json()["items"] == []
     assert desk.api.get(f"{desk.path}/records", carer).status_code == 403
     assert desk.api.put(f"{contribution}/statement", other, {"said": "I"}, version=1).status_code == 404
@@ -179,8 +182,11 @@ def test_the_method_says_which_records_it_needs(desk: Desk, home: UUID) -> None:
     assert desk.api.get(f"{desk.path}/method", desk.quality).json()["records"] == needed
     assert _missing(desk) == {f"records.{one}" for one in needed}
     terms = {"to_find_out": "Why two charts were in use", "scope": "From hospital to the second dose"}
+    assert desk.api.get(f"{desk.path}/terms", desk.quality).status_code == 404
     written = desk.api.put(f"{desk.path}/terms", desk.quality, terms)
     assert (written.status_code, written.headers["ETag"]) == (200, '"1"')
+    read = desk.api.get(f"{desk.path}/terms", desk.quality)
+    assert (read.json(), read.headers["ETag"]) == (written.json(), '"1"')
     assert desk.api.put(f"{desk.path}/terms", desk.quality, terms).status_code == 428
     late = desk.api.put(f"{desk.path}/terms", desk.manager, {**terms, "left_out": "Pay"}, version=2)
     assert [error["field"] for error in late.json()["errors"]] == ["left_out"]

@@ -8,8 +8,10 @@ the old code can still be running; otherwise keep its files and make the change 
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,9 +29,10 @@ from services.contracts.intake import (
     IncidentReopened,
     IncidentWithdrawn,
 )
-from services.contracts.review import ThemeEnded
+from services.contracts.review import AdoptionAsked, ThemeEnded
 from services.contracts.taxonomy import Band, EscalationReason, Role, Stage, Verdict
 from tests.workflow.conftest import Case, Running, ThemeUnderTest, server_binary
+from tests.workflow.test_briefing import Running as BriefingUnderWay
 from workflows import search_attributes
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -154,6 +157,19 @@ async def theme_closed(theme: ThemeUnderTest) -> None:
     await _ended(theme)
 
 
+async def briefing_owed(briefing: BriefingUnderWay) -> None:
+    """A return is owed: it is asked for, later up the line; weeks after, somebody is asked again."""
+    await briefing.tell(briefing.sent(datetime.now(UTC)))
+    await briefing.env.sleep(timedelta(days=1))
+    briefing.services.owed_since = await briefing.env.get_current_time()
+    await briefing.tell(
+        AdoptionAsked(incident_id=uuid4(), check_id=uuid4(), briefing_id=briefing.id, cycle=1, due_at=datetime.now(UTC))
+    )
+    await briefing.ended()
+
+
+BRIEFINGS: tuple[Callable[[BriefingUnderWay], Awaitable[None]], ...] = (briefing_owed,)
+
 THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed)
 
 PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
@@ -183,7 +199,7 @@ async def _ended(case: Case) -> None:
     await case.until(completed, "the end")
 
 
-async def histories(case: Case) -> list[WorkflowHistory]:
+async def histories(case: Case | BriefingUnderWay) -> list[WorkflowHistory]:
     """Every run of the process, the first one first."""
     found: list[WorkflowHistory] = []
     run_id = (await case.handle.describe()).run_id
@@ -193,7 +209,18 @@ async def histories(case: Case) -> list[WorkflowHistory]:
     return found[::-1]
 
 
-async def record(path: Callable[[Any], Awaitable[None]], folder: Path, subject: type[Case] = Case) -> None:
+@asynccontextmanager
+async def case_of(env: WorkflowEnvironment, subject: type[Case]) -> AsyncIterator[Case]:
+    """An incident or a theme with its workers."""
+    async with Running(env) as running:
+        yield subject(running.env, running.services, running.task_queue)
+
+
+async def record(
+    path: Callable[[Any], Awaitable[None]],
+    folder: Path,
+    subject: Callable[[WorkflowEnvironment], AbstractAsyncContextManager[Any]],
+) -> None:
     """Walk one path on a server of its own and replace its files."""
     env = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server_binary("temporal-test-server"),
@@ -209,8 +236,7 @@ async def record(path: Callable[[Any], Awaitable[None]], folder: Path, subject: 
                 },
             )
         )
-        async with Running(env) as running:
-            case = subject(running.env, running.services, running.task_queue)
+        async with subject(env) as case:
             await path(case)
             runs = await histories(case)
     for old in folder.glob(f"{path.__name__}-*.json"):
@@ -224,6 +250,11 @@ async def record(path: Callable[[Any], Awaitable[None]], folder: Path, subject: 
 if __name__ == "__main__":
     HISTORIES.mkdir(exist_ok=True)
     wanted = set(sys.argv[1:])
-    for each, subject in (*((path, Case) for path in PATHS), *((path, ThemeUnderTest) for path in THEMES)):
+    subjects: list[tuple[Callable[[Any], Awaitable[None]], Any]] = [
+        *((path, partial(case_of, subject=Case)) for path in PATHS),
+        *((path, partial(case_of, subject=ThemeUnderTest)) for path in THEMES),
+        *((path, BriefingUnderWay) for path in BRIEFINGS),
+    ]
+    for each, subject in subjects:
         if not wanted or each.__name__ in wanted:
             asyncio.run(record(each, HISTORIES, subject))

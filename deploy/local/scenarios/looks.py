@@ -20,7 +20,12 @@ class Look:
     @property
     def of_incident(self) -> bool:
         """Whether it needs to know which incident."""
-        return "{of}" in self.path
+        return "{of}" in self.path or self.of_review
+
+    @property
+    def of_review(self) -> bool:
+        """Whether it is about the newest review of the incident."""
+        return "{review}" in self.path
 
 
 _INCIDENT = "/incidents/{of}"
@@ -81,6 +86,20 @@ LOOKS: dict[str, Look] = {
     "theme_clocks": Look("reporting", "/themes/{of}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
     "themes": Look("reporting", "/themes?limit=200", "The list of themes as this person sees it.", rows="items", key="theme_id"),
     "reviews": Look("review", "/reviews?incident_id={of}", "Its reviews.", rows="items", key="review_id"),
+    "review": Look("review", "/reviews/{review}", "Its newest review, with the policy's decision.", record=True),
+    "findings": Look("review", "/reviews/{review}/findings", "What the quality gate points at in it.", field="finding", key="finding"),
+    "form": Look("review", "/reviews/{review}/method", "The form of its method: stages, questions, records it needs.", record=True),
+    "review_records": Look("review", "/reviews/{review}/records", "What it is drawn from: terms, timeline, people, contributions.", record=True),
+    "review_timeline": Look(
+        "review", "/reviews/{review}/records", "The events it is drawn from, by when they happened.", rows="timeline", field="what",
+        key="entry_id",
+    ),
+    "contributions": Look(
+        "review", "/reviews/{review}/records", "Who was asked to contribute, and what became of it.", rows="contributions",
+        field="outcome", key="contribution_id",
+    ),
+    "submissions": Look("review", "/reviews/{review}/submissions", "What was handed in, with findings and answers.", rows="items", key="submission_id"),
+    "asked_of_me": Look("review", "/contributions", "What this person was asked to contribute.", rows="items", key="contribution_id"),
     "actions": Look("actions", "/actions?incident_id={of}", "Its actions.", rows="items", key="action_id"),
     "strengths": Look("actions", "/strengths", "How strong actions are, with help and examples.", key="strength"),
     "late_actions": Look("actions", "/actions?overdue=true", "Actions late to do or to verify.", rows="items", key="action_id"),

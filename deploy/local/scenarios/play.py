@@ -34,6 +34,7 @@ from deploy.local.scenarios.looks import Look, look
 from deploy.local.scenarios.player import Answer, Player
 from deploy.local.scenarios.verbs import (
     AgreeAction,
+    AnswersFindings,
     Attach,
     Call,
     ChooseMeasure,
@@ -44,6 +45,7 @@ from deploy.local.scenarios.verbs import (
     Report,
     Step,
     Triage,
+    WriteReview,
 )
 from deploy.local.scenarios.words import Names
 from deploy.local.state import Stack, StackError
@@ -424,7 +426,25 @@ def _verb(stage: _Stage, player: Player, step: Step) -> Answer:
         name, content, media_type = _file(step)
         return player.send(api.method, api.service, path, files={"file": (name, content, media_type)})
     body = None if api.body == "none" else _body(stage, player, step, words)
-    return player.send(api.method, api.service, path, body, version=version)
+    answer = player.send(api.method, api.service, path, body, version=version)
+    if isinstance(step, WriteReview) and not answer.refused:
+        return _answer_form(stage, player, step, words["found"]) or answer
+    return answer
+
+
+def _answer_form(stage: _Stage, player: Player, step: WriteReview, review: str) -> Answer | None:
+    """Answer the method's questions one by one, each at its newest version. The first refusal, if there is one."""
+    form = player.get("review", f"/reviews/{review}/method")
+    stages = form.body.get("stages", []) if isinstance(form.body, dict) else []
+    known = {one["id"]: one["answer"] for part in stages for one in part["questions"]}
+    given = [(name, {"answer": stage.text(said)}) for name, said in step.answers.items()]
+    given += [(name, {"not_applicable_reason": stage.text(why)}) for name, why in step.not_applicable.items()]
+    for name, body in given:
+        version = f'"{known[name]["version"]}"' if known.get(name) else None
+        answer = player.send("PUT", "review", f"/reviews/{review}/answers/{name}", body, version=version)
+        if answer.refused:
+            return answer
+    return None
 
 
 def _paths(stage: _Stage, step: Step) -> dict[str, str]:
@@ -509,6 +529,12 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
         today = stage.clock.now().astimezone(LONDON).date()
         body["baseline_first"] = (today - timedelta(days=30 * step.baseline_months)).isoformat()
         body["baseline_until"] = today.isoformat()
+    if isinstance(step, AnswersFindings) and step.answer_rest is not None:
+        answered = {name for one in step.answers for name in one.findings}
+        findings = player.get("review", f"/reviews/{words['found']}/findings")
+        rest = [row["finding"] for row in _rows(findings.body, "") if row["finding"] not in answered]
+        if rest:
+            body["answers"] = [*body.get("answers", []), {"findings": rest, "reason": stage.text(step.answer_rest)}]
     if "held_on" in body:
         body["held_on"] = body["held_on"][:10]
     return body["facts"] if step.api.body == "facts" else body
@@ -596,7 +622,8 @@ def _file(step: Attach) -> tuple[str, bytes, str]:
 def _find_step(stage: _Stage, step: FindStep) -> Outcome | None:
     found = look(step.find)
     assert found is not None
-    player, path = stage.player(step.as_), _path(stage, found, step.of)
+    player = stage.player(step.as_)
+    path = _path(stage, player, found, step.of)
     wanted = stage.fill(step.pick)
     deadline = _deadline(stage, step.within)
     while True:
@@ -619,7 +646,9 @@ def _key(found: Look, row: dict[str, Any], key: str | None) -> str:
     return ids[0] if ids else "incident_id"
 
 
-def _path(stage: _Stage, found: Look, of: str | None) -> str:
+def _path(stage: _Stage, player: Player, found: Look, of: str | None) -> str:
+    if found.of_review:
+        return found.path.replace("{review}", _newest_review(player, stage.incident(of)))
     if found.of_incident:
         return found.path.replace("{of}", stage.incident(of))
     return str(stage.text(found.path))
@@ -628,7 +657,8 @@ def _path(stage: _Stage, found: Look, of: str | None) -> str:
 def _expect(stage: _Stage, wanted: Expect) -> Outcome:
     found = look(wanted.look)
     assert found is not None
-    player, path = stage.player(wanted.as_), _path(stage, found, wanted.of)
+    player = stage.player(wanted.as_)
+    path = _path(stage, player, found, wanted.of)
     deadline = _deadline(stage, wanted.within or wanted.throughout) if found.service else time.monotonic()
     if not wanted.within and not wanted.throughout and _would_hold_of_nothing(wanted):
         deadline = time.monotonic()
@@ -646,6 +676,19 @@ def _expect(stage: _Stage, wanted: Expect) -> Outcome:
         _name(stage, wanted.id, _Result(body.get(key) if key else None, body, stage.clock.now(), answer.path))
     record = answer.path + (f" #{row[found.key]}" if found.key and isinstance(row, dict) and found.key in row else "")
     return Outcome(0, wanted.expect, held, seen, record, 0)
+
+
+def _newest_review(player: Player, incident: str) -> str:
+    """The review that was opened last, as soon as this person sees one; an id that nothing has, if it never comes."""
+    deadline = time.monotonic() + LEAST_PATIENCE
+    while True:
+        answer = player.get("review", f"/reviews?incident_id={incident}")
+        rows = [] if answer.refused else _rows(answer.body, "")
+        if rows:
+            return str(rows[0]["review_id"])
+        if answer.refused or time.monotonic() > deadline:
+            return str(uuid.UUID(int=0))
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _answered(stage: _Stage, wanted: Expect) -> Answer:

@@ -286,18 +286,141 @@ class WriteReview(AboutIncident):
     no_actions_reason: Text | None = None
     no_briefing_reason: Text | None = None
     briefing: Briefing | None = None
+    answers: dict[str, Text] = Field(
+        default_factory=dict, exclude=True, description="Of the method's questions, by name; see the look `form`."
+    )
+    not_applicable: dict[str, Text] = Field(
+        default_factory=dict, exclude=True, description="Why a question of the method does not apply, by name."
+    )
 
 
-class SubmitReview(AboutIncident):
-    """Ask for approval of the review."""
+class FindingAnswers(Strict):
+    """Why findings of the quality gate stand."""
+
+    findings: list[str] = Field(description="Their names: `finding` at the look `findings`.")
+    reason: Text
+
+
+class AnswersFindings(AboutIncident):
+    """A step that may answer what the quality gate points at."""
+
+    answers: list[FindingAnswers] = Field(default_factory=list)
+    answer_rest: Text | None = Field(
+        default=None, exclude=True, description="One reason for every finding that `answers` does not name."
+    )
+
+
+class SubmitReview(AnswersFindings):
+    """Ask for approval of the review; what the quality gate points at may be answered."""
 
     api = Api(
         "review", "POST", "/reviews/{found}/submission", version_of="/reviews/{found}",
-        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}), body="none",
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
     )  # fmt: skip
     needs = ("write_review",)
 
     do: Literal["submit_review"]
+
+
+class EnterEvent(AboutIncident):
+    """Enter an event in the timeline of the review."""
+
+    api = Api(
+        "review", "POST", "/reviews/{found}/timeline", answer="entry_id",
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
+    )  # fmt: skip
+
+    do: Literal["enter_event"]
+    happened: Moment = Field(serialization_alias="at", description="When it happened.")
+    event: Text = Field(serialization_alias="what")
+    nature: Literal["fact", "account"] = Field(
+        default="fact", description="Established, or what somebody says about it."
+    )
+    source: Literal["record", "device", "observation", "person", "other"] = "record"
+    source_detail: Text | None = None
+    analysis: Text | None = Field(default=None, description="What it means; kept apart from what happened.")
+
+
+class Told(Strict):
+    """What somebody was told, and when."""
+
+    when: Moment = Field(serialization_alias="at")
+    what: Text
+
+
+class Involve(AboutIncident):
+    """Enter somebody involved in the review, by code or role: whether they were asked, and what they say."""
+
+    api = Api(
+        "review", "POST", "/reviews/{found}/people", answer="involved_id",
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
+    )  # fmt: skip
+
+    do: Literal["involve"]
+    who: Literal["person", "family_or_friend", "advocate", "staff", "other"]
+    reference: Text = Field(description="A code or a role, for example P1 or daughter. Never a name.")
+    part: Text | None = None
+    approach: Literal["not_yet", "asked", "declined", "unavailable", "not_asked"] = "asked"
+    asked: Moment | None = Field(default=None, serialization_alias="asked_at", description="Default: at the step.")
+    asked_how: Text | None = None
+    reason: Text | None = Field(default=None, description="Needed where they did not take part.")
+    questions: Text | None = None
+    account: Text | None = None
+    account_given: Text | None = Field(default=None, description="In which way of communicating.")
+    told: list[Told] = Field(default_factory=list)
+
+
+class AskToContribute(AboutIncident):
+    """Ask somebody to contribute to the review, or record what they said or why they did not."""
+
+    api = Api(
+        "review", "POST", "/reviews/{found}/contributions", answer="contribution_id",
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
+    )  # fmt: skip
+
+    do: Literal["ask_to_contribute"]
+    part: Literal[
+        "staff_involved", "registered_manager", "quality_lead", "safeguarding_lead", "person_or_family",
+        "outside_expertise",
+    ]  # fmt: skip
+    person: Person | None = Field(
+        default=None, serialization_alias="person_id", description="Who then may say it in their own words."
+    )
+    described: Text | None = Field(default=None, description="A role, or a group of people; no names.")
+    how: Literal["interview", "written_statement", "meeting", "advice"] = "interview"
+    asks: Text | None = Field(default=None, description="What they are asked.")
+    outcome: Literal["asked", "contributed", "declined", "unavailable"] = "asked"
+    reason: Text | None = Field(default=None, description="Needed where they did not contribute.")
+    said: Text | None = None
+
+
+class Contribute(Step):
+    """Somebody who was asked says it in their own words. Finds what this person was asked last."""
+
+    api = Api(
+        "review", "PUT", "/contributions/{found}/statement", version_of="/contributions/{found}",
+        find=Find("/contributions", "contribution_id", {"outcome": "asked"}),
+    )  # fmt: skip
+
+    do: Literal["contribute"]
+    said: Text
+
+
+class WriteTerms(AboutIncident):
+    """Say what the review is to find out, and within which scope."""
+
+    api = Api(
+        "review", "PUT", "/reviews/{found}/terms", version_of="/reviews/{found}/terms", new=True,
+        find=Find(_REVIEWS, "review_id", {"status": ["open", "returned"]}),
+    )  # fmt: skip
+
+    do: Literal["write_terms"]
+    to_find_out: Text
+    scope: Text | None = None
+    covers_from: Moment | None = None
+    covers_until: Moment | None = None
+    left_out: Text | None = None
+    agreed_with: Text | None = Field(default=None, description="By whom the terms were agreed. Roles, no names.")
 
 
 class ReturnReview(AboutIncident):
@@ -313,12 +436,12 @@ class ReturnReview(AboutIncident):
     reason: Text
 
 
-class ApproveReview(AboutIncident):
-    """Approve the review."""
+class ApproveReview(AnswersFindings):
+    """Approve the review; what the quality gate points at and nobody answered is answered here."""
 
     api = Api(
         "review", "POST", "/reviews/{found}/approval", version_of="/reviews/{found}",
-        find=Find(_REVIEWS, "review_id", {"status": ["submitted"]}), body="none",
+        find=Find(_REVIEWS, "review_id", {"status": ["submitted"]}),
     )  # fmt: skip
     needs = ("submit_review",)
 
@@ -1119,7 +1242,7 @@ VERBS: dict[str, type[Step]] = {
     verb.model_fields["do"].annotation.__args__[0]: verb  # type: ignore[union-attr]
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
-        WriteReview, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, RecordSite, Complete, Verify,
+        WriteReview, WriteTerms, EnterEvent, Involve, AskToContribute, Contribute, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, RecordSite, Complete, Verify,
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,

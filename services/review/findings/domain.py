@@ -2,15 +2,30 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from services.review.domain import Gap
-from services.review.gate import Finding
 
 
-def named(findings: Sequence[Finding]) -> dict[str, Finding]:
+class Pointed(Protocol):
+    """Something that was pointed out: what it is, and where."""
+
+    @property
+    def weakness(self) -> str:
+        """What is pointed out."""
+
+    @property
+    def field(self) -> str:
+        """Where."""
+
+
+_Finding = TypeVar("_Finding", bound=Pointed)
+
+
+def named(findings: Sequence[_Finding]) -> dict[str, _Finding]:
     """The findings by a name that is the same each time they are made of the same content: `blame.why`, `blame.why.2`."""
     seen: Counter[str] = Counter()
-    names: dict[str, Finding] = {}
+    names: dict[str, _Finding] = {}
     for one in findings:
         name = f"{one.weakness}.{one.field}"
         seen[name] += 1

@@ -2,16 +2,18 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from services.review.domain import APPROVERS, REVIEWERS
 from services.review.methods import template
 from services.review.records import commands, queries
+from services.review.records.store import Terms
 from services.review.store import visible_review
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
+from services.runtime.errors import not_found
 from services.runtime.idempotency import CommandKey, ExpectedVersion, KnownVersion, Reply, fingerprint, once
 from services.runtime.pagination import Cursor, Limit, Page
 
@@ -25,6 +27,18 @@ def read_records(review_id: UUID, actor: Caller, database: Database) -> queries.
     with transaction(database, actor.provider_id) as session:
         review = visible_review(session, actor, review_id)
         return queries.records(session, review, list(template.needed(review.template)))
+
+
+@router.get("/reviews/{review_id}/terms", summary="Read the terms of a review")
+def read_terms(review_id: UUID, actor: Caller, database: Database, response: Response) -> queries.TermsView:
+    """What is to be found out. 404 until they are written. For those who write or approve reviews."""
+    require_role(actor, *APPROVERS)
+    with transaction(database, actor.provider_id) as session:
+        kept = session.get(Terms, visible_review(session, actor, review_id).review_id)
+        if kept is None:
+            raise not_found("terms")
+        response.headers["ETag"] = f'"{kept.version}"'
+        return queries.terms(kept)
 
 
 @router.put("/reviews/{review_id}/terms", response_model=queries.TermsView, summary="Write the terms of a review")
@@ -157,6 +171,17 @@ def list_asked(
     """What the caller was asked by name, whatever their role, newest first; nothing else of the review."""
     with transaction(database, actor.provider_id) as session:
         return queries.asked(session, actor, limit=limit, cursor=cursor)
+
+
+@router.get("/contributions/{contribution_id}", summary="Read what I was asked")
+def read_asked(
+    contribution_id: UUID, actor: Caller, database: Database, response: Response
+) -> queries.ContributionView:
+    """What the caller was asked by name, and what they said. The ETag is the version to send back with a change."""
+    with transaction(database, actor.provider_id) as session:
+        row = commands.asked_of(session, actor, contribution_id)
+        response.headers["ETag"] = f'"{row.version}"'
+        return queries.contribution(row)
 
 
 @router.put(

@@ -90,8 +90,10 @@ def upgrade() -> None:
     )
     op.execute("create index contribution_review on review.contribution (review_id)")
     op.execute("create index contribution_person on review.contribution (person_id, contribution_id)")
-    for table in ("terms", "timeline_entry", "involved", "contribution"):
-        tables.protect_v1(op, "review", table)
+    tables.protect_v1(op, "review", "terms")
+    tables.protect_v1(op, "review", "timeline_entry")
+    tables.protect_v1(op, "review", "involved")
+    tables.protect_v1(op, "review", "contribution")
     op.execute("alter table review.submission add column points jsonb")
     op.execute(
         """create table review.finding_answer (
