@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 WHOLE = {
     # Verified as a whole, so given as a whole.
     "/incidents/{incident_id}/audit",
+    "/just-culture/{use_id}/audit",
     "/themes/{theme_id}/audit",
     "/locations/{location_id}/audit",
     # What ships with the service.

@@ -113,16 +113,21 @@ def test_who_is_asked_says_it_in_their_own_words_and_sees_nothing_else(desk: Des
     assert (said.status_code, said.json()["outcome"]) == (200, "contributed")
     assert desk.api.put(f"{contribution}/statement", carer, {"said": "More"}, version=1).status_code == 412
     # The lead may not rewrite it.
-    rewritten = {**ask, "outcome": "contributed", "said": "Nothing"}
-    refused = desk.api.put(f"{address}/{mine['contribution_id']}", desk.quality, rewritten, version=2)
-    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/own-words")
+    one = f"{address}/{mine['contribution_id']}"
+    asks_more = {**ask, "asks": "And what did you hear?", "outcome": "contributed", "said": SECRET}
+    assert desk.api.put(one, desk.quality, asks_more, version=2).status_code == 200
+    for rewritten in ({**asks_more, "said": "Nothing"}, {**ask, "outcome": "declined", "reason": "Never mind"}):
+        refused = desk.api.put(one, desk.quality, rewritten, version=3)
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/own-words")
     [kept] = desk.api.get(f"{desk.path}/records", desk.quality).json()["contributions"]
-    assert (kept["said"], kept["written_by"]) == (SECRET, str(carer.id))
+    assert (kept["said"], kept["said_by"]) == (SECRET, str(carer.id))
     assert kept["contributed_at"] > kept["asked_at"]
     steps = [(s["step"], s["actor_id"]) for s in desk.api.get(desk.path, desk.quality).json()["steps"]]
     assert ("contributed", str(carer.id)) in steps
     chain = desk.api.get(f"/incidents/{incident_id}/audit", desk.quality).json()
-    assert [e["data"]["outcome"] for e in chain if e["action"] == "contribution_recorded"] == ["asked", "contributed"]
+    assert [e["data"]["outcome"] for e in chain if e["action"] == "contribution_recorded"] == [
+        "asked", "contributed", "contributed",
+    ]  # fmt: skip
     assert SECRET not in json.dumps(chain)
 
 

@@ -269,7 +269,7 @@ def change_contribution(
     if row is None or row.review_id != review_id:
         raise not_found("contribution")
     check_version(row.version, version, _differing(row, said))
-    if row.said is not None and row.said != command.said and row.written_by == row.person_id != actor.id:
+    if row.said is not None and row.said != command.said and row.said_by == row.person_id != actor.id:
         raise conflict(
             "own-words",
             "These are somebody's own words",
@@ -316,8 +316,8 @@ def asked_of(session: Session, actor: Actor, contribution_id: UUID) -> Contribut
 def _contribute(
     session: Session, actor: Actor, review: Review, row: Contribution, said: Mapping[str, Any], now: datetime
 ) -> None:
-    if said["outcome"] is Outcome.CONTRIBUTED and said["said"] != row.said:
-        row.contributed_at = now
+    if said["said"] != row.said:
+        row.said_by, row.contributed_at = (None, None) if said["said"] is None else (actor.id, now)
     _write(row, said, actor, now)
     session.flush()
     commands.note(

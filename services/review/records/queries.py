@@ -93,6 +93,7 @@ class ContributionView(BaseModel):
     said: str | None
     asked_by: UUID
     asked_at: datetime
+    said_by: UUID | None = Field(description="Who wrote down what was said.")
     contributed_at: datetime | None
     written_by: UUID
     written_at: datetime

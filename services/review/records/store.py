@@ -95,6 +95,7 @@ class Contribution(Table):
     said: Mapped[str | None]
     asked_by: Mapped[UUID]
     asked_at: Mapped[datetime]
+    said_by: Mapped[UUID | None]
     contributed_at: Mapped[datetime | None]
     written_by: Mapped[UUID]
     written_at: Mapped[datetime]

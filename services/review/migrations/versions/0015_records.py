@@ -81,6 +81,7 @@ def upgrade() -> None:
             said text,
             asked_by uuid not null,
             asked_at timestamptz not null,
+            said_by uuid,
             contributed_at timestamptz,
             written_by uuid not null,
             written_at timestamptz not null,
