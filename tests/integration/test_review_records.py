@@ -12,8 +12,10 @@ import pytest
 
 from services.contracts.taxonomy import Band
 from services.review.holds.store import keep_hold
+from services.review.thematic.store import KnownIncident
 from services.runtime import audit, db, restriction
 from services.runtime.actor import Actor
+from services.runtime.db import insert_new
 from tests.integration.reviewing import answers
 from tests.integration.test_review import DRAFT, SECRET, Desk, desk, home  # noqa: F401 - fixtures
 
@@ -65,6 +67,26 @@ def test_the_timeline_is_by_when_it_happened_with_its_gaps(desk: Desk, home: UUI
     assert [error["field"] for error in refused.json()["errors"]] == ["what"]
     assert "Heard" not in refused.text
     assert desk.api.put(f"{address}/{uuid.uuid4()}", other, changed, version=1).status_code == 404
+
+
+def test_debriefs_are_dated_from_the_incident_and_advice_from_when_it_was_given(desk: Desk, home: UUID) -> None:
+    incident_id = desk.open(home).incident_id
+    address = f"{desk.path}/timeline"
+    for hours, mark in ((1000, "advice_given"), (2, "advice_in_plan"), (1, "hot_debrief")):
+        assert desk.api.post(address, desk.manager, _entry(desk, hours, marks=mark)).status_code == 201
+    assert desk.api.post(address, desk.manager, _entry(desk, 1, marks="lunch")).status_code == 422
+
+    def shown() -> dict[str, Any]:
+        found = desk.api.get(f"{desk.path}/records", desk.quality).json()["measured"]
+        return {one["mark"]: (one["minutes"], one["own_target_minutes"], one["kept"]) for one in found}
+
+    assert shown() == {"advice_in_plan": (998 * 60, 24 * 60, False)}
+    with db.transaction(desk.engine, desk.provider_id) as session:
+        insert_new(
+            session, KnownIncident, incident_id=incident_id, provider_id=desk.provider_id, location_id=home,
+            region_id=None, category="choking", occurred_at=desk.clock.now() - timedelta(hours=1, minutes=40),
+        )  # fmt: skip
+    assert shown()["hot_debrief"] == (40, 60, True)
 
 
 def test_people_are_referred_to_and_never_named(desk: Desk, home: UUID) -> None:

@@ -10,13 +10,16 @@ from services.review.findings.domain import named, not_pointed_out, unanswered
 from services.review.gate import Finding, Weakness
 from services.review.methods import template
 from services.review.records.domain import (
+    STANDARDS,
     Approach,
     Contributed,
     Involvement,
     Kept,
+    Mark,
     Outcome,
     Record,
     Who,
+    measured,
     missing,
     not_taken_part,
     since_previous,
@@ -89,6 +92,36 @@ def test_gaps_add_up_to_the_whole(minutes: list[int]) -> None:
     gaps = since_previous(times)
     assert len(gaps) == len(times)
     assert sum((gap for gap in gaps if gap), timedelta()) == (times[-1] - times[0] if times else timedelta())
+
+
+@given(st.lists(st.tuples(st.sampled_from(Mark), st.integers(0, 10_000))), st.none() | st.integers(0, 100))
+def test_only_what_has_a_beginning_is_measured(marks: list[tuple[Mark, int]], happened: int | None) -> None:
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+    at = [(mark, start + timedelta(minutes=minutes)) for mark, minutes in marks]
+    began = None if happened is None else start + timedelta(minutes=happened)
+    found = {one.mark: one for one in measured(at, began)}
+    entered = {mark for mark, _ in marks}
+    assert found.keys() == {
+        mark for mark in entered & STANDARDS.keys()
+        if (STANDARDS[mark].since in entered if STANDARDS[mark].since else began is not None)
+    }  # fmt: skip
+    for mark, one in found.items():
+        assert one.at == min(when for other, when in at if other is mark)
+        assert (one.kept is None) == (STANDARDS[mark].within is None)
+
+
+def test_the_welfare_of_staff_is_within_72_hours_and_advice_in_the_plan_within_a_day() -> None:
+    start = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def kept(mark: Mark, hours: int) -> bool | None:
+        marks = [(Mark.ADVICE_GIVEN, start), (mark, start + timedelta(hours=hours))]
+        [one] = [one for one in measured(marks, start) if one.mark is mark]
+        return one.kept
+
+    assert [kept(Mark.STAFF_WELFARE, hours) for hours in (72, 73)] == [True, False]
+    assert [kept(Mark.HOT_DEBRIEF, hours) for hours in (1, 2)] == [True, False]
+    assert [kept(Mark.ADVICE_IN_PLAN, hours) for hours in (24, 25)] == [True, False]
+    assert kept(Mark.STRUCTURED_DEBRIEF, 500) is None
 
 
 FINDINGS = st.lists(

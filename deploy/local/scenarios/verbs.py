@@ -339,6 +339,10 @@ class EnterEvent(AboutIncident):
     source: Literal["record", "device", "observation", "person", "other"] = "record"
     source_detail: Text | None = None
     analysis: Text | None = Field(default=None, description="What it means; kept apart from what happened.")
+    marks: Literal[
+        "hot_debrief", "structured_debrief", "staff_welfare", "advice_given", "advice_in_plan", "advice_to_staff",
+        "advice_to_hospital",
+    ] | None = Field(default=None, description="What it marks, where the time to it is measured.")  # fmt: skip
 
 
 class Told(Strict):

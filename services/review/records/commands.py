@@ -17,7 +17,7 @@ from services.review import commands
 from services.review.commands import Strict
 from services.review.domain import Participant, ReviewStatus
 from services.review.holds.store import refuse_while_held
-from services.review.records.domain import Approach, How, Nature, Outcome, Source, Who
+from services.review.records.domain import Approach, How, Mark, Nature, Outcome, Source, Who
 from services.review.records.store import Contribution, Involved, Terms, TimelineEntry
 from services.review.store import Review
 from services.runtime import audit, restriction
@@ -60,6 +60,7 @@ class WriteEntry(Strict):
     source: Source
     source_detail: ShortText | None = Field(default=None, description="Which record, device or role. No names.")
     analysis: LongText | None = Field(default=None, description="What it means; kept apart from what happened.")
+    marks: Mark | None = Field(default=None, description="What it marks, where the time to it is measured.")
     withdrawn_reason: ShortText | None = Field(
         default=None, description="Why it no longer counts. It stays readable, apart from the others."
     )

@@ -1,6 +1,6 @@
 """What the records of a review must say: pure, no I/O."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,6 +32,66 @@ class Source(StrEnum):
     OBSERVATION = "observation"
     PERSON = "person"
     OTHER = "other"
+
+
+class Mark(StrEnum):
+    """What an entry of the timeline marks, where its time is measured."""
+
+    HOT_DEBRIEF = "hot_debrief"
+    STRUCTURED_DEBRIEF = "structured_debrief"
+    STAFF_WELFARE = "staff_welfare"
+    ADVICE_GIVEN = "advice_given"
+    ADVICE_IN_PLAN = "advice_in_plan"
+    ADVICE_TO_STAFF = "advice_to_staff"
+    ADVICE_TO_HOSPITAL = "advice_to_hospital"
+
+
+@dataclass(frozen=True)
+class Standard:
+    """From when a mark is measured (None: from the incident), and the provider's own target. No limit of the law."""
+
+    since: Mark | None
+    within: timedelta | None
+
+
+STANDARDS: Mapping[Mark, Standard] = {
+    Mark.HOT_DEBRIEF: Standard(None, timedelta(hours=1)),
+    Mark.STRUCTURED_DEBRIEF: Standard(None, None),
+    Mark.STAFF_WELFARE: Standard(None, timedelta(hours=72)),
+    Mark.ADVICE_IN_PLAN: Standard(Mark.ADVICE_GIVEN, timedelta(hours=24)),
+    Mark.ADVICE_TO_STAFF: Standard(Mark.ADVICE_GIVEN, timedelta(hours=24)),
+    Mark.ADVICE_TO_HOSPITAL: Standard(Mark.ADVICE_GIVEN, None),
+}
+"""Advice that is not known when it was given is measured from nothing."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How long it took to a mark, and whether that is within the provider's own target, where there is one."""
+
+    mark: Mark
+    at: datetime
+    took: timedelta
+    within: timedelta | None
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the target was met; None where there is none."""
+        return None if self.within is None else self.took <= self.within
+
+
+def measured(marks: Sequence[tuple[Mark, datetime]], happened: datetime | None) -> list[Measured]:
+    """What can be measured: the first time of each mark, from the incident or from the first time of what it follows."""
+    first: dict[Mark, datetime] = {}
+    for mark, at in marks:
+        first[mark] = min(at, first.get(mark, at))
+    found = []
+    for mark, standard in STANDARDS.items():
+        since = happened if standard.since is None else first.get(standard.since)
+        at = first.get(mark)
+        if at is not None and since is not None:
+            found.append(Measured(mark, at, at - since, standard.within))
+    return found
 
 
 class Who(StrEnum):

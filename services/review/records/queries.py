@@ -12,9 +12,22 @@ from services.review.commands import SERVICE
 from services.review.domain import Participant
 from services.review.records import store
 from services.review.records.commands import WriteTold
-from services.review.records.domain import Approach, How, Nature, Outcome, Record, Source, Who, since_previous
+from services.review.records.domain import (
+    STANDARDS,
+    Approach,
+    How,
+    Mark,
+    Nature,
+    Outcome,
+    Record,
+    Source,
+    Who,
+    measured,
+    since_previous,
+)
 from services.review.records.store import Contribution, Terms
 from services.review.store import Review
+from services.review.thematic.store import KnownIncident
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
@@ -45,6 +58,7 @@ class EntryView(BaseModel):
     source: Source
     source_detail: str | None
     analysis: str | None
+    marks: Mark | None
     withdrawn_reason: str | None
     written_by: UUID
     written_at: datetime
@@ -55,6 +69,19 @@ class PlacedEntry(EntryView):
     """One event among the others."""
 
     minutes_since_previous: int | None = Field(description="How long before it nothing is known; null for the first.")
+
+
+class MeasuredView(BaseModel):
+    """How long it took to something that the timeline marks."""
+
+    mark: Mark
+    since: Mark | None = Field(description="Measured from this; null: from the incident.")
+    at: datetime
+    minutes: int
+    own_target_minutes: int | None = Field(description="The provider's own standard; no limit of the law.")
+    kept: bool | None = Field(
+        description="Whether it was within the provider's own standard; null where there is none."
+    )
 
 
 class InvolvedView(BaseModel):
@@ -106,6 +133,7 @@ class RecordsView(BaseModel):
     needed: list[Record] = Field(description="Which of them the method asks for.")
     terms: TermsView | None
     timeline: list[PlacedEntry] = Field(description="By when it happened.")
+    measured: list[MeasuredView] = Field(description="Debriefs since the incident, and advice since it was given.")
     withdrawn: list[EntryView] = Field(description="Entries that no longer count, each with the reason.")
     people: list[InvolvedView]
     contributions: list[ContributionView]
@@ -141,6 +169,8 @@ def records(session: Session, review: Review, needed: list[Record]) -> RecordsVi
     counted = [row for row in rows if row.withdrawn_reason is None]
     gaps = since_previous([row.at for row in counted])
     kept = session.get(Terms, review.review_id)
+    known = session.get(KnownIncident, review.incident_id)
+    marks = [(Mark(row.marks), row.at) for row in counted if row.marks is not None]
     return RecordsView(
         needed=needed,
         terms=None if kept is None else terms(kept),
@@ -150,6 +180,17 @@ def records(session: Session, review: Review, needed: list[Record]) -> RecordsVi
                 minutes_since_previous=None if gap is None else int(gap.total_seconds() // 60),
             )
             for row, gap in zip(counted, gaps, strict=True)
+        ],
+        measured=[
+            MeasuredView(
+                mark=one.mark,
+                since=STANDARDS[one.mark].since,
+                at=one.at,
+                minutes=int(one.took.total_seconds() // 60),
+                own_target_minutes=None if one.within is None else int(one.within.total_seconds() // 60),
+                kept=one.kept,
+            )
+            for one in measured(marks, None if known is None else known.occurred_at)
         ],
         withdrawn=[entry(row) for row in rows if row.withdrawn_reason is not None],
         people=[involved(row) for row in store.involved(session, review.review_id)],

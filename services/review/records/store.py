@@ -46,6 +46,7 @@ class TimelineEntry(Table):
     source: Mapped[str]
     source_detail: Mapped[str | None]
     analysis: Mapped[str | None]
+    marks: Mapped[str | None]
     withdrawn_reason: Mapped[str | None]
     written_by: Mapped[UUID]
     written_at: Mapped[datetime]

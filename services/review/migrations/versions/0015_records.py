@@ -36,6 +36,7 @@ def upgrade() -> None:
             source text not null,
             source_detail text,
             analysis text,
+            marks text,
             withdrawn_reason text,
             written_by uuid not null,
             written_at timestamptz not null,
