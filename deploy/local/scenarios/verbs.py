@@ -336,8 +336,10 @@ class EnterEvent(AboutIncident):
     nature: Literal["fact", "account"] = Field(
         default="fact", description="Established, or what somebody says about it."
     )
-    source: Literal["record", "device", "observation", "person", "other"] = "record"
-    source_detail: Text | None = None
+    known_from: Literal["record", "device", "observation", "person", "other"] = Field(
+        default="record", serialization_alias="source"
+    )
+    source_detail: Text | None = Field(default=None, description="Which record, device or role. No names.")
     analysis: Text | None = Field(default=None, description="What it means; kept apart from what happened.")
     marks: Literal[
         "hot_debrief", "structured_debrief", "staff_welfare", "advice_given", "advice_in_plan", "advice_to_staff",

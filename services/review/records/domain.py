@@ -88,9 +88,9 @@ def measured(marks: Sequence[tuple[Mark, datetime]], happened: datetime | None) 
     found = []
     for mark, standard in STANDARDS.items():
         since = happened if standard.since is None else first.get(standard.since)
-        at = first.get(mark)
-        if at is not None and since is not None:
-            found.append(Measured(mark, at, at - since, standard.within))
+        reached = first.get(mark)
+        if reached is not None and since is not None:
+            found.append(Measured(mark, reached, reached - since, standard.within))
     return found
 
 
