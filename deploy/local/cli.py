@@ -144,7 +144,7 @@ def _console() -> "Console":
 
 
 def _add_commands_of_neighbours() -> None:
-    """Commands that live in files of their own: the demonstration, imports, scenarios, statistics."""
+    """Commands that live in files of their own: the demonstration, imports, packs, scenarios, statistics."""
     if importlib.util.find_spec("deploy.local.demo"):
         from deploy.local import demo  # type: ignore[attr-defined,unused-ignore]
 
@@ -154,6 +154,10 @@ def _add_commands_of_neighbours() -> None:
 
         app.add_typer(imports.directory, name="directory")
         app.add_typer(imports.incidents, name="incidents")
+    if importlib.util.find_spec("deploy.local.pack"):
+        from deploy.local.pack import cli as pack
+
+        app.add_typer(pack.pack, name="pack")
     if importlib.util.find_spec("deploy.local.policy_files"):
         from deploy.local import policy_files  # type: ignore[attr-defined,unused-ignore]
 
