@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from deploy.local.cli import app
 from deploy.local.pack.build import Asked, Built, build
 from deploy.local.people import Refused
+from deploy.local.state import StackError
 from services.contracts.taxonomy import Category, Kind, PhysicalHarm, Stage
 from services.reporting.packs import chart, frameworks, gaps, manifest, page, redaction, render, selection
 from services.runtime import audit
@@ -314,6 +315,13 @@ class Answers:
         rows = [row(number, location_id=PLACE) for number in range(0xA1, 0xAC)]
         rows[3] |= {"category": "death"}
         one = re.fullmatch(r"/incidents/([^/]+)(?:/(\w+))?", path)
+        if path == "/themes/t":
+            return {"category": "fall", "locations": [PLACE], "excluded": 2}
+        if path == "/themes/t/members":
+            decided = ["linked", "excluded", "linked"]
+            return _page([{"incident_id": rows[n]["incident_id"], "decision": d} for n, d in enumerate(decided)])
+        if path == "/themes/t/audit":
+            return chain(UUID(int=0x71))
         if path == "/overview":
             return {"as_of": NOW.isoformat()}
         if path == "/locations/overview":
@@ -427,6 +435,28 @@ def test_what_a_role_may_not_read_is_not_there_and_that_is_said() -> None:
     assert "Not shown, because this role may not read it: the review." in record["withheld"]
     assert record["sections"]["Causes"] == ["Nothing is recorded."]
     assert "may not list obligations" in files["index.html"].decode()
+
+
+def test_a_theme_shows_its_members_and_an_incident_itself() -> None:
+    theme = build(Answers("^actions:/incidents/t/"), "quality_lead", Asked(theme="t"), seed=0)
+    files = unpacked(theme.content)
+    about = json.loads(files["manifest.json"])
+    assert about["incidents"] == [row(number)["incident_id"] for number in (0xA1, 0xA3)]
+    assert about["seed"] is None
+    assert "audit/review/t.json" in files
+    assert "2 were considered and left out" in files["index.html"].decode()
+    alone = json.loads(
+        unpacked(build(Answers(), "quality_lead", Asked(incident=INCIDENT), seed=0).content)["manifest.json"]
+    )
+    assert alone["incidents"] == [INCIDENT]
+    assert alone["subject"] == {"kind": "incident", "id": INCIDENT}
+
+
+def test_what_a_pack_is_of_is_asked_once() -> None:
+    run, out = CliRunner().invoke, ["--out", "x.zip"]
+    for words in ([], ["--demo", "--incident", "i"], ["--incident", "i", "--from", "2026-01-01"]):
+        done = run(app, ["pack", "build", *out, *words])
+        assert isinstance(done.exception, StackError), words
 
 
 def test_an_incident_has_one_page_of_the_pdf() -> None:

@@ -1,7 +1,7 @@
 """From what was asked for to the files of a pack."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -276,7 +276,7 @@ def _chart(reader: Reader, subject: _Subject, now: datetime) -> chart.Drawn | No
     months = chart.months_between(date.fromisoformat(day(min(at, key=moment))), until)[-_MONTHS_SHOWN:]
     exposure, unit = None, ""
     if subject.place is not None:
-        rows: Sequence[Mapping[str, Any]] = reader.get("directory", f"/locations/{subject.place}/exposures")
+        rows = gather.exposure(reader, subject.place)
         units = {row["unit"] for row in rows}
         if len(units) == 1:
             unit = word(units.pop())

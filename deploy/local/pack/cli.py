@@ -63,6 +63,9 @@ def build(
         typer.echo(json.dumps({**told, "incidents": built.incidents, "gaps": built.gaps}, indent=1))
         return
     typer.echo(f"{built.title}\n{built.incidents} incidents, {built.gaps} gaps; {len(built.content):,} bytes in {out}")
+    typer.echo(
+        "Read it before you hand it over: names of people receiving care that somebody typed cannot be recognised."
+    )
     typer.echo(f"Pack id, to be handed over apart from the file: {built.pack_id}")
 
 

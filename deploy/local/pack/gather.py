@@ -45,6 +45,17 @@ def people(reader: Reader) -> list[dict[str, Any]] | None:
         return None
 
 
+def exposure(reader: Reader, location_id: str) -> list[dict[str, Any]]:
+    """The care given at a location by month; nothing where the person may not read it, and the chart counts instead."""
+    try:
+        found: list[dict[str, Any]] = reader.get("directory", f"/locations/{location_id}/exposures")
+    except Refused as refused:
+        if refused.status not in (403, 404):
+            raise
+        return []
+    return found
+
+
 def obligations(reader: Reader) -> dict[str, set[str]] | None:
     """The rules that each incident raised an obligation by; None where the person may not list them."""
     found: dict[str, set[str]] = {}
