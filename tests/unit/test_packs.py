@@ -572,3 +572,44 @@ def test_incident_ids_of_the_records_are_as_asked(built: Built) -> None:
     assert about["subject"] == {"kind": "location", "id": PLACE, "first_day": "2025-09-18", "last_day": "2026-09-18"}
     assert about["built_by_role"] == "quality_lead"
     assert about["seed"] == 7
+
+
+def test_the_records_of_these_tests_have_the_fields_that_the_apis_answer() -> None:
+    from services.actions import queries as actions
+    from services.actions.impact import queries as impact
+    from services.actions.verification import queries as verification
+    from services.intake import queries as intake
+    from services.intake.candour import queries as candours
+    from services.intake.escalation import queries as escalation
+    from services.intake.obligations import queries as obligations
+    from services.reporting import queries as reporting
+    from services.review import queries as review
+    from services.review.sharing import queries as sharing
+    from services.review.thematic import queries as thematic
+
+    record = whole()
+    [one_review], [one_action] = record["reviews"], record["actions"]
+    of_reach = {"audience", "understood", "target_percent", "due_at", "reached_at", "locations"}
+    of_row = {"actual_harm", "origin", "ended_at", "next_due_at"}
+    for model, has in (
+        (reporting.IncidentSummary, set(record["summary"])),
+        (reporting.TimelineEntry, set(record["timeline"]["entries"][0])),
+        (intake.IncidentView, set(record["incident"]) - of_row),
+        (intake.TriageView, set(record["incident"]["triage"][0])),
+        (intake.FeedbackView, set(record["feedback"][0])),
+        (escalation.EscalationView, set(record["escalations"][0])),
+        (obligations.ObligationView, set(obligation())),
+        (candours.CandourView, set(candour())),
+        (review.ReviewView, set(one_review)),
+        (review.StepView, set(one_review["steps"][0])),
+        (review.FactorView, set(one_review["factors"][0])),
+        (actions.ActionView, set(one_action)),
+        (actions.EvidenceView, set(one_action["evidence"][0])),
+        (verification.VerificationView, set(one_action["verifications"][0])),
+        (impact.CheckpointView, set(record["checkpoints"][0])),
+        (sharing.BriefingReach, of_reach),
+        (sharing.BriefingView, set(briefing()) - of_reach),
+        (thematic.ThemeView, {"category", "locations", "excluded"}),
+        (thematic.MemberView, {"incident_id", "decision"}),
+    ):
+        assert has <= set(model.model_fields), (model.__name__, has - set(model.model_fields))
