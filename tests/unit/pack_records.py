@@ -72,6 +72,7 @@ def whole() -> dict[str, Any]:
         },
         "summary": row(),
         "timeline": {"entries": entries, "more": None},
+        "checks": [check()],
         "escalations": [
             {"to_role": "on_call_manager", "sent_at": at(0.2), "answer_due_at": at(0.3), "acknowledged_at": at(0.25)}
         ],
@@ -92,6 +93,14 @@ def triage(**values: Any) -> dict[str, Any]:
     return {
         "actual_harm": "low", "band": "moderate", "consequence": 2, "likelihood": 3, "by_default": False,
         "decided_by": MANAGER, "decided_at": at(1), "policy_version": "default-1", **values,
+    }  # fmt: skip
+
+
+def check(**values: Any) -> dict[str, Any]:
+    """A check of the first hours, done in time."""
+    return {
+        "title": "Post-fall check", "within": "15 minutes", "state": "done", "required_at": at(0.11), "done_at": at(0.105),
+        "how": "hand", "set_aside_reason": None, "recorded_role": "shift_lead", **values,
     }  # fmt: skip
 
 

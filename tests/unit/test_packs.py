@@ -36,6 +36,7 @@ from tests.unit.pack_records import (
     briefing,
     candour,
     changed,
+    check,
     obligation,
     row,
     triage,
@@ -111,6 +112,9 @@ def test_a_whole_chain_has_no_gap() -> None:
         ("incident.triage", [triage(by_default=True)], "triage_by_rule", True),
         ("incident.triage", [triage(by_default=True), triage()], "triage_by_rule", True),
         ("incident.triage", [triage(decided_at=at(2))], "triage_late", True),
+        ("checks", [check(done_at=None, state="late")], "check_not_done", True),
+        ("checks", [check(done_at=None, state="not_recorded")], "check_not_done", True),
+        ("checks", [check(done_at=at(0.2), state="done_late")], "check_late", True),
         ("escalations.0.acknowledged_at", None, "escalation_unanswered", True),
         ("escalations.0.acknowledged_at", at(0.4), "escalation_late", True),
         ("reviews", [], "no_review", True),
@@ -167,7 +171,7 @@ def test_an_action_that_is_not_done_and_no_action_at_all() -> None:
 
 
 def test_what_may_not_be_read_is_no_gap() -> None:
-    for part in ("reviews", "actions", "checkpoints", "briefings", "escalations", "obligations", "candour"):
+    for part in ("reviews", "actions", "checkpoints", "briefings", "escalations", "obligations", "candour", "checks"):
         assert codes(changed(part, None)) == [], part
 
 
@@ -176,6 +180,14 @@ def test_what_was_imported_or_withdrawn_says_so_and_nothing_more() -> None:
     record = changed("incident.stage", "withdrawn")
     record |= {"reviews": [], "actions": [], "checkpoints": [], "briefings": []}
     assert codes(record) == [("withdrawn", False)]
+
+
+def test_a_check_that_was_set_aside_or_has_time_left_is_no_gap() -> None:
+    for one in (
+        check(done_at=None, set_aside_reason="In hospital"),
+        check(done_at=None, state="to_do", required_at=at(300)),
+    ):
+        assert codes(changed("checks", [one])) == []
 
 
 def test_who_was_called_many_times_is_one_gap_with_their_number() -> None:
@@ -580,6 +592,7 @@ def test_the_records_of_these_tests_have_the_fields_that_the_apis_answer() -> No
     from services.actions.verification import queries as verification
     from services.intake import queries as intake
     from services.intake.candour import queries as candours
+    from services.intake.checks import queries as checks
     from services.intake.escalation import queries as escalation
     from services.intake.obligations import queries as obligations
     from services.reporting import queries as reporting
@@ -597,6 +610,7 @@ def test_the_records_of_these_tests_have_the_fields_that_the_apis_answer() -> No
         (intake.IncidentView, set(record["incident"]) - of_row),
         (intake.TriageView, set(record["incident"]["triage"][0])),
         (intake.FeedbackView, set(record["feedback"][0])),
+        (checks.CheckView, set(check())),
         (escalation.EscalationView, set(record["escalations"][0])),
         (obligations.ObligationView, set(obligation())),
         (candours.CandourView, set(candour())),

@@ -86,6 +86,7 @@ def incident(reader: Reader, incident_id: str) -> Read | None:
         "incident": seen,
         "summary": timeline["incident"],
         "timeline": timeline,
+        "checks": parts.read("the checks of the first hours", "intake", f"{own}/checks"),
         "escalations": parts.read("escalations", "intake", f"{own}/escalations"),
         "feedback": parts.read("what the reporter was told", "intake", f"{own}/feedback"),
         "obligations": parts.read("obligations", "intake", f"{own}/obligations"),

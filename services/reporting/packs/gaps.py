@@ -39,7 +39,7 @@ def find(record: Mapping[str, Any], now: datetime) -> list[Gap]:
     if record["summary"]["origin"] == "import":
         what = "It was imported as a record: what followed it is not in this system."
         return [Gap("imported", what, "A chain from triage to effect", late=False)]
-    found = list(_told(record, now))
+    found = [*_told(record, now), *_checks(record, now)]
     if incident["stage"] == "withdrawn":
         found.append(Gap("withdrawn", "It was withdrawn: nothing more was asked of anybody.", "A reason", late=False))
     else:
@@ -90,6 +90,20 @@ def _calls(calls: list[dict[str, Any]], now: datetime) -> Iterator[Gap]:
             times = "" if len(those) == 1 else f" {len(those)} times"
             what = f"The {word(role)} was called{times} and {how}."
             yield Gap(code, what, f"An answer of the {word(role)}", _due(those[0]["answer_due_at"]))
+
+
+def _checks(record: Mapping[str, Any], now: datetime) -> Iterator[Gap]:
+    for one in record.get("checks") or []:
+        if one["set_aside_reason"] is not None or one["how"] == "report":  # when it was reported is a gap of its own
+            continue
+        expected = f"{one['title']}, within {one['within']}"
+        if one["done_at"] is None and one["state"] in ("late", "not_recorded"):
+            yield Gap(
+                "check_not_done", f"First hours: “{one['title']}” is not recorded.", expected, _due(one["required_at"])
+            )
+        elif over := one["done_at"] and _late(one["done_at"], one["required_at"], now):
+            what = f"First hours: “{one['title']}” was done {span(over)} late."
+            yield Gap("check_late", what, expected, _due(one["required_at"]))
 
 
 def _triage(record: Mapping[str, Any], now: datetime) -> Iterator[Gap]:

@@ -138,6 +138,7 @@ class _Writer:
         """Each part of the chain with its lines; a part of which nothing is known says so."""
         made = (
             ("What happened", self._event()),
+            ("First hours", self._checks()),
             ("Who was told when", self._told()),
             ("Review", self._review()),
             ("Causes", self._causes()),
@@ -177,6 +178,11 @@ class _Writer:
             )
         if incident["stage"] == "withdrawn":
             yield f"Withdrawn. {self._redactor.text('review', incident['end_reason']) or ''}".strip()
+
+    def _checks(self) -> Iterator[str]:
+        for one in self._record.get("checks") or []:
+            if one["done_at"]:
+                yield f"{when(one['done_at'])}: {one['title']}, by the {word(one['recorded_role'] or 'reporter')}."
 
     def _told(self) -> Iterator[str]:
         rows: list[tuple[str, str]] = []
