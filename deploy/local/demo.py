@@ -426,6 +426,7 @@ def _triage(cast: Cast, incident: Incident, scores: dict[str, Any]) -> None:
         _step(cast, incident, "the triage clock ran out before the manager came: triaged by rule")
     else:
         _step(cast, incident, "triaged by the manager")
+    cast.quality.not_the_same(incident.id, "Another resident, another round; the changes made then are still in use.")
 
 
 def _review(cast: Cast, incident: Incident, *, actions: bool) -> None:

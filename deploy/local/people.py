@@ -80,6 +80,13 @@ class Person:
                 if "earlier_seen" not in str(refused) or time.monotonic() > deadline:
                     raise
 
+    def not_the_same(self, incident_id: str, reason: str) -> None:
+        """Say of every closed case that an incident was found to be like that it has not come back."""
+        for asked in self.get("intake", f"/incidents/{incident_id}/recurrences"):
+            if asked["answer"] is None:
+                body = {"answer": "not_the_same", "reason": reason}
+                self.change("intake", f"/recurrences/{asked['recurrence_id']}", "answer", body)
+
     def until(self, service: str, path: str, wanted: Callable[[Any], Any], what: str, **query: Any) -> Any:
         """Look again and again until `wanted` finds something in the answer; answers what it found."""
         deadline = time.monotonic() + PATIENCE_SECONDS

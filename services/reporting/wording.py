@@ -190,7 +190,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "candour_late": "the family has not been told in time",
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
-        "check_late": "what must be done in the first hours is not recorded in time",
+        "check_late": "what must be done in the first hours is late",
         "similar": "others like it have happened in the provider's services",
     },
     "recipient": {

@@ -121,6 +121,7 @@ class Care:
             else:
                 if not any(triage["by_default"] for triage in journey.read()["triage"]):
                     journey.first_hours()
+                    journey.not_the_same()
                     return journey
             journey.withdraw()
         raise AssertionError(f"{IN_TIME} reports, and nobody triaged one within a day of the stack's clock")
@@ -156,8 +157,13 @@ class Journey:
                 reason = {"reason": self.care.says("Not needed here.")}
                 self.care.manager.post("intake", f"{self.record}/checks/{check['rule']}/set-aside", reason)
 
+    def not_the_same(self) -> None:
+        """No closed case has come back with it, says the quality lead; nothing ends before."""
+        self.care.quality.not_the_same(self.id, self.care.says("Another chart."))
+
     def withdraw(self) -> None:
         """End it."""
+        self.not_the_same()
         self.care.manager.change("intake", self.record, "withdrawal", {"reason": self.care.says("Made in error.")})
 
     def answer(self) -> None:
@@ -185,6 +191,7 @@ class Journey:
             draft |= {"no_actions_reason": says("Mended."), "no_briefing_reason": says("Only here.")}
         review = self._review("open")
         self.answer()
+        self.not_the_same()
         record = f"/reviews/{review['review_id']}"
         person.change("review", record, "draft", draft, replace=True)
         for part in person.get("review", record)["decision"]["take_part"]:
