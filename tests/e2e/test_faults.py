@@ -122,9 +122,11 @@ def test_worker_killed_after_the_effect_and_before_it_said_so(
     stack: RunningStack, care: Care, reports: list[Journey]
 ) -> None:
     """The activity commits, its process dies, it is tried again: one stage entry, one event, one audit entry."""
-    journey = care.triaged()
+    journey = care.report()
     reports.append(journey)
     with stack.database() as connection, _commit_held(connection, journey.id) as release:
+        scores = {"actual_harm": "low", "consequence": 3, "likelihood": 1, "reason": care.says("Seen at once.")}
+        care.manager.triage(journey.id, scores)
         eventually(lambda: _somebody_waits(connection), "the activity to come to its commit")
         stack.kill("intake")
         release()
