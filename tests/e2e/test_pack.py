@@ -50,7 +50,7 @@ def test_a_pack_of_the_demonstration(told: Any, stack: RunningStack, tmp_path: P
         assert f"audit/intake/{incident_id}.json" in files
 
     name = next(iter(pages))
-    changed(pack, name, files[name].replace(b"Incident", b"incident", 1))
+    changed(pack, name, files[name][:-1] + bytes([files[name][-1] ^ 1]))
     code, found = verified(pack, tmp_path / "nowhere")
     assert code == 1
     assert [fault["file"] for fault in found["faults"]] == [name]
