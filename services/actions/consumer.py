@@ -5,8 +5,8 @@ from sqlalchemy.orm import Session
 from services.actions.agreeing.store import Finding
 from services.actions.impact import counting
 from services.actions.people import line
-from services.actions.sites.commands import keep_location
-from services.actions.store import Incident
+from services.actions.sites.store import Location
+from services.actions.store import Incident, keep_newest
 from services.contracts.directory import AbsenceRecorded, ExposureRecorded, LocationRecorded, PersonRecorded
 from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import (
@@ -173,7 +173,7 @@ def on_location(session: Session, received: Received) -> None:
     """Know where actions can be done."""
     event = LocationRecorded.model_validate(received.data)
     known = event.model_dump(include={"location_id", "region_id", "name", "active", "revision"})
-    keep_location(session, {**known, "provider_id": received.provider_id})
+    keep_newest(session, Location, Location.location_id, {**known, "provider_id": received.provider_id})
 
 
 HANDLERS = {

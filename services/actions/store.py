@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, MetaData, Text, Uuid, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.contracts.taxonomy import CaseKind
@@ -224,6 +226,14 @@ def visible_action(
         lock_cycle(session, action.incident_id, action.cycle)
         session.refresh(action)
     return action
+
+
+def keep_newest(session: Session, table: type[Any], key: Any, values: dict[str, Any]) -> None:
+    """Keep the newest revision of what another service tells of, whatever the order of arrival."""
+    statement = upsert(table).values(**values)
+    session.execute(
+        statement.on_conflict_do_update(index_elements=[key], set_=values, where=table.revision < values["revision"])
+    )
 
 
 def _at_a_site(session: Session, actor: Actor, action_id: UUID) -> bool:

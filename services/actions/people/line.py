@@ -5,10 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from services.actions.store import Absence, Action, Person
+from services.actions.store import Absence, Action, Person, keep_newest
 from services.runtime.actor import Actor
 
 _ABOVE = text(
@@ -50,16 +49,9 @@ def own_or_covered(actor: Actor, now: datetime) -> ColumnElement[bool]:
 
 def keep_person(session: Session, values: dict[str, Any]) -> None:
     """Keep the newest revision of a person."""
-    _keep(session, Person, Person.person_id, values)
+    keep_newest(session, Person, Person.person_id, values)
 
 
 def keep_absence(session: Session, values: dict[str, Any]) -> None:
     """Keep the newest revision of an absence."""
-    _keep(session, Absence, Absence.absence_id, values)
-
-
-def _keep(session: Session, table: type[Person] | type[Absence], key: Any, values: dict[str, Any]) -> None:
-    statement = upsert(table).values(**values)
-    session.execute(
-        statement.on_conflict_do_update(index_elements=[key], set_=values, where=table.revision < values["revision"])
-    )
+    keep_newest(session, Absence, Absence.absence_id, values)

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from services.actions.domain import ActionStatus
@@ -48,17 +47,6 @@ class RecordSite(BaseModel):
         if self.state is SiteState.NOT_APPLICABLE and self.note is None:
             raise ValueError("note is needed where the action does not apply: say why")
         return self
-
-
-def keep_location(session: Session, values: dict[str, Any]) -> None:
-    """Keep the newest revision of a location."""
-    session.execute(
-        upsert(Location)
-        .values(**values)
-        .on_conflict_do_update(
-            index_elements=[Location.location_id], set_=values, where=Location.revision < values["revision"]
-        )
-    )
 
 
 def keep_sites(session: Session, actor: Actor, action: Action, sites: Sequence[UUID]) -> None:
