@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, text
 from starlette.responses import JSONResponse
@@ -105,7 +104,6 @@ def build_app(
         title=f"Plumbline {title}",
         description=description + _CONVENTIONS,
         version="1",
-        generate_unique_id_function=_operation_id,
         responses=_PROBLEMS,
         swagger_ui_parameters={"displayRequestDuration": True},
     )
@@ -168,10 +166,6 @@ def probes(engine: Engine | None) -> APIRouter:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return router
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 # async: reading an attribute needs no thread of the pool.

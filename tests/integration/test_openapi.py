@@ -154,6 +154,12 @@ def test_problems_are_documented_where_they_can_occur(service: str, path: str, o
         assert set(schema["properties"]) == {"type", "title", "status", "detail", "errors"}
 
 
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [(service, operation["operationId"]) for service, _, operation in (each.values for each in operations())]
+    assert len(names) > 100
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize(("service", "path", "operation"), operations("get"))
 def test_every_list_comes_in_pages(service: str, path: str, operation: dict[str, Any]) -> None:
     reply = resolved(service, operation["responses"]["200"]["content"]["application/json"]["schema"])
