@@ -23,6 +23,7 @@ from services.contracts.actions import (
 )
 from services.contracts.event import EventData
 from services.contracts.intake import (
+    REVISION_OF_REPORT,
     BlockerLifted,
     BlockerRaised,
     ClockSet,
@@ -97,6 +98,9 @@ def _reported(case: IncidentCase, event: IncidentReported) -> None:
         immediate_danger=event.immediate_danger,
         triage_due_at=event.triage_due_at,
     )
+    if event.checks_warned_at is not None:
+        fact = ClockFact(revision=REVISION_OF_REPORT, due_at=event.checks_warned_at)
+        case.clocks.setdefault(str(event.incident_id), fact)
 
 
 def _triaged(case: IncidentCase, event: IncidentTriaged) -> None:

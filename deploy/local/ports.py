@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import time
 from collections.abc import Mapping
 
 from deploy.local.state import StackError
@@ -28,20 +29,24 @@ PREFERRED = {
 # Below the range that Linux and macOS take outgoing connections from: those could hold a port when a part comes back.
 _OTHERS = range(20_000, 32_000)
 
+# A process killed a moment ago may still hold its port, and so may somebody else's outgoing connection.
+_PATIENCE_SECONDS = 5.0
+
 
 def choose(kept: Mapping[str, int], *, preferred: bool) -> dict[str, int]:
     """A port for every part.
 
-    `PLUMBLINE_<PART>_PORT` wins; then the port kept from the last run if nobody has taken it; then the preferred one;
-    then any free one. Without `preferred`, ports are free ones at random, so that several stacks can start at once.
+    `PLUMBLINE_<PART>_PORT` wins; then the port kept from the last run if nobody has taken it, or gives it back within
+    some seconds: tokens and bookmarks hold it; then the preferred one; then any free one. Without `preferred`, ports are free ones at random, so that several stacks can start at once.
     """
     chosen: dict[str, int] = {}
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
     for part, favourite in PREFERRED.items():
         ordered = os.environ.get(f"PLUMBLINE_{part.upper()}_PORT")
         if ordered:
             chosen[part] = _ordered(part, ordered)
             continue
-        candidates = [kept[part]] if part in kept else []
+        candidates = [kept[part]] if part in kept and _comes_free(kept[part], patient_until) else []
         candidates += [favourite] if preferred else []
         candidates += random.sample(_OTHERS, 50)
         taken = set(chosen.values())
@@ -50,6 +55,14 @@ def choose(kept: Mapping[str, int], *, preferred: bool) -> dict[str, int]:
             raise StackError(f"found no free port for {part}: set PLUMBLINE_{part.upper()}_PORT to one")
         chosen[part] = port
     return chosen
+
+
+def _comes_free(port: int, deadline: float) -> bool:
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def is_free(port: int) -> bool:

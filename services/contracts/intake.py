@@ -30,6 +30,9 @@ from services.contracts.taxonomy import (
     Stage,
 )
 
+REVISION_OF_REPORT = 1
+"""The revision at which the event of a report sets the clock of the checks."""
+
 
 class IncidentReported(IncidentData):
     """Somebody reported an incident; triage is due."""
@@ -45,6 +48,10 @@ class IncidentReported(IncidentData):
     immediate_danger: bool
     triage_due_at: datetime
     restricted: bool = False
+    checks_warned_at: datetime | None = Field(
+        default=None,
+        description="Sets the clock of the checks that the report opens: it bears the incident's id.",
+    )
 
 
 class IncidentImported(IncidentData):

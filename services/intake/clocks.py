@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from services.contracts import activities
-from services.contracts.intake import BlockerLifted, BlockerRaised, ClockSet, ClockStopped
+from services.contracts.intake import REVISION_OF_REPORT, BlockerLifted, BlockerRaised, ClockSet, ClockStopped
 from services.contracts.taxonomy import BlockerKind, ClockKind
 from services.intake.store import Incident, Table
 from services.runtime import outbox
@@ -55,6 +55,9 @@ Ringer = Callable[[Session, Incident, UUID, datetime, Actor], datetime | None]
 RINGERS: dict[ClockKind, Ringer] = {}
 """What each kind does; filled by the modules that own the kinds, read by the activity."""
 
+SET_BY_REPORT: list[Callable[[Session, Incident], None]] = []
+"""Writes down a clock that the event of the report set, before it rings; filled by the module that owns the clock."""
+
 
 def set_clock(
     session: Session,
@@ -83,6 +86,26 @@ def set_clock(
         _say(session, actor, incident, clock, now)
 
 
+def is_known(session: Session, kind: ClockKind, subject_id: UUID) -> bool:
+    """Whether the subject ever had a clock."""
+    return _clock(session, kind, subject_id) is not None
+
+
+def set_by_report(session: Session, incident: Incident, kind: ClockKind, due_at: datetime) -> None:
+    """Write down the clock that the event of the report has set. It is on the incident, bears its id and says nothing again."""
+    row = ClockRow(
+        clock_id=incident.incident_id,
+        provider_id=incident.provider_id,
+        incident_id=incident.incident_id,
+        kind=kind,
+        subject_id=incident.incident_id,
+        revision=REVISION_OF_REPORT,
+        due_at=due_at,
+    )
+    session.add(row)
+    session.flush()
+
+
 def stop_clock(
     session: Session, actor: Actor, incident: Incident, kind: ClockKind, subject_id: UUID, now: datetime
 ) -> None:
@@ -104,6 +127,9 @@ def stop_all(session: Session, actor: Actor, incident: Incident, now: datetime) 
 def ring(session: Session, command: activities.RingClock, now: datetime, actor: Actor) -> activities.Rung:
     """Do what is due for a clock that ran out. A revision that was replaced, or rung before, changes nothing."""
     incident = session.get(Incident, command.incident_id, with_for_update=True)
+    if incident is not None and command.clock_id == command.incident_id:
+        for write_down in SET_BY_REPORT:
+            write_down(session, incident)
     clock = session.get(ClockRow, command.clock_id, with_for_update=True)
     if incident is None or clock is None:
         raise not_found("clock")

@@ -274,7 +274,6 @@ def report_incident(
         "next_due_at": triage_due_at,
         "version": 1,
     }
-    to_check = checks.at_report(actor, incident_id, command.category, command.kind, command.occurred_at, now)
     entry = audit.first_entry(
         chain=incident_id,
         actor=actor,
@@ -302,6 +301,7 @@ def report_incident(
         immediate_danger=danger,
         triage_due_at=triage_due_at,
         restricted=restricted,
+        checks_warned_at=checks.warned_at_report(command.category, command.kind, command.occurred_at, now),
     )
     said = outbox.event_row(event, actor=actor, subject=incident_id, version=1, at=now, urgent=danger)
     people = (
@@ -327,7 +327,7 @@ def report_incident(
         insert_rows(session, *rows)
         access.restrict(session, actor, incident_id, now=now, excluded=away)
         rows = []
-    insert_rows(session, *rows, *to_check, ("intake.outbox", said))
+    insert_rows(session, *rows, ("intake.outbox", said))
     if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
     ladder.at_report(session, actor, incident_id, danger, command.category, command.kind, now)

@@ -1,6 +1,7 @@
 """The use-cases of checks. Each runs in one transaction of the caller: rows, audit entry and outbox event together.
 
-A check that is chased has a row from the moment it is needed, and one clock for all of an incident. It does not keep the
+A check that is chased has one clock with all the others of an incident. One that the report alone opens has a row once the
+clock rings or somebody touches a check of the incident; any other from the moment it is needed. It does not keep the
 incident from closing: an hour that has passed is not brought back, and a record made up to close a case is worse than a
 gap that everybody sees.
 """
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.contracts.event import EventData
-from services.contracts.intake import CheckLate, CheckRecorded, CheckWarned, ClockSet
+from services.contracts.intake import CheckLate, CheckRecorded, CheckWarned
 from services.contracts.taxonomy import Category, ClockKind, EscalationReason, Kind, Role
 from services.intake import clocks
 from services.intake.checks import policy
@@ -32,7 +33,6 @@ from services.intake.obligations.facts import at_report as facts_at_report
 from services.intake.store import Incident, visible_incident
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
-from services.runtime.db import Row
 from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden, invalid, not_found
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText
@@ -70,33 +70,25 @@ def opened_by_report(category: Category, kind: Kind) -> Sequence[CheckRule]:
     return [rule for rule in policy.shipped().needed(facts_at_report(category, kind)) if rule.chased]
 
 
-def at_report(
-    actor: Actor, incident_id: UUID, category: Category, kind: Kind, occurred_at: datetime, now: datetime
-) -> list[Row]:
-    """The rows of what a report asks for: its checks and their clock. They go with the report's own, in one statement."""
+def warned_at_report(category: Category, kind: Kind, occurred_at: datetime, now: datetime) -> datetime | None:
+    """When the first check that a report opens is to be warned of; None without any.
+
+    A report writes nothing else of its checks: the process sets its timer by this, and `write_down` makes the rows when
+    the clock rings or somebody first touches a check. Until then they are derived from the report.
+    """
     rules = opened_by_report(category, kind)
-    if not rules:
-        return []
-    opened = [_times(rule, occurred_at=occurred_at, reported_at=now, known_at=now) for rule in rules]
-    checks = [
-        {**_new(rule, actor.provider_id, incident_id), **times} for rule, times in zip(rules, opened, strict=True)
-    ]
-    clock_id, due_at = new_id(), min(times["warn_at"] for times in opened)
-    clock = {
-        "clock_id": clock_id,
-        "provider_id": actor.provider_id,
-        "incident_id": incident_id,
-        "kind": ClockKind.CHECK,
-        "subject_id": incident_id,
-        "revision": 1,
-        "due_at": due_at,
-    }
-    said = ClockSet(incident_id=incident_id, clock_id=clock_id, kind=ClockKind.CHECK, revision=1, due_at=due_at)
-    return [
-        *(("intake.first_check", row) for row in checks),
-        ("intake.clock", clock),
-        ("intake.outbox", outbox.event_row(said, actor=actor, subject=clock_id, version=1, at=now)),
-    ]
+    times = (_times(rule, occurred_at=occurred_at, reported_at=now, known_at=now) for rule in rules)
+    return min((one["warn_at"] for one in times), default=None)
+
+
+def write_down(session: Session, incident: Incident) -> None:
+    """Make the rows of what the report alone opened, and of the clock that its event set. Once; the incident is locked."""
+    rules = opened_by_report(Category(incident.category), Kind(incident.kind))
+    incident_id = incident.incident_id
+    if not rules or incident.import_source is not None or clocks.is_known(session, ClockKind.CHECK, incident_id):
+        return
+    rows = [_open(session, incident, rule, incident.reported_at) for rule in rules]
+    clocks.set_by_report(session, incident, ClockKind.CHECK, min(row.warn_at for row in rows))
 
 
 def assess(session: Session, actor: Actor, incident: Incident, facts: Mapping[str, Any], now: datetime) -> None:
@@ -107,6 +99,7 @@ def assess(session: Session, actor: Actor, incident: Incident, facts: Mapping[st
     needed = [rule for rule in policy.shipped().needed(facts) if rule.chased and rule.id not in at_once]
     if not needed:
         return
+    write_down(session, incident)
     known = checks_of(session, incident.incident_id, lock=True)
     new = [rule for rule in needed if rule.id not in known]
     for rule in new:
@@ -136,6 +129,7 @@ def safeguarding_recorded(session: Session, actor: Actor, incident: Incident, no
 def _settle(session: Session, actor: Actor, incident: Incident, ids: set[str], how: str, now: datetime) -> None:
     if incident.ended:
         return
+    write_down(session, incident)
     rows = checks_of(session, incident.incident_id, lock=True)
     settled = [row for rule, row in rows.items() if rule in ids and row.recorded_at is None]
     for row in settled:
@@ -164,7 +158,8 @@ def _times(rule: CheckRule, *, occurred_at: datetime, reported_at: datetime, kno
 
 def required_at(incident: Incident, rule: CheckRule) -> datetime | None:
     """Until when a check without a row is to be done; None while nobody knows of it."""
-    if rule.within.runs_from is RunsFrom.KNOWN:
+    opened = opened_by_report(Category(incident.category), Kind(incident.kind))
+    if rule.within.runs_from is RunsFrom.KNOWN and (rule not in opened or incident.import_source is not None):
         return None
     return _times(
         rule, occurred_at=incident.occurred_at, reported_at=incident.reported_at, known_at=incident.reported_at
@@ -250,6 +245,7 @@ def _to_record(
         raise forbidden("This is recorded by whoever leads the shift, or by a manager.")
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
+    write_down(session, incident)
     row = checks_of(session, incident_id, lock=True).get(rule_id)
     return incident, rule, row or _open(session, incident, rule, now)
 
@@ -293,6 +289,7 @@ def ring(session: Session, incident: Incident, incident_id: UUID, now: datetime,
 
 
 clocks.RINGERS[ClockKind.CHECK] = ring
+clocks.SET_BY_REPORT.append(write_down)
 
 
 def _next(session: Session, incident_id: UUID) -> datetime | None:
