@@ -89,6 +89,10 @@ class Cast:
     show: Callable[[str, str], None]
 
 
+command = typer.Typer(add_completion=False)
+
+
+@command.command()
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
     scenario: Annotated[

@@ -22,8 +22,10 @@ from deploy.local.people import Refused
 from deploy.local.state import Stack, StackError
 from services.contracts import identity
 
-directory = typer.Typer(help="The register of providers, locations and people.", no_args_is_help=True)
-incidents = typer.Typer(help="Incidents.", no_args_is_help=True)
+directory = typer.Typer(
+    add_completion=False, help="The register of providers, locations and people.", no_args_is_help=True
+)
+incidents = typer.Typer(add_completion=False, help="Incidents.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SourceFile = Annotated[Path, typer.Argument(help="The file to import.")]

@@ -24,7 +24,7 @@ from services.review.domain import ReviewPolicy
 from services.review.policy import KIND as REVIEW
 from services.runtime.policy_file import Checked, check, check_any
 
-policy = typer.Typer(help="Policies as files: see docs/policies.md.", no_args_is_help=True)
+policy = typer.Typer(add_completion=False, help="Policies as files: see docs/policies.md.", no_args_is_help=True)
 
 KINDS = {
     kind.name: kind

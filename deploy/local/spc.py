@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from deploy.local import spc_case
 from deploy.local.state import StackError
 
-spc = typer.Typer(help="Statistical process control: the charts and comparisons that verdicts rest on.")
+spc = typer.Typer(
+    add_completion=False, help="Statistical process control: the charts and comparisons that verdicts rest on."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[Path, typer.Argument(help="A case: JSON that names a CSV beside it.")]
@@ -23,6 +24,8 @@ def _group() -> None:
 @spc.command("case")
 def case(file: File, as_json: AsJson = False) -> None:
     """Compute all analyses of a case and print them in its schema; without --json, one line an analysis."""
+    from deploy.local import spc_case
+
     try:
         answered = spc_case.answer(file)
     except (OSError, ValueError) as error:

@@ -24,10 +24,11 @@ PATIENCE = 120.0
 
 def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     """The condition's value as soon as it is true."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.1
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.5)
     return value
 
 

@@ -3,10 +3,18 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from deploy.local.state import PROJECT
 from tests.e2e.journey import Care, Journey
-from tests.e2e.running import RunningStack
+from tests.e2e.running import SPEED, RunningStack
+
+SCENARIOS = sorted((PROJECT / "scenarios").glob("*.yaml"))
+LIVES = [path for path in SCENARIOS if yaml.safe_load(path.read_text()).get("speed") == SPEED]
+"""The cases of the field that are played from the report to the end, at a day a second."""
 
 
 def low_harm(care: Care) -> Journey:
@@ -94,6 +102,11 @@ STORIES: tuple[Callable[[Care], Any], ...] = (
     duplicate,
     reopened,
 )
+
+
+def life(stack: RunningStack, path: Path) -> subprocess.CompletedProcess[str]:
+    """`plumbline scenario run --json` of a case that is played from its report to its end."""
+    return stack.plumbline("scenario", "run", str(path), "--json")
 
 
 def demonstration(stack: RunningStack, *words: str) -> tuple[subprocess.CompletedProcess[str], Any]:

@@ -5,18 +5,15 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
-from deploy.local.state import PROJECT, Home
-from tests.e2e import running
+from deploy.local.state import Home
 from tests.e2e.running import RunningStack
+from tests.e2e.stories import LIVES, SCENARIOS, life
 
-SCENARIOS = sorted((PROJECT / "scenarios").glob("*.yaml"))
-SPEED_OF = {path.stem: float(yaml.safe_load(path.read_text()).get("speed", 3600)) for path in SCENARIOS}
-FIRST_HOURS = [path for path in SCENARIOS if SPEED_OF[path.stem] < running.SPEED]
-LIVES = [path for path in SCENARIOS if path not in FIRST_HOURS]
+FIRST_HOURS = [path for path in SCENARIOS if path not in LIVES]
 SPEED = 1200
 """A third of what they are written for: all of `make test` shares the machine, and their limits are on the clock."""
 START = "2026-06-04T12:00:00"
@@ -37,21 +34,11 @@ def slow(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
         stack.down()
 
 
-def _play(stack: RunningStack, paths: list[Path]) -> Iterator[Played]:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {p.stem: pool.submit(stack.plumbline, "scenario", "run", str(p), "--json") for p in paths}
-
-
 @pytest.fixture(scope="module")
 def first_hours(slow: RunningStack) -> Iterator[Played]:
     """Each of them, being played."""
-    yield from _play(slow, FIRST_HOURS)
-
-
-@pytest.fixture(scope="module")
-def lives(stack: RunningStack) -> Iterator[Played]:
-    """Each of them, being played on the stack that all tests share."""
-    yield from _play(stack, LIVES)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {path.stem: pool.submit(life, slow, path) for path in FIRST_HOURS}
 
 
 def _check(done: subprocess.CompletedProcess[str]) -> None:
@@ -69,8 +56,8 @@ def test_every_expectation_holds(first_hours: Played, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [path.stem for path in LIVES])
-def test_a_life_holds_to_its_end(lives: Played, name: str) -> None:
-    _check(lives[name].result())
+def test_a_life_holds_to_its_end(told: Any, name: str) -> None:
+    _check(told.life(name))
 
 
 def test_what_does_not_hold_is_told_and_exits_with_1(slow: RunningStack, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import typer
 from deploy.local.state import Home, Stack, StackError
 from services.reporting.packs import manifest
 
-pack = typer.Typer(help="Evidence packs: what followed a sample of incidents, gaps first, verifiable by anybody.")
+pack = typer.Typer(
+    add_completion=False, help="Evidence packs: what followed a sample of incidents, gaps first, verifiable by anybody."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _DAY = ["%Y-%m-%d"]

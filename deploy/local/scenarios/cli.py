@@ -10,7 +10,9 @@ from deploy.local.clock_file import ClockFile
 from deploy.local.scenarios.check import Checked, check
 from deploy.local.state import PROJECT, Home, Stack, StackError
 
-scenario = typer.Typer(help="Check a scenario file, or play it on the running stack. See docs/scenarios.md.")
+scenario = typer.Typer(
+    add_completion=False, help="Check a scenario file, or play it on the running stack. See docs/scenarios.md."
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[Path, typer.Argument(help="A scenario file (YAML), or the id of one under scenarios/.")]

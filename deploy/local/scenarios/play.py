@@ -52,9 +52,12 @@ from deploy.local.state import Stack, StackError
 from services.runtime.calendar import LONDON, is_working_day
 from services.runtime.clock import Clock
 
-LEAST_PATIENCE = 20.0
+LEAST_PATIENCE = 45.0
 """Real seconds that the machine is given for what takes no time on the clock: events travel, a process reacts."""
+_TOO_FAST_TO_TELL = 86_400
+"""From this speed on a time in hours says nothing of the machine: a day passes while an event travels."""
 _AGAIN_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 1.0
 _STEP_FIELDS = frozenset(Step.model_fields) | {"of", "action", "check", "obligation", "escalation"}
 
 
@@ -625,7 +628,7 @@ def _find_step(stage: _Stage, step: FindStep) -> Outcome | None:
     player = stage.player(step.as_)
     path = _path(stage, player, found, step.of)
     wanted = stage.fill(step.pick)
-    deadline = _deadline(stage, step.within)
+    deadline, pauses = _deadline(stage, step.within), _pauses()
     while True:
         answer = player.get(found.service, path)
         rows = [row for row in _rows(answer.body, found.rows) if _fits(row, wanted)] if not answer.refused else []
@@ -636,7 +639,15 @@ def _find_step(stage: _Stage, step: FindStep) -> Outcome | None:
         if time.monotonic() > deadline:
             seen = answer.problem() if answer.refused else "no such row"
             return Outcome(0, f"there is {step.id}", held=False, seen=seen, record=answer.path, line=0)
-        time.sleep(_AGAIN_SECONDS)
+        time.sleep(next(pauses))
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between one look and the next, ever longer: several cases are played beside one another."""
+    pause = _AGAIN_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.2, _LONGEST_PAUSE_SECONDS)
 
 
 def _key(found: Look, row: dict[str, Any], key: str | None) -> str:
@@ -662,6 +673,7 @@ def _expect(stage: _Stage, wanted: Expect) -> Outcome:
     deadline = _deadline(stage, wanted.within or wanted.throughout) if found.service else time.monotonic()
     if not wanted.within and not wanted.throughout and _would_hold_of_nothing(wanted):
         deadline = time.monotonic()
+    pauses = _pauses()
     while True:
         answer = _answered(stage, wanted) if not found.service else player.get(found.service, path)
         held, seen, row = _judge(stage, wanted, found, answer)
@@ -669,7 +681,7 @@ def _expect(stage: _Stage, wanted: Expect) -> Outcome:
         # Until it holds; or, with `throughout`, until it does not.
         if late or held != bool(wanted.throughout):
             break
-        time.sleep(_AGAIN_SECONDS)
+        time.sleep(next(pauses))
     if held and wanted.id:
         body = row if isinstance(row, dict) else answer.body
         key = _key(found, body, None) if isinstance(body, dict) else ""
@@ -705,7 +717,9 @@ def _would_hold_of_nothing(wanted: Expect) -> bool:
 
 def _deadline(stage: _Stage, said: str | None) -> float:
     real = moments.duration(said).total_seconds() / stage.speed if said else 0.0
-    return time.monotonic() + max(real, LEAST_PATIENCE if said is None else min(LEAST_PATIENCE, 5 + real))
+    if said is None or stage.speed >= _TOO_FAST_TO_TELL:
+        return time.monotonic() + max(real, LEAST_PATIENCE)
+    return time.monotonic() + max(real, min(LEAST_PATIENCE, 5 + real))
 
 
 def _judge(stage: _Stage, wanted: Expect, found: Look, answer: Answer) -> tuple[bool, Any, Any]:

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from deploy.local.state import StackError
 
-generate = typer.Typer(help="Made-up data.", no_args_is_help=True)
-evaluation = typer.Typer(help="How good what is found is.", no_args_is_help=True)
+generate = typer.Typer(add_completion=False, help="Made-up data.", no_args_is_help=True)
+evaluation = typer.Typer(add_completion=False, help="How good what is found is.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Services = Annotated[int, typer.Option(min=20, max=2000, help="How many services the provider has.")]
