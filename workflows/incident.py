@@ -179,7 +179,8 @@ class IncidentWorkflow(CaseProcess):
             self._run_clock(called.clock)
         person_id = called.to_person or on_call.person_id
         if called.notify is not None and person_id is not None and not ladder.answered:
-            self._case.notices[str(called.notify)] = NoticeFact(run_id=run_id, person_id=person_id)
+            notice = NoticeFact(run_id=run_id, person_id=person_id, urgent=called.urgent)
+            self._case.notices[str(called.notify)] = notice
 
     def _climb(self, climb: activities.Climb | None) -> None:
         if climb is not None:

@@ -130,11 +130,12 @@ class RunningClock(BaseModel):
 
 
 class Escalated(BaseModel):
-    """What came of a call: the notice to send and to whom, the clock that runs now, the rung to call at once if nobody
-    was found.
+    """What came of a call: the notice to send and to whom, whether it interrupts them, the clock that runs now, the rung to
+    call at once if nobody was found.
     """
 
     notify: UUID | None = None
+    urgent: bool = True
     to_person: UUID | None = None
     clock: RunningClock | None = None
     climb: Climb | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from services.contracts.taxonomy import Role
+from services.contracts.taxonomy import EscalationReason, Role
 from tests.conftest import MovableClock
 from tests.integration.test_escalation import Rig
 
@@ -106,3 +106,20 @@ def test_the_quality_lead_is_told_of_the_third_of_a_type_across_the_services(
     assert one(place("intake")) == [], "within four weeks the type is spoken of once"
     rig.clock.advance(timedelta(days=29))
     assert one(place("intake")) == [("similar-across-services", "quality_lead")]
+
+
+def test_only_what_wants_its_answer_soon_interrupts(rig: Rig, home: uuid.UUID, actor: Any) -> None:
+    """What is overdue may wait a day, and who is told beside the ladder is asked for nothing: neither gets a text message at night."""
+    above, manager = actor("nominated_individual"), actor("registered_manager", locations=[home])
+    rig.on_call = {role: uuid.uuid4() for role in Role} | {Role.NOMINATED_INDIVIDUAL: above.id}
+    death = rig.report(actor("carer"), home, category="death")
+    called: dict[str, list[bool]] = {}
+    while (climb := rig.wanted(death)) is not None:
+        called.setdefault(climb.role, []).append(rig.call(death, climb).urgent)
+    assert called == {"regional_manager": [False], "nominated_individual": [False], "registered_manager": [True]}
+    shown = rig.intake.get("/inbox", above).json()["escalations"]
+    assert [(one["incident_id"], one["to_answer"]) for one in shown] == [(death, False)]
+    assert rig.intake.get("/inbox", manager).json()["escalations"][0]["to_answer"] is True
+    late = rig.report(actor("carer"), home)
+    rig.request(late, "late", EscalationReason.OVERDUE)
+    assert rig.call(late).urgent is False, "what is overdue may wait for the morning"

@@ -14,10 +14,24 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 def my_work(visit: Visitor) -> Response:
-    """Calls that need an answer, then everything that waits for this person, by clock."""
+    """Calls that need an answer, what is owed, what waits for this person by clock, and what is good to know."""
+    inbox = _inbox(visit)
     return visit.page(
-        "work.html", calls=_calls(visit), items=_items(visit), answered=visit.request.query_params.get("answered")
+        "work.html",
+        calls=[call for call in inbox["escalations"] if call["to_answer"]],
+        told=[call for call in inbox["escalations"] if not call["to_answer"]],
+        duties=inbox["duties"],
+        items=sorted(inbox["routine"], key=lambda item: datetime.fromisoformat(item["due_at"])),
+        notices=inbox["notices"],
+        answered=visit.request.query_params.get("answered"),
     )
+
+
+@router.get("/work")
+@router.get("/escalations/{notice_id}")
+def from_a_message(visit: Visitor, notice_id: str = "") -> Response:
+    """Where the links of messages lead. A call that somebody answered meanwhile is simply no longer there."""
+    return go("/")
 
 
 @router.post("/escalations/{incident_id}/{escalation_id}")
@@ -35,14 +49,5 @@ def _inbox(visit: Visit) -> dict[str, Any]:
         return dict(visit.api.get("intake", "/inbox"))
     except Refused as refused:
         if refused.status == 403:
-            return {"escalations": [], "routine": []}
+            return {"escalations": [], "duties": [], "notices": [], "routine": []}
         raise
-
-
-def _calls(visit: Visit) -> list[dict[str, Any]]:
-    return list(_inbox(visit)["escalations"])
-
-
-def _items(visit: Visit) -> list[dict[str, Any]]:
-    items = list(_inbox(visit)["routine"])
-    return sorted(items, key=lambda item: datetime.fromisoformat(item["due_at"]))

@@ -78,7 +78,9 @@ class Email:
         """One mail. Its Message-ID is that of the notice, so that a repeated one can be told."""
         message = EmailMessage()
         message["From"], message["To"] = self._sender, address.email
-        message["Subject"] = "Plumbline: something needs your answer" if notice.urgent else "Plumbline: your day"
+        message["Subject"] = (
+            "Plumbline: something needs your answer" if notice.urgent else "Plumbline: something to look at"
+        )
         message["Date"] = formatdate()
         message["Message-ID"] = f"<{notice.notice_id}@plumbline>"
         message.set_content(notice.text + "\n")

@@ -414,6 +414,7 @@ def escalate(session: Session, command: activities.Escalate, now: datetime, acto
     return activities.Escalated(
         notify=None if called is None else called.escalation_id,
         to_person=None if called is None else called.to_person,
+        urgent=run.told_role is None and run.answer <= policy.shipped().interrupts_within,
         clock=_running(session, run),
         climb=pending(session, incident.incident_id),
     )

@@ -117,6 +117,7 @@ class EscalationPolicy:
     version: str
     ladder: Sequence[Role]
     repeat_at_top: Sequence[timedelta]
+    interrupts_within: timedelta
     opens: time
     closes: time
     rules: Sequence[Rule]

@@ -66,6 +66,7 @@ class _Document(_Strict):
     version: str
     ladder: list[Role] = Field(min_length=1)
     repeat_at_top_minutes: list[Annotated[int, Field(ge=5)]] = Field(min_length=1)
+    interrupts_within_minutes: Annotated[int, Field(ge=0)]
     office_hours: _Hours
     rules: list[_Rule]
     tell: list[_Tell] = Field(default_factory=list)
@@ -104,6 +105,7 @@ def _built(document: _Document) -> EscalationPolicy:
         version=document.version,
         ladder=document.ladder,
         repeat_at_top=[timedelta(minutes=minutes) for minutes in document.repeat_at_top_minutes],
+        interrupts_within=timedelta(minutes=document.interrupts_within_minutes),
         opens=document.office_hours.opens,
         closes=document.office_hours.closes,
         rules=[

@@ -42,13 +42,14 @@ class EscalationView(BaseModel):
 
 
 class InboxEscalation(BaseModel):
-    """Something that needs the caller's answer now."""
+    """Something that needs the caller's answer, or that the caller is told of at once beside those who are to answer."""
 
     incident_id: UUID
     escalation_id: UUID
     reason: EscalationReason
     to_role: Role
     by_name: bool = Field(description="True if the caller was called in person, false if by role.")
+    to_answer: bool = Field(description="False if the caller is told of it only: nothing climbs without an answer.")
     sent_at: datetime
     answer_due_at: datetime | None
 
@@ -114,7 +115,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     """What waits for the caller by name, or by role within their scope. Each ladder shows once, by its latest call."""
     by_role = and_(Escalation.to_role.in_(actor.roles), actor.scope(Incident.location_id, Incident.region_id))
     waiting = (
-        select(Escalation)
+        select(Escalation, LadderRun.told_role.is_(None))
         .join(LadderRun, LadderRun.run_id == Escalation.run_id)
         .join(Incident, Incident.incident_id == Escalation.incident_id)
         .where(Escalation.provider_id == actor.provider_id, Escalation.acknowledged_at.is_(None))
@@ -136,8 +137,10 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
         select(func.count(), func.count().filter(Incident.next_due_at <= now)).where(mine)
     ).one()
     calls = [
-        InboxEscalation.model_validate({**_columns(InboxEscalation, row), "by_name": row.to_person == actor.id})
-        for row in session.scalars(waiting)
+        InboxEscalation.model_validate(
+            {**_columns(InboxEscalation, row), "by_name": row.to_person == actor.id, "to_answer": to_answer}
+        )
+        for row, to_answer in session.execute(waiting)
     ]
     return Inbox(
         escalations=sorted(calls, key=lambda call: call.sent_at),

@@ -1,0 +1,60 @@
+"""My work in a real browser: what is owed, what is good to know, and where the links of messages lead."""
+
+from collections.abc import Callable
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from deploy.local.people import Person as Caller
+from deploy.local.personas import PERSONAS, PROVIDER
+from tests.browser.test_report import to_the_end
+from tests.e2e.running import RunningStack, eventually
+
+Person = Callable[..., Page]
+Check = Callable[[Page], None]
+Shot = Callable[[Page, str], None]
+
+
+def test_what_is_owed_and_what_is_good_to_know_stand_on_it(person: Person, accessible: Check, shot: Shot) -> None:
+    """At a day a second what is to be done within the day is late at once."""
+    to_the_end(carer := person("carer"))
+    carer.get_by_role("button", name="Send the report").click()
+    lead = person("shift_lead", "phone")
+
+    def owed() -> bool:
+        lead.goto("/")
+        return lead.get_by_role("heading", name="Owed, and soon late or late").is_visible()
+
+    eventually(owed, "the checks of a fall to be owed")
+    expect(lead.get_by_text("look at the care plan").first).to_be_visible()
+    accessible(lead)
+    shot(lead, "work-owed")
+
+
+def test_the_links_of_messages_lead_somewhere(person: Person) -> None:
+    page = person("registered_manager")
+    for path in ("/work", "/escalations/0196a7e2-0000-7000-8000-000000000001"):
+        page.goto(path)
+        expect(page.get_by_role("heading", name="My work")).to_be_visible()
+
+
+def test_a_concern_is_read_and_answered(console: RunningStack, person: Person, accessible: Check, shot: Shot) -> None:
+    said = {"provider_id": str(PROVIDER), "mode": "anonymous", "message": "At night nobody answers the bells."}
+    url = f"{console.record.url('intake')}/speak-up"
+    raised = httpx.post(url, json=said).raise_for_status().json()
+    page = person("safeguarding_lead", "phone")
+    with httpx.Client() as http:
+        lead = Caller(console.record, PERSONAS["safeguarding_lead"], http)
+        [concern] = lead.get("intake", "/concerns")["items"]
+    page.goto(f"/concerns/{concern['concern_id']}")
+    expect(page.get_by_text("At night nobody answers the bells.")).to_be_visible()
+    accessible(page)
+    page.get_by_role("button", name="Send the answer").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    accessible(page)
+    page.get_by_label("Your answer").fill("Tonight two people are on. I look at it on Monday.")
+    page.get_by_role("button", name="Send the answer").click()
+    expect(page.get_by_text("Tonight two people are on.")).to_be_visible()
+    shot(page, "concern")
+    told = httpx.post(f"{url}/conversation", json={"code": raised["code"]}).raise_for_status().json()
+    assert [message["text"] for message in told["messages"]][-1].startswith("Tonight two people")
