@@ -51,6 +51,8 @@ REFUSED = (
 """Errors that mean the broker will never take this record. Anything else is worth another try."""
 
 BATCH_ROWS = 500
+LONGEST_PAUSE = 4
+"""Times the interval between two looks: with nothing to publish they grow rarer, for each costs every service a query."""
 BATCH_BYTES = 800_000
 """Less than the producer's batch size: what goes to a partition at once is then one batch, which the broker takes or
 refuses as a whole, so that nothing overtakes within a key when a send fails."""
@@ -223,9 +225,10 @@ class _Leader:
     def _publish_with_one_producer(self) -> None:
         producer = self.connect_producer()
         try:
-            checked = time.monotonic()
+            checked, pause = time.monotonic(), self.poll_interval
             while not self.stop.is_set():
                 rows = self._unpublished()
+                pause = self.poll_interval if rows else min(pause * 1.2, self.poll_interval * LONGEST_PAUSE)
                 for messages in _chunks(self._message(row) for row in rows):
                     self._publish(producer, messages)
                 self._backoff = 0.2
@@ -235,7 +238,7 @@ class _Leader:
                     if self._send_again_what_was_lost():
                         return
                 if len(rows) < BATCH_ROWS:
-                    self.stop.wait(self.poll_interval)
+                    self.stop.wait(pause)
         except _Refused as refused:
             self._publish_singly(refused.messages)
         finally:
