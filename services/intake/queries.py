@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Band, Category, Kind, Role, Stage
@@ -136,9 +136,11 @@ def incidents(
 
 
 def feedback(session: Session, incident: Incident) -> list[FeedbackView]:
-    """What the reporter was told, from the receipt on."""
-    rows = session.scalars(
-        select(Feedback).where(Feedback.incident_id == incident.incident_id).order_by(Feedback.sent_at)
-    )
+    """What the reporter was told, from the receipt on; of a duplicate, also what became of the other one since."""
+    said = Feedback.incident_id == incident.incident_id
+    if incident.duplicate_of is not None and not access.is_restricted(session, incident.duplicate_of):
+        since = Feedback.sent_at >= incident.stage_entered_at
+        said = or_(said, and_(Feedback.incident_id == incident.duplicate_of, since))
+    rows = session.scalars(select(Feedback).where(said).order_by(Feedback.sent_at))
     first = FeedbackView(message=FEEDBACK[Stage.REPORTED], sent_at=incident.reported_at)
     return [first, *(FeedbackView(message=row.message, sent_at=row.sent_at) for row in rows)]

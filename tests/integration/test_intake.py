@@ -385,3 +385,26 @@ def test_pages_continue_where_they_ended(intake: ServiceClient, home: uuid.UUID,
     assert seen == made[::-1]
     for cursor in ("x", "bm90IGpzb24=", "W10=", "WzFd"):
         assert intake.get("/incidents", carer, params={"cursor": cursor}).status_code == 422
+
+
+def test_reporters_hear_what_becomes_of_it_without_asking(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    """The newest word on each own report stands in the inbox; who reported it too hears on, of the one that is looked at."""
+    first, second = actor("carer", locations=[home]), actor("carer", locations=[home])
+    manager = actor("registered_manager", locations=[home])
+    looked_at = intake.post("/incidents", first, a_report(home, now)).json()["incident_id"]
+    double = intake.post("/incidents", second, a_report(home, now)).json()["incident_id"]
+    assert intake.get("/inbox", first).json()["feedback"] == [], "the receipt has said it"
+    marked = intake.post(f"/incidents/{double}/duplicate", manager, {"duplicate_of": looked_at}, version=1)
+    assert marked.status_code == 200, marked.text
+    [heard] = intake.get("/inbox", second).json()["feedback"]
+    assert (heard["incident_id"], heard["stage"]) == (double, "duplicate")
+    withdrawn = intake.post(f"/incidents/{looked_at}/withdrawal", manager, {"reason": "Another home."}, version=1)
+    assert withdrawn.status_code == 200, withdrawn.text
+    [heard] = intake.get("/inbox", first).json()["feedback"]
+    assert (heard["incident_id"], heard["stage"]) == (looked_at, "withdrawn")
+    assert intake.get("/inbox", manager).json()["feedback"] == [], "it is theirs who reported it"
+    told = [one["message"] for one in intake.get(f"/incidents/{double}/feedback", second).json()]
+    assert len(told) == 3
+    assert told[-1] == heard["message"], "what became of the other one"

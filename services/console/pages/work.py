@@ -23,6 +23,7 @@ def my_work(visit: Visitor) -> Response:
         duties=inbox["duties"],
         items=sorted(inbox["routine"], key=lambda item: datetime.fromisoformat(item["due_at"])),
         notices=inbox["notices"],
+        feedback=inbox["feedback"],
         answered=visit.request.query_params.get("answered"),
     )
 
@@ -49,5 +50,5 @@ def _inbox(visit: Visit) -> dict[str, Any]:
         return dict(visit.api.get("intake", "/inbox"))
     except Refused as refused:
         if refused.status == 403:
-            return {"escalations": [], "duties": [], "notices": [], "routine": []}
+            return {"escalations": [], "duties": [], "notices": [], "routine": [], "feedback": []}
         raise

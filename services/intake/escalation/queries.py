@@ -13,6 +13,7 @@ from services.contracts.taxonomy import Category, EscalationReason, Kind, Role, 
 from services.intake.escalation import policy
 from services.intake.escalation.domain import Outcome
 from services.intake.escalation.duties import InboxDuty, duties
+from services.intake.escalation.heard import SHOWN, InboxFeedback, heard
 from services.intake.escalation.store import Escalation, LadderRun
 from services.intake.store import Incident
 from services.runtime import restriction
@@ -84,6 +85,9 @@ class Inbox(BaseModel):
         description=f"At most {MOST}, the newest first: what happened lately that whoever leads the shift is to know of."
     )
     routine: list[InboxRoutine] = Field(description=f"At most {MOST}.")
+    feedback: list[InboxFeedback] = Field(
+        description=f"The newest word on each of the caller's own reports of the last {SHOWN.days} days."
+    )
     routine_total: int
     routine_overdue: int
 
@@ -156,6 +160,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
             for row in routine
             if row.next_due_at is not None
         ],
+        feedback=heard(session, actor, now),
         routine_total=total,
         routine_overdue=overdue,
     )
