@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deploy.local.state import StackError
+from deploy.local.year.facts import made_up_past
 from services.actions.policy import KIND as IMPROVEMENT
 from services.intake.candour.policy import KIND as CANDOUR
 from services.intake.checks.policy import KIND as CHECKS
@@ -43,6 +44,8 @@ KINDS = {
     )
 }
 
+_SEED, _SERVICES = 1, 200
+
 File = Annotated[Path, typer.Argument(help="A policy file (YAML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -74,7 +77,12 @@ def check_file(
 @policy.command("backtest")
 def backtest_file(
     file: File,
-    facts: Annotated[Path, typer.Option(help="Past incidents, JSON Lines: docs/policies.md says what a line holds.")],
+    facts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Past incidents, JSON Lines: docs/policies.md says what a line holds. A made-up year if left out."
+        ),
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="The policy to compare with. The shipped one if left out.")
     ] = None,
@@ -83,16 +91,22 @@ def backtest_file(
     """Say what a review policy would have changed over past incidents. Nothing has to run."""
     draft = _review_policy(file)
     before = REVIEW.shipped() if against is None else _review_policy(against)
+    used = f"{facts}" if facts is not None else f"a made-up year (seed {_SEED}, {_SERVICES} services)"
     try:
-        found = backtest(read(_text(facts)), before, draft)
+        past = made_up_past(_SEED, _SERVICES, draft.repeats_within_days) if facts is None else read(_text(facts))
+        found = backtest(past, before, draft)
     except ValueError as error:
         raise StackError(f"{facts}: {error}") from None
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=1))
+        typer.echo(json.dumps({"facts": used, **asdict(found)}, indent=1))
         return
+    typer.echo(f"Over {used}:")
     typer.echo(
         f"{found.changed} of {found.incidents} incidents would have another method, {found.deeper} a deeper one."
     )
+    if found.changed_otherwise:
+        told = ", ".join(f"{name} for {number}" for name, number in found.changed_otherwise.items())
+        typer.echo(f"Something else would differ: {told}.")
     for one in found.methods:
         typer.echo(f"  {one.before} -> {one.after}: {one.incidents}")
     typer.echo(f"Hours: {found.hours_before:g} before, {found.hours_after:g} after.")

@@ -19,8 +19,8 @@ from services.contracts.taxonomy import Seips
 from services.review.domain import Draft, Factor, Learning
 from services.review.gate import Weakness, findings
 
-MEASURED = [weakness for weakness in Weakness if weakness is not Weakness.UNANSWERED]
-"""What reads words. Whether a question has an answer is counted, not judged."""
+MEASURED = [weakness for weakness in Weakness if weakness not in (Weakness.UNANSWERED, Weakness.MISSING_RECORD)]
+"""What reads words. Whether a question has an answer, or a record is there, is counted, not judged."""
 REVIEWS = Path(__file__).parent / "reviews.yaml"
 
 

@@ -62,11 +62,13 @@ def test_the_command_says_what_a_lighter_draft_would_have_changed(tmp_path: Path
     assert (code, json.loads(said)) == (
         0,
         {
+            "facts": str(tmp_path / "facts.jsonl"),
             "before_version": "default-2",
             "after_version": "own-1",
             "incidents": 4,
             "changed": 2,
             "deeper": 0,
+            "changed_otherwise": {},
             "methods": [
                 {"before": "brief_fact_review", "after": "brief_fact_review", "incidents": 1},
                 {"before": "after_action_review", "after": "brief_fact_review", "incidents": 2},
@@ -91,6 +93,20 @@ def test_the_command_says_what_a_lighter_draft_would_have_changed(tmp_path: Path
     assert (code, json.loads(said)["changed"]) == (0, 0)
     code, _ = run(tmp_path, LIGHTER.replace("method: brief_fact_review", "method: chat", 1), lines)
     assert code == 1
+
+
+def test_without_facts_it_is_a_made_up_year_and_says_so(tmp_path: Path) -> None:
+    """More than the method may differ, and a lower tier is less."""
+    (tmp_path / "draft.yaml").write_text(
+        SHIPPED.read_text().replace("version: default-2", "version: own-1").replace("tier: 3", "tier: 2")
+    )
+    result = CliRunner().invoke(app, ["policy", "backtest", str(tmp_path / "draft.yaml"), "--json"])
+    said = json.loads(result.stdout)
+    assert (result.exit_code, said["facts"]) == (0, "a made-up year (seed 1, 200 services)")
+    assert said["incidents"] > 10_000
+    assert said["changed"] == said["deeper"] == 0
+    assert 0 < said["changed_otherwise"]["tier"] == len(said["reviewed_less"]) < said["incidents"]
+    assert said["reviewed_less"][0]["went_badly"] is True
 
 
 @pytest.mark.parametrize(

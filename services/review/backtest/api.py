@@ -49,6 +49,9 @@ class BacktestView(BaseModel):
     incidents: int
     changed: int
     deeper: int
+    changed_otherwise: dict[str, int] = Field(
+        description="Incidents for which something else than the method differs: time, lead, approval, what is required."
+    )
     methods: list[MovedView]
     hours_before: float
     hours_after: float

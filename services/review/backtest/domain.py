@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from services.contracts.taxonomy import ReviewMethod, Verdict
 from services.review.context.domain import Situation
-from services.review.domain import ReviewPolicy
+from services.review.domain import Response, ReviewPolicy
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,8 @@ class Backtest:
     incidents: int
     changed: int
     deeper: int
+    changed_otherwise: Mapping[str, int]
+    """Incidents for which something else than the method differs, by what it is."""
     methods: Sequence[Moved]
     hours_before: float
     hours_after: float
@@ -65,14 +67,20 @@ class Backtest:
     reviewed_less: Sequence[Less]
 
 
+_BESIDE = [each.name for each in fields(Response) if each.name not in ("rule", "method")]
+
+
 def backtest(past: Iterable[Past], before: ReviewPolicy, after: ReviewPolicy) -> Backtest:
-    """Decide every incident by both policies."""
+    """Decide every incident by both policies. Deeper and less are by method, and within one method by tier."""
     moved: Counter[tuple[ReviewMethod, ReviewMethod]] = Counter()
-    less, rank = [], list(ReviewMethod).index
+    otherwise: Counter[str] = Counter()
+    less, deeper, rank = [], 0, list(ReviewMethod).index
     for one in past:
         old, new = before.choose(one.situation), after.choose(one.situation)
         moved[old.method, new.method] += 1
-        if rank(new.method) < rank(old.method):
+        otherwise.update(name for name in _BESIDE if getattr(new, name) != getattr(old, name))
+        deeper += new.depth > old.depth
+        if new.depth < old.depth:
             less.append(
                 Less(
                     one.incident, old.method, new.method, old.rule, new.rule,
@@ -86,7 +94,8 @@ def backtest(past: Iterable[Past], before: ReviewPolicy, after: ReviewPolicy) ->
         after_version=after.version,
         incidents=sum(moved.values()),
         changed=sum(n for (old, new), n in moved.items() if old is not new),
-        deeper=sum(n for (old, new), n in moved.items() if rank(new) > rank(old)),
+        deeper=deeper,
+        changed_otherwise=dict(sorted(otherwise.items())),
         methods=[Moved(*pair, moved[pair]) for pair in sorted(moved, key=lambda pair: (rank(pair[0]), rank(pair[1])))],
         hours_before=sum(hours.get(old, 0.0) * n for (old, _), n in moved.items()),
         hours_after=sum(hours.get(new, 0.0) * n for (_, new), n in moved.items()),
