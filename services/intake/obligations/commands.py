@@ -215,16 +215,25 @@ def _future_date(changes: Mapping[str, Any], now: datetime) -> Exception | None:
 
 
 @functools.cache
-def _at_once(category: Category, kind: Kind) -> bool:
-    """Whether a report of this category and kind alone asks for a decision, before anybody has answered anything."""
-    facts = facts_at_report(category, kind)
+def _at_once(category: Category, kind: Kind, staff_named: bool) -> bool:
+    """Whether such a report alone asks for a decision, before anybody has answered anything."""
+    facts = facts_at_report(category, kind, staff_named=staff_named)
     rules = policy.shipped().rules.values()
     return any(assess(rule, facts).must_decide for rule in rules if not rule.advice)
 
 
-def at_report(session: Session, actor: Actor, incident_id: UUID, category: Category, kind: Kind, now: datetime) -> None:
+def at_report(
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    category: Category,
+    kind: Kind,
+    now: datetime,
+    *,
+    staff_named: bool = False,
+) -> None:
     """Open what a report alone calls for. One that calls for nothing costs nothing: the incident is not even read."""
-    if _at_once(category, kind):
+    if _at_once(category, kind, staff_named):
         session.flush()
         assess_incident(session, actor, session.get_one(Incident, incident_id), now)
 
