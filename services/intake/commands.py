@@ -249,7 +249,7 @@ def report_incident(
             "Leave not_about_staff out, or about_staff and about_line.",
         )
     rules = policy.current(session, actor.provider_id)
-    incident_id, danger = new_id(), command.immediate_danger
+    incident_id, danger, staff_named = new_id(), command.immediate_danger, bool(command.about_staff)
     allegation = command.category is Category.ABUSE_ALLEGATION and not command.not_about_staff
     restricted = restricted or allegation or bool(away)
     next_move = Role.SAFEGUARDING_LEAD if restricted else Role.REGISTERED_MANAGER
@@ -263,6 +263,7 @@ def report_incident(
         "category": command.category,
         "narrative": command.narrative,
         "immediate_danger": danger,
+        "staff_named": staff_named,
         "occurred_at": command.occurred_at,
         "reported_at": now,
         "reporter_id": actor.id,
@@ -330,8 +331,8 @@ def report_incident(
     insert_rows(session, *rows, ("intake.outbox", said))
     if command.category is Category.ABUSE_ALLEGATION and command.kind is not Kind.GOOD_CARE:
         safeguarding.open_at_report(session, actor, incident_id, command.person_refs, now)
-    ladder.at_report(session, actor, incident_id, danger, command.category, command.kind, now)
-    obligations.at_report(session, actor, incident_id, command.category, command.kind, now)
+    ladder.at_report(session, actor, incident_id, danger, command.category, command.kind, now, staff_named=staff_named)
+    obligations.at_report(session, actor, incident_id, command.category, command.kind, now, staff_named=staff_named)
     return receipt
 
 

@@ -46,6 +46,7 @@ class Incident(Table):
     category: Mapped[str]
     narrative: Mapped[str]
     immediate_danger: Mapped[bool]
+    staff_named: Mapped[bool] = mapped_column(default=False)
     occurred_at: Mapped[datetime]
     reported_at: Mapped[datetime]
     reporter_id: Mapped[UUID]

@@ -165,6 +165,16 @@ NIGHT = datetime(2026, 6, 8, 22, 0, tzinfo=UTC)
         ({"category": "abuse_allegation"}, False, "allegation", "safeguarding_lead"),
         ({"category": "abuse_allegation", "not_about_staff": True}, False, "allegation", "registered_manager"),
         ({"category": "abuse_allegation", "kind": "near_miss"}, False, None, None),
+        # Whatever the category: an allegation is one by whom it names.
+        ({"category": "medication", "about_staff": [str(uuid.uuid4())]}, False, "allegation", "safeguarding_lead"),
+        (
+            {"category": "behaviour_distress", "about_staff": [str(uuid.uuid4())]},
+            True,
+            "allegation",
+            "safeguarding_lead",
+        ),
+        ({"category": "medication", "kind": "good_care", "about_staff": [str(uuid.uuid4())]}, False, None, None),
+        ({"category": "medication"}, False, None, None),
         ({"category": "death", "kind": "good_care"}, False, None, None),
         ({"category": "death"}, False, "death", "registered_manager"),
         ({"category": "abuse_allegation", "immediate_danger": True}, False, "allegation", "safeguarding_lead"),

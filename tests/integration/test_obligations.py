@@ -455,6 +455,60 @@ def test_harm_that_points_at_an_injury_must_be_decided_within_four_hours(case: C
     assert next(q["fact"] for q in row["explanation"]["ask"]) == "serious_injury_test"
 
 
+def test_a_guide_that_is_never_done_keeps_the_wound_open_and_goes_up_the_line(
+    case: Case, clock: MovableClock, now: datetime
+) -> None:
+    case.reported("pressure_damage")
+    case.answers(pressure_damage_category=3, pressure_damage_arose_in_service=False)
+    row = case.row("safeguarding-concern")
+    assert (row["outcome"], row["must_decide"], row["state"]) == ("suggested", True, "to_decide")
+    assert at(row["provider_target_at"]) == now + timedelta(hours=48)
+    clock.advance(timedelta(hours=36))
+    case.ring(case.clock_of(row))
+    assert [e["rule"] for e in case.events("obligation.warned")] == ["safeguarding-concern"]
+    clock.advance(timedelta(hours=12))
+    case.ring(case.clock_of(row))
+    assert "obligation-undecided" in [e["rule"] for e in case.events("escalation_requested")]
+    guide = {"pressure_guide_score": 9, "pressure_guide_by": "registered_nurse", "pressure_guide_by_involved": False}
+    case.answers(**guide, abuse_or_allegation=False, neglect_or_omission_possible=False)
+    assert case.row("safeguarding-concern")["state"] == "no_longer_indicated"
+    assert case.clock_of(row)["due_at"] is None
+
+
+def test_a_missed_visit_does_not_close_before_somebody_knows_what_the_commissioner_asks(case: Case) -> None:
+    case.reported("missed_visit")
+    assert [row["rule"] for row in case.all()["obligations"]] == ["commissioner"]
+    assert case.blocked() == ["obligation"]
+    case.answers(commissioner_contract_requires=False)
+    assert case.blocked() == []
+
+
+def test_facts_that_move_only_the_time_move_the_clock(case: Case, now: datetime) -> None:
+    case.reported("information")
+    case.answers(personal_data_breach=True, breach_risk_to_people=True)
+    assert at(case.row("data-breach-ico")["statutory_due_at"]) == now + timedelta(hours=72)
+    case.answers(breach_aware_at=(now - timedelta(hours=20)).isoformat())
+    row = case.row("data-breach-ico")
+    assert at(row["statutory_due_at"]) == now + timedelta(hours=52)
+    assert at(row["provider_target_at"]) == now + timedelta(hours=28)
+    assert case.clock_of(row)["due_at"] == at(row["provider_warn_at"])
+
+
+def test_what_was_only_suggested_runs_from_when_it_must_be_decided(
+    case: Case, clock: MovableClock, now: datetime
+) -> None:
+    case.reported("death")
+    case.answers(death_expected=True)
+    assert (case.row("coroner")["must_decide"], case.row("coroner")["provider_target_at"]) == (False, None)
+    assert case.clock_of(case.row("coroner"))["due_at"] is None
+    clock.advance(timedelta(days=3))
+    case.answers(neglect_or_omission_possible=True)
+    row = case.row("coroner")
+    assert (row["must_decide"], row["late_at"]) == (True, None)
+    assert at(row["provider_target_at"]) == now + timedelta(days=4)
+    assert case.clock_of(row)["due_at"] == now + timedelta(days=3, hours=18)
+
+
 def test_a_referral_draft_carries_the_safeguarding_record_and_what_was_done(case: Case) -> None:
     case.reported("choking").triaged("low")
     case.answers(neglect_or_omission_possible=True, care_and_support_needs=True, cannot_protect_self=True)

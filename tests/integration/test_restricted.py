@@ -328,6 +328,52 @@ def test_the_ladder_of_what_becomes_restricted_goes_up_to_who_may_hear(
     assert [(one["role"], one["step"]) for one in asked] == [("registered_manager", 1), ("safeguarding_lead", 2)]
 
 
+def test_staff_named_under_another_category_are_an_allegation_for_everybody_who_must_know(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    lead, accused = actor("safeguarding_lead"), actor("carer", locations=[home])
+    body = an_allegation(home, now, category="medication", about_staff=[str(accused.id)])
+    incident_id = intake.post("/incidents", actor("carer"), body).json()["incident_id"]
+
+    def called() -> list[tuple[str, str]]:
+        said = [e["data"] for e in events(service_engine("intake"), lead.provider_id) if "escalation_req" in e["type"]]
+        return sorted((one["reason"], one["role"]) for one in said if one["incident_id"] == incident_id)
+
+    at_once = [("allegation", role) for role in ("nominated_individual", "safeguarding_lead", "safeguarding_lead")]
+    assert called() == at_once, "one rung is called and two roles are told"
+    rows = {row["rule"]: row for row in intake.get(f"/incidents/{incident_id}/obligations", lead).json()["obligations"]}
+    assert rows.keys() >= {"barring-referral", "position-of-trust", "police"}
+    assert {row["outcome"] for row in rows.values()} == {"suggested"}
+    # The facts say the same once more: nobody is called twice.
+    answered = {"allegation_against_staff": True}
+    assert intake.put(f"/incidents/{incident_id}/facts", lead, answered, version=0).is_success
+    assert called() == at_once
+
+
+@pytest.mark.parametrize("before", ["by hand", "reported"])
+def test_what_was_restricted_for_something_else_calls_people_once_it_is_an_allegation(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, before: str,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, engine = actor("safeguarding_lead"), service_engine("intake")
+    about = {"about_line": [str(actor("registered_manager").id)]} if before == "reported" else {}
+    body = an_allegation(home, now, category="behaviour_distress", **about)
+    path = f"/incidents/{intake.post('/incidents', actor('carer'), body).json()['incident_id']}"
+    if before == "by hand":
+        closer = {"people": [], "excluded": [], "reason": "Somebody known lives there."}
+        assert intake.put(f"{path}/access", lead, closer, version=0).is_success
+
+    def called() -> list[str]:
+        return [e["data"]["reason"] for e in events(engine, lead.provider_id) if "escalation_req" in e["type"]]
+
+    assert called() == []
+    for version, more in enumerate(({}, {"crime_suspected": True})):
+        facts = {"allegation_against_staff": True, **more}
+        assert intake.put(f"{path}/facts", lead, facts, version=version).is_success
+        assert called() == ["allegation"] * 3, "a rung and two roles that are told, once"
+    assert [one["revision"] for one in intake.get(f"{path}/access", lead).json()["changes"]] == [1]
+
+
 def test_the_safeguarding_lead_has_every_next_move(
     intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
 ) -> None:

@@ -226,6 +226,92 @@ def test_an_injury_that_may_be_one_of_the_regulation_is_decided_within_four_hour
     assert RULES["cqc-serious-injury"].decide_target == Limit(4, None, "aware")
 
 
+DIED = {"person_died": True}
+ALLEGED = {"allegation_against_staff": True}
+
+# What points to an obligation and must be decided, and beside it what plainly need not be.
+UNDECIDED: list[tuple[str, dict[str, Any], bool]] = [
+    ("cqc-detained", {"absent_without_leave": True}, True),
+    ("cqc-detained", {"detained": True}, False),
+    ("cqc-abuse", ALLEGED, True),
+    ("cqc-abuse", {"neglect_or_omission_possible": True}, True),
+    ("cqc-abuse", {"neglect_or_omission_possible": False}, False),
+    ("cqc-police", {"crime_suspected": True}, True),
+    ("cqc-police", {"crime_suspected": True, "reported_to_police": False, "investigated_by_police": False}, False),
+    ("cqc-service-interruption", {"category": "staffing"}, True),
+    ("cqc-service-interruption", {"category": "staffing", "kind": "near_miss"}, False),
+    ("cqc-service-interruption", {"category": "staffing", "staff_shortage_threatens_service": False}, False),
+    ("cqc-service-interruption", {"category": "environment"}, False),
+    ("cqc-service-interruption", {"utility_loss_hours": 2}, False),
+    ("safeguarding-concern", {"neglect_or_omission_possible": True}, True),
+    ("safeguarding-concern", {"neglect_or_omission_possible": True, "cannot_protect_self": False, "category": "fall"}, False),
+    ("safeguarding-concern", ALLEGED, True),
+    ("safeguarding-concern", {"category": "pressure_damage", "pressure_damage_category": 3}, True),
+    ("safeguarding-concern", {"category": "pressure_damage", "pressure_damage_category": 2}, False),
+    ("safeguarding-concern", {"category": "pressure_damage", "pressure_damage_category": 3, "pressure_guide_score": 9,
+                              "abuse_or_allegation": False, "neglect_or_omission_possible": False}, False),
+    ("position-of-trust", ALLEGED, True),
+    ("position-of-trust", {**ALLEGED, "position_of_trust_concern": False}, False),
+    ("position-of-trust-children", {"position_of_trust_concern": True}, True),
+    ("position-of-trust-children", ALLEGED, False),
+    ("riddor-serious", {"specified_injury": True}, True),
+    ("riddor-serious", {**DIED, "death_expected": False}, True),
+    ("riddor-serious", {**DIED, "death_expected": True}, False),
+    ("riddor-serious", {**WORKER, "actual_harm": "severe"}, True),
+    ("riddor-serious", {**WORKER, "actual_harm": "low"}, False),
+    ("riddor-non-worker", {"taken_directly_to_hospital": True}, True),
+    ("riddor-non-worker", {"taken_directly_to_hospital": True, "work_related": False}, False),
+    ("riddor-non-worker", {"work_related": True}, False),
+    ("riddor-over-7-days", {"worker_incapacitated_days": 8}, True),
+    ("riddor-over-7-days", {"worker_incapacitated_days": 7}, False),
+    ("data-breach-people", {"personal_data_breach": True, "breach_risk_to_people": True}, True),
+    ("data-breach-people", {"personal_data_breach": True, "breach_risk_to_people": False}, False),
+    ("police", ALLEGED, True),
+    ("police", {**ALLEGED, "crime_suspected": False}, False),
+    ("police", {**ALLEGED, "kind": "near_miss"}, False),
+    ("coroner", DIED, True),
+    ("coroner", {**DIED, "death_expected": False}, True),
+    ("coroner", {**DIED, "death_expected": True}, False),
+    ("coroner", {**DIED, "death_expected": True, "neglect_or_omission_possible": True}, True),
+    ("coroner", {**DIED, "death_expected": True, "device_or_medicine_concern": True}, True),
+    ("barring-referral", ALLEGED, True),
+    ("barring-referral", {"removed_from_regulated_activity": True}, True),
+    ("barring-referral", {"barring_harm_test": True}, True),
+    ("barring-referral", {"barring_harm_test": True, "removed_from_regulated_activity": False}, False),
+    ("outbreak", {"category": "infection"}, True),
+    ("outbreak", {"category": "infection", "linked_infections": 1}, False),
+    ("outbreak", {"category": "infection", "kind": "near_miss"}, False),
+    ("leder", DIED, False),
+    ("commissioner", {"category": "missed_visit"}, True),
+    ("commissioner", {"category": "missed_visit", "kind": "near_miss"}, False),
+    ("commissioner", {"category": "missed_visit", "commissioner_contract_requires": False}, False),
+    ("commissioner", {"actual_harm": "severe"}, True),
+    ("commissioner", {"actual_harm": "moderate"}, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "facts", "must"), UNDECIDED)
+def test_what_may_have_to_be_told_is_decided_and_what_plainly_need_not_is_not_asked(
+    rule: str, facts: dict[str, Any], must: bool
+) -> None:
+    found = assess(RULES[rule], {**INCIDENT, **facts})
+    assert found.outcome is not T
+    assert found.must_decide is must
+    assert not must or RULES[rule].time_to_decide({**INCIDENT, **facts}) is not None
+
+
+def test_every_rule_that_suggests_must_be_decided_for_some_facts() -> None:
+    never = {rule.id for rule in RULES.values() if rule.ask_when is not None and rule.must_decide_when is None}
+    assert never == {"leder"}, "a voluntary programme: shown, and nothing waits for it"
+
+
+def test_the_guide_for_pressure_damage_has_two_days_unless_something_is_to_be_decided_sooner() -> None:
+    rule, wound = RULES["safeguarding-concern"], {"category": "pressure_damage", "pressure_damage_category": 3}
+    assert rule.time_to_decide(wound) == Limit(48, None, "aware")
+    assert rule.time_to_decide({**wound, "neglect_or_omission_possible": True}) == Limit(24, None, "aware")
+    assert rule.time_to_decide({}) == Limit(24, None, "aware"), "opened by hand"
+
+
 BOOLEANS = st.sampled_from([True, False, None])
 
 
@@ -269,6 +355,10 @@ def test_answering_what_is_asked_decides(facts: dict[str, Any], rule: str) -> No
         ),
         (lambda d: d["obligations"].append(d["obligations"][0]), "used twice"),
         (lambda d: d["obligations"][0].pop("ask_when"), "must_decide_when needs"),
+        (
+            lambda d: d["obligations"][0].update(must_decide_later_when={"fact": "person_died", "is": [True]}),
+            "later_when needs",
+        ),
         (lambda d: d.update(warn_at_percent=100), "warn_at_percent"),
         (lambda d: d["obligations"][0].update(deadline="24 h"), "deadline"),
     ],

@@ -89,16 +89,26 @@ def request(
 
 
 def at_report(
-    session: Session, actor: Actor, incident_id: UUID, danger: bool, category: Category, kind: Kind, now: datetime
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    danger: bool,
+    category: Category,
+    kind: Kind,
+    now: datetime,
+    *,
+    staff_named: bool = False,
 ) -> None:
     """Start the ladder at once for danger, an allegation, a death, or what cannot wait for the morning.
+
+    An allegation is one by its category, and whatever its category if it names staff.
 
     A report that needs nobody costs nothing here: the incident is not even read.
     """
     reasons = [EscalationReason.OUT_OF_HOURS]
     if danger:
         reasons.append(EscalationReason.IMMEDIATE_DANGER)
-    if category in ALLEGATIONS:
+    if category in ALLEGATIONS or staff_named:
         reasons.append(EscalationReason.ALLEGATION)
     if category in DEATHS:
         reasons.append(EscalationReason.DEATH)
@@ -392,6 +402,12 @@ def _fatal(session: Session, incident: Incident) -> bool:
         .limit(1)
     ).first()
     return newest == PhysicalHarm.FATAL
+
+
+def was_asked(session: Session, incident_id: UUID, reason: EscalationReason) -> bool:
+    """Whether somebody was called, or told, about the incident for this reason before."""
+    found = select(LadderRun.run_id).where(LadderRun.incident_id == incident_id, LadderRun.reason == reason).limit(1)
+    return session.scalars(found).first() is not None
 
 
 # Climbing.

@@ -215,16 +215,25 @@ def _future_date(changes: Mapping[str, Any], now: datetime) -> Exception | None:
 
 
 @functools.cache
-def _at_once(category: Category, kind: Kind) -> bool:
-    """Whether a report of this category and kind alone asks for a decision, before anybody has answered anything."""
-    facts = facts_at_report(category, kind)
+def _at_once(category: Category, kind: Kind, staff_named: bool) -> bool:
+    """Whether such a report alone asks for a decision, before anybody has answered anything."""
+    facts = facts_at_report(category, kind, staff_named=staff_named)
     rules = policy.shipped().rules.values()
     return any(assess(rule, facts).must_decide for rule in rules if not rule.advice)
 
 
-def at_report(session: Session, actor: Actor, incident_id: UUID, category: Category, kind: Kind, now: datetime) -> None:
+def at_report(
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    category: Category,
+    kind: Kind,
+    now: datetime,
+    *,
+    staff_named: bool = False,
+) -> None:
     """Open what a report alone calls for. One that calls for nothing costs nothing: the incident is not even read."""
-    if _at_once(category, kind):
+    if _at_once(category, kind, staff_named):
         session.flush()
         assess_incident(session, actor, session.get_one(Incident, incident_id), now)
 
@@ -387,12 +396,12 @@ def _update(
     if refuted:
         row.by_hand = True  # somebody wanted it told: nothing takes that back but a decision with a reason
     outcome = Outcome.SUGGESTED if row.by_hand and found.outcome is Outcome.NOT_TRIGGERED else found.outcome
-    if row.explanation == explained and row.outcome == outcome:
+    if row.explanation == explained and row.outcome == outcome and not _times_moved(row, found.rule, facts):
         return
     # What was to be decided or told already keeps its clock: to answer late does not make it early.
     running = row.must_decide or row.decision == "notify"
-    newly = outcome is Outcome.TRIGGERED and row.outcome != Outcome.TRIGGERED and not running
     must_decide = found.must_decide or row.by_hand
+    newly = must_decide and not running
     if must_decide and not row.must_decide:
         row.round_id = new_id()  # a blocker that was lifted is not raised again
     row.explanation, row.outcome, row.must_decide = explained, outcome, must_decide
@@ -438,14 +447,25 @@ def _weaker(outcome: Outcome, before: Mapping[str, Any]) -> bool:
     return bool(before) and strength.index(outcome) < strength.index(Outcome(before["outcome"]))
 
 
-def _set_times(row: Obligation, rule: Rule, facts: Mapping[str, Any]) -> None:
+def _times_moved(row: Obligation, rule: Rule, facts: Mapping[str, Any]) -> bool:
+    """Whether facts that the rule does not judge by, such as when a breach became known, change by when it is due."""
+    return not row.settled and _times(row, rule, facts) != (row.target_at, row.statutory_due_at)
+
+
+def _times(row: Obligation, rule: Rule, facts: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """By when, by the provider's own target and by the law."""
     full = row.outcome == Outcome.TRIGGERED or row.decision == "notify"
-    limit = rule.target if full or (row.by_hand and rule.decide_target is None) else rule.decide_target
-    statutory = rule.statutory if full else None
-    row.statutory_due_at = None if statutory is None else _due(row, statutory, facts)
+    if full or (row.by_hand and rule.decide_target is None):
+        limit = rule.target
+    else:
+        limit = rule.time_to_decide(facts) if row.must_decide else None
+    statutory = None if rule.statutory is None or not full else _due(row, rule.statutory, facts)
     target = None if limit is None else _due(row, limit, facts)
-    if target is not None and row.statutory_due_at is not None:
-        target = min(target, row.statutory_due_at)
+    return target if target is None or statutory is None else min(target, statutory), statutory
+
+
+def _set_times(row: Obligation, rule: Rule, facts: Mapping[str, Any]) -> None:
+    target, row.statutory_due_at = _times(row, rule, facts)
     if target != row.target_at:
         row.warned_at = None
     row.target_at = target

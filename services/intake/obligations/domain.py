@@ -123,6 +123,21 @@ class Rule:
     sent_sets: str | None = None
     needs_to_send: Sequence[str] = ()
     codes_only: bool = False
+    must_decide_later_when: Condition | None = None
+    decide_later_target: Limit | None = None
+
+    def must_be_decided(self, facts: Mapping[str, Any]) -> bool:
+        """Whether what is only asked keeps the incident open until it is decided."""
+        return _holds(self.must_decide_when, facts) or _holds(self.must_decide_later_when, facts)
+
+    def time_to_decide(self, facts: Mapping[str, Any]) -> Limit | None:
+        """The provider's own time to decide: the longer one where nothing asks for it sooner."""
+        sooner = _holds(self.must_decide_when, facts) or _holds(self.consider_when, facts)
+        return (
+            self.decide_later_target
+            if not sooner and _holds(self.must_decide_later_when, facts)
+            else self.decide_target
+        )
 
 
 @dataclass(frozen=True)
@@ -166,17 +181,17 @@ def assess(rule: Rule, facts: Mapping[str, Any]) -> Assessment:
     held = rule.when.holds(facts)
     findings = _findings(tests, facts)
     missing = open_facts(rule.when, facts)
-    asked = held is None and rule.ask_when is not None and rule.ask_when.holds(facts) is True
-    considered = held is False and rule.consider_when is not None and rule.consider_when.holds(facts) is True
+    asked = held is None and _holds(rule.ask_when, facts)
+    considered = held is False and _holds(rule.consider_when, facts)
     outcome = Outcome.TRIGGERED if held else Outcome.SUGGESTED if asked or considered else Outcome.NOT_TRIGGERED
-    must = (
-        outcome is Outcome.TRIGGERED
-        or considered
-        or (asked and rule.must_decide_when is not None and rule.must_decide_when.holds(facts) is True)
-    )
+    must = outcome is Outcome.TRIGGERED or considered or (asked and rule.must_be_decided(facts))
     pointing = rule.consider_when if considered else rule.ask_when if held is None else None
     pointers = _findings(tests_of(pointing), facts) if pointing is not None else []
     return Assessment(rule, outcome, must, findings, missing, [p for p in pointers if p.holds])
+
+
+def _holds(condition: Condition | None, facts: Mapping[str, Any]) -> bool:
+    return condition is not None and condition.holds(facts) is True
 
 
 def _findings(tests: Sequence[Check], facts: Mapping[str, Any]) -> list[Finding]:

@@ -235,13 +235,14 @@ def question(fact: str) -> str:
     return fact.replace("_", " ") if field is None or field.description is None else field.description
 
 
-def at_report(category: Category, kind: Kind) -> dict[str, Any]:
+def at_report(category: Category, kind: Kind, *, staff_named: bool = False) -> dict[str, Any]:
     """What a report alone says, before anybody has answered anything."""
     facts: dict[str, Any] = {"category": category, "kind": kind}
     if kind is Kind.INCIDENT:
         facts["person_died"] = True if category is Category.DEATH else None
     if kind is not Kind.GOOD_CARE:
         facts["abuse_or_allegation"] = True if category is Category.ABUSE_ALLEGATION else None
+        facts["allegation_against_staff"] = staff_named or None
     return facts
 
 
@@ -272,6 +273,8 @@ def derived(incident: Incident, triage: Triage | None, answers: Mapping[str, Any
         facts["person_died"] = facts.get("person_died") is not False if happened else facts.get("person_died")
     if facts.get("abuse_or_allegation") is None and incident.category == Category.ABUSE_ALLEGATION:
         facts["abuse_or_allegation"] = incident.kind != Kind.GOOD_CARE or None
+    if facts.get("allegation_against_staff") is None and incident.staff_named:
+        facts["allegation_against_staff"] = incident.kind != Kind.GOOD_CARE or None
     if facts.get("worker_incapacitated_days") is None:
         facts["worker_incapacitated_days"] = _unfit_days(incident, facts)
     return facts

@@ -94,6 +94,8 @@ class _Rule(_Strict):
     must_decide_when: ConditionText | None = None
     consider_when: ConditionText | None = None
     provider_target_to_decide: _Limit | None = None
+    must_decide_later_when: ConditionText | None = None
+    provider_target_to_decide_later: _Limit | None = None
     proof: str
     notes: list[str] = Field(default_factory=list)
     draft: list[str] = Field(default_factory=list)
@@ -115,6 +117,9 @@ class _Rule(_Strict):
             raise ValueError("statutory_limit needs provider_target, which warns before it")
         if self.must_decide_when is not None and (self.ask_when is None or self.provider_target_to_decide is None):
             raise ValueError("must_decide_when needs ask_when and provider_target_to_decide")
+        later = (self.must_decide_later_when, self.provider_target_to_decide_later)
+        if later != (None, None) and (None in later or self.must_decide_when is None):
+            raise ValueError("must_decide_later_when needs must_decide_when and provider_target_to_decide_later")
         if self.consider_when is not None and self.provider_target_to_decide is None:
             raise ValueError("consider_when needs provider_target_to_decide")
         return self
@@ -165,6 +170,10 @@ def _built(rule: _Rule, recipients: dict[str, str]) -> Rule:
         consider_when=None if rule.consider_when is None else rule.consider_when.built(),
         must_decide_when=None if rule.must_decide_when is None else rule.must_decide_when.built(),
         decide_target=None if rule.provider_target_to_decide is None else rule.provider_target_to_decide.built(),
+        must_decide_later_when=None if rule.must_decide_later_when is None else rule.must_decide_later_when.built(),
+        decide_later_target=None
+        if rule.provider_target_to_decide_later is None
+        else rule.provider_target_to_decide_later.built(),
         proof=rule.proof,
         notes=rule.notes,
         draft=rule.draft,

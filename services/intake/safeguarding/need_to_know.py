@@ -135,13 +135,19 @@ def use_break_glass(
 
 
 def allegation_found(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:
-    """Facts say that it is an allegation against staff: restrict it, and call who needs to know. Once."""
+    """Facts say that it is an allegation against staff: restrict it, and call who needs to know. Each once.
+
+    One that was restricted before for something else has called nobody yet.
+    """
     if access.is_restricted(session, incident.incident_id):
-        return
-    access.restrict(
-        session, actor, incident.incident_id, now=now, excluded=(), reason="The facts say: an allegation against staff."
-    )
-    incident.next_move = access.whose_move(session, incident.incident_id, incident.next_move)
+        if ladder.was_asked(session, incident.incident_id, EscalationReason.ALLEGATION):
+            return
+    else:
+        access.restrict(
+            session, actor, incident.incident_id, now=now, excluded=(),
+            reason="The facts say: an allegation against staff.",
+        )  # fmt: skip
+        incident.next_move = access.whose_move(session, incident.incident_id, incident.next_move)
     ladder.request(session, actor, incident, EscalationReason.ALLEGATION, now)
 
 
