@@ -1,7 +1,7 @@
 """Impact on a real PostgreSQL: the measure is frozen, what is missing or mixed is said, and nothing closes by mistake."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -84,7 +84,7 @@ def test_opening_freezes_what_was_chosen_or_the_policy_has(world: World) -> None
     world.open(incident_id)
     [frozen] = measures(world, incident_id)
     assert (frozen["category"], frozen["scope"]) == ("fall", "location")
-    assert (frozen["baseline_first"], frozen["baseline_until"]) == ("2025-06-08", "2026-06-08")
+    assert (frozen["baseline_first"], frozen["baseline_until"]) == ("2025-06-01", "2026-06-08")
     other = world.incident()
     world.open(other)
     [shipped] = measures(world, other)
@@ -98,7 +98,7 @@ def test_a_change_after_opening_needs_a_reason_and_stays_on_record(world: World)
     assert refused["errors"][0]["field"] == "reason"
     define(world, incident_id, 1, scope="location", reason=f"Only this home changed. {PRIVATE}")
     first, second = measures(world, incident_id)
-    assert (first["scope"], first["baseline_first"]) == ("provider", "2025-06-08")
+    assert (first["scope"], first["baseline_first"]) == ("provider", "2025-06-01")
     assert (second["scope"], second["baseline_first"], second["reason"] is not None) == ("location", None, True)
     assert second["defined_by"] == str(world.lead.id)
     late = define(
@@ -147,10 +147,50 @@ def test_when_all_reporting_falls_fewer_incidents_prove_nothing(world: World) ->
     verified(world, incident_id)
     view = measured(world, incident_id)
     assert (view["proposed"], view["rule"]) == ("cannot_judge", "reporting-fell-too")
-    assert (view["balance"]["other_reports_before"], view["balance"]["other_reports_after"]) == (60, 0)
+    assert (view["balance"]["other_reports_before"], view["balance"]["other_reports_after"]) == (58, 0)
     assert view["balance"]["hours_to_report_before"] == 0
     assert view["chart"]["kind"] == "u"
     assert len(view["chart"]["values"]) == len(view["chart"]["months"]) == len(view["chart"]["upper"])
+
+
+def test_the_month_of_the_incident_is_not_compared_with(world: World) -> None:
+    """A peak of thirty in the first week of June led to the case; the year before had two a month."""
+    now = world.clock.now()
+    world.exposure(months_before(now.date(), 14), "300")
+    world.exposure([date(2026, 7, 1)], "300")
+    for month in months_before(date(2026, 5, 1), 12):
+        for day in (5, 15):
+            world.imported(datetime(month.year, month.month, day, 12, tzinfo=UTC))
+    for n in range(30):
+        world.imported(now - timedelta(days=1 + n % 7), reported_at=now)
+    incident_id = world.incident()
+    verified(world, incident_id)
+    for n in range(2):
+        world.imported(now + timedelta(days=2 + n))
+    view = measured(world, incident_id)
+    assert (view["baseline_first"], view["baseline_until"]) == ("2025-06-01", "2026-06-08")
+    assert (view["baseline_events"], Decimal(view["baseline_exposure"]), view["events"]) == (24, 3600, 2)
+    assert view["warnings"] == ["incident-month-left-out"]
+    assert view["chart"]["gaps"] == ["2026-06-01"]
+    # 2 of 282.58 bed days against 24 of 3,600: as before. With the peak in it the rate would have halved.
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "few-events-expected")
+    assert view["balance"]["hours_to_report_before"] == 0
+
+
+def test_a_score_recorded_in_the_month_of_the_incident_is_no_point_of_the_baseline(world: World) -> None:
+    score = indicator(world)
+    record(world, score, {**year(world, lambda n: 70 + n % 3), "2026-06": 5.0})
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    verified(world, incident_id)
+    world.clock.advance(timedelta(days=31))
+    record(world, score, {"2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert view["warnings"] == ["incident-month-left-out"]
+    drawn = dict(zip(view["chart"]["months"], view["chart"]["values"], strict=True))
+    assert (drawn["2026-06-01"], drawn["2026-07-01"]) == (None, 95.0)
+    assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+    assert view["chart"]["limits_are_provisional"] is False
 
 
 def test_a_home_without_a_year_of_returns_has_a_short_baseline(world: World) -> None:

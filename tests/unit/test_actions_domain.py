@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import assume, given
@@ -19,15 +20,20 @@ from services.actions.impact.domain import (
     Observed,
     Proposal,
     Window,
+    baseline_before,
     counts_as,
     local_day,
+    months_of,
     settles,
     window_before,
     window_between,
+    window_of,
+    without,
 )
 from services.actions.impact.verdict import Found, Series, conclude, rate_ratio, shown
 from services.contracts.taxonomy import Band, Kind, Verdict
-from services.spc.chart import Direction
+from services.spc.chart import Direction, draw
+from services.spc.limits import Kind as ChartKind
 
 RULES = policy.shipped()
 instants = st.integers(0, 15 * 365 * 24 * 60).map(lambda m: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=m))
@@ -263,6 +269,44 @@ def test_proposals_of_plain_values(found: Found, verdict: Verdict, rule: str) ->
     assert conclude(RULES, found).proposal == Proposal(verdict, rule)
 
 
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("step", [1.0, -1.0])
+def test_what_went_up_or_down_before_the_change_is_no_effect_of_it(direction: Direction, step: float) -> None:
+    """Six points on one side, and going one way, before the change, and one more after it: seven, but one of them after."""
+    before = [72.0, 71.0, 73.0, 70.0, 74.0, 72.0, 72.0, 71.0, 73.0, 71.0, 73.0, 72.0]
+    shifted = values(72.0 + step, before=(*before, *[72.0 + step] * 6), direction=direction)
+    trending = values(
+        72.0 + step * 0.7, before=(*before, *[72.0 + step * n / 10 for n in range(1, 7)]), direction=direction
+    )
+    for found in (shifted, trending):
+        concluded = conclude(RULES, found)
+        assert concluded.proposal == Proposal(Verdict.CANNOT_JUDGE, "few-points-after")
+        assert concluded.chart is not None
+        basis = found.series.basis
+        assert not (concluded.chart.signals.high | concluded.chart.signals.low)[basis:].any()
+        # The same points as one segment: what was reported as an effect.
+        one = draw(ChartKind.XMR, np.array(found.series.numbers, dtype=float), fixed=basis)
+        assert (one.signals.high | one.signals.low)[basis:].any()
+
+
+def test_seven_points_after_the_change_are_a_shift_of_their_own() -> None:
+    """Against the lines of the baseline, whose mean is 71.75."""
+    six, seven = values(*[73.0] * 6), values(*[73.0] * 7)
+    assert conclude(RULES, six).proposal == Proposal(Verdict.NO_CHANGE, "no-special-cause")
+    assert conclude(RULES, seven).proposal == Proposal(Verdict.SUSTAINED, "signal-of-improvement-stayed")
+    assert conclude(RULES, replace(seven, direction=Direction.DECREASE)).proposal == Proposal(
+        Verdict.WORSE, "signal-of-concern"
+    )
+
+
+def test_the_month_that_prompted_the_change_is_said_to_be_left_out() -> None:
+    for found in (values(95.0, 94.0), counted(observed(60, 12000), observed(0, 2000)), values(based=False)):
+        told = conclude(RULES, replace(found, left_out=True))
+        silent = conclude(RULES, found)
+        assert told.proposal == silent.proposal
+        assert told.warnings == ("incident-month-left-out", *silent.warnings)
+
+
 @given(st.lists(st.integers(0, 100).map(float), min_size=0, max_size=6), st.booleans(), st.booleans())
 def test_plain_values_upside_down_give_the_same_verdict(after: list[float], last: bool, improved: bool) -> None:
     found = replace(values(*after), last=last, improved_before=improved)
@@ -331,6 +375,23 @@ def test_windows_hold_whole_days(since: datetime, days: int) -> None:
     before = window_before(since, 365)
     assert (before.until - before.first).days == 365
     assert before.until <= local_day(since) < window.first
+
+
+@given(instants, st.integers(-40, 400))
+def test_a_year_to_compare_with_is_left_beside_the_month_that_prompted_the_change(at: datetime, ago: int) -> None:
+    prompted = local_day(at) - timedelta(days=ago)
+    month = window_of(prompted)
+    assert (month.first.day, month.until.day) == (1, 1)
+    assert 28 <= (month.until - month.first).days <= 31
+    whole = baseline_before(at, 365, prompted)
+    kept = without(whole, month)
+    assert (whole.first.day, whole.until) == (1, local_day(at))
+    assert sum((part.until - part.first).days for part in kept) >= 365
+    assert all(part.until <= month.first or month.until <= part.first for part in kept)
+    # Also for a series with one value a month, of which only months that begin in the baseline count.
+    begun = {m for part in kept for m in months_of(part) if whole.first <= m < whole.until}
+    assert len(begun - {month.first}) >= 12
+    assert baseline_before(at, 365, None).first <= local_day(at) - timedelta(days=365)
 
 
 def test_the_window_of_the_same_day_is_empty() -> None:

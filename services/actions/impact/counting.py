@@ -76,10 +76,10 @@ _EVENT_DAYS = text(
 )
 _DELAY = text(
     """select percentile_cont(0.5) within group (order by extract(epoch from reported_at - occurred_at)) / 3600.0
-    from actions.incident
+    from actions.incident join unnest(cast(:firsts as date[]), cast(:untils as date[])) as days(first, until)
+      on (occurred_at at time zone 'Europe/London')::date >= days.first
+     and (occurred_at at time zone 'Europe/London')::date < days.until
     where provider_id = :provider_id and category = :category and kind = 'incident' and not withdrawn
-      and (occurred_at at time zone 'Europe/London')::date >= :first
-      and (occurred_at at time zone 'Europe/London')::date < :until
       and (cast(:locations as uuid[]) is null or location_id = any(cast(:locations as uuid[])))"""
 )
 _CENTS = Decimal("0.01")
@@ -132,11 +132,10 @@ def days_between(session: Session, measure: Measure, window: Window, *, open_end
     return tuple(float((later - earlier).days) for earlier, later in pairwise(days) if later > earlier)
 
 
-def delay_hours(session: Session, measure: Measure, window: Window) -> float | None:
-    """How long it took from the incident to its report, in hours: the median. None without incidents."""
-    if window.until <= window.first:
-        return None
-    found = session.execute(_DELAY, _values(measure, window)).scalar_one()
+def delay_hours(session: Session, measure: Measure, windows: Sequence[Window]) -> float | None:
+    """How long it took from the incident to its report, in hours: the median of all windows. None without incidents."""
+    days = {"firsts": [window.first for window in windows], "untils": [window.until for window in windows]}
+    found = session.execute(_DELAY, {**_values(measure), **days}).scalar_one()
     return None if found is None else float(found)
 
 
@@ -150,9 +149,9 @@ def locations_of(session: Session, region_id: UUID) -> tuple[UUID, ...]:
     return tuple(sorted((place for place in found if place is not None), key=str))
 
 
-def _values(measure: Measure, window: Window) -> dict[str, Any]:
+def _values(measure: Measure, window: Window | None = None) -> dict[str, Any]:
     locations = None if measure.locations is None else [str(place) for place in measure.locations]
-    return {**vars(measure), **vars(window), "locations": locations}
+    return {**vars(measure), **({} if window is None else vars(window)), "locations": locations}
 
 
 def unit_of(session: Session, location_id: UUID) -> ExposureUnit | None:

@@ -17,6 +17,7 @@ from services.spc.chart import Chart, Direction, draw
 from services.spc.limits import Kind
 
 _SIGNIFICANT = 0.05
+_LEFT_OUT = "incident-month-left-out"
 
 
 def rate_ratio(before: Observed, after: Observed, confidence: float) -> RateRatio | None:
@@ -56,6 +57,7 @@ class Found:
     in both windows. `between` is the days between events, those of the baseline first. `based` is whether the
     baseline belongs to the definition by which was measured, `one_definition` whether all points do. `last` is whether
     no further checkpoint is planned, `improved_before` whether an earlier one of this cycle proposed an improvement.
+    `left_out` is whether the month of the incident that prompted the change lies in the baseline and counts no point.
     """
 
     direction: Direction
@@ -68,6 +70,7 @@ class Found:
     one_definition: bool = True
     last: bool = False
     improved_before: bool = False
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,11 @@ class Concluded:
 
 def conclude(rules: ImprovementPolicy, found: Found) -> Concluded:
     """Propose a verdict. Never more than the figures carry: what is missing or mixed cannot be judged."""
+    concluded = _concluded(rules, found)
+    return replace(concluded, warnings=(_LEFT_OUT, *concluded.warnings)) if found.left_out else concluded
+
+
+def _concluded(rules: ImprovementPolicy, found: Found) -> Concluded:
     if not found.based:
         return Concluded(Proposal(Verdict.CANNOT_JUDGE, "redefined-without-baseline"))
     if not found.one_definition:
@@ -165,13 +173,16 @@ def _by_values(rules: ImprovementPolicy, found: Found) -> Concluded:
 
 
 def drawn(series: Series) -> Chart | None:
-    """The chart with its lines fixed by the baseline; None when there is no point in it."""
+    """The chart with its lines fixed by the baseline; None when there is no point in it.
+
+    Runs begin anew with the change: what went up or down before it is no effect of it.
+    """
     numbers = np.array([np.nan if n is None else n for n in series.numbers], dtype=np.float64)
     if not series.basis or np.isnan(numbers[: series.basis]).all():
         return None
     if series.denominators is None:
-        return draw(Kind.XMR, numbers, fixed=series.basis)
-    return draw(Kind.U, numbers, np.array(series.denominators), scale=1000, fixed=series.basis)
+        return draw(Kind.XMR, numbers, fixed=series.basis, apart=True)
+    return draw(Kind.U, numbers, np.array(series.denominators), scale=1000, fixed=series.basis, apart=True)
 
 
 def _known(series: Series, *, before: bool) -> int:
