@@ -226,9 +226,28 @@ def test_a_series_that_people_record_leads_to_a_verdict(world: World) -> None:
     assert (detail["months"], detail["chart"]["variation_icon"]) == (16, "improvement_high")
 
 
-def test_a_share_is_compared_by_its_numerators(world: World) -> None:
+def test_a_rate_that_people_record_is_compared_by_its_numerators(world: World) -> None:
+    falls = indicator(world, name="Falls", about="quality_indicator", direction="decrease",
+                      numerator="falls", denominator="occupied bed days")  # fmt: skip
+    record(world, falls, year(world, lambda n: {"numerator": 10 + n % 2, "denominator": 20}))
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=falls["indicator_id"])
+    verified(world, incident_id)
+    world.clock.advance(timedelta(days=31))
+    record(world, falls, {"2026-07": {"numerator": 25, "denominator": "20.5"}})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"], view["events"], view["chart"]["kind"]) == ("worse", "rate-rose", 25, "u")
+
+
+def test_a_share_is_drawn_and_compared_as_a_share(world: World) -> None:
     competent = indicator(world, name="Observed and competent", about="competence_observed",
-                          numerator="competent", denominator="observed")  # fmt: skip
+                          numerator="competent", denominator="observed", share=True)  # fmt: skip
+    assert competent["share"] is True
+    refused = record(
+        world, competent, {"2026-04": {"numerator": 21, "denominator": 20}, "2026-05": {"numerator": 1, "denominator": 1.5}},
+        status=422,
+    )  # fmt: skip
+    assert [e["field"] for e in refused["errors"]] == ["values.0.numerator", "values.1.denominator"]
     record(world, competent, year(world, lambda n: {"numerator": 10 + n % 2, "denominator": 20}))
     incident_id = world.incident()
     define(world, incident_id, 0, kind="indicator", indicator_id=competent["indicator_id"])
@@ -237,8 +256,12 @@ def test_a_share_is_compared_by_its_numerators(world: World) -> None:
     record(world, competent, {"2026-07": {"numerator": 40, "denominator": 40},
                               "2026-08": {"numerator": 39, "denominator": 40}})  # fmt: skip
     view = measured(world, incident_id, 0)
-    assert (view["proposed"], view["rule"], view["events"]) == ("improving_not_yet_proven", "rate-rose", 79)
-    assert Decimal(view["exposure"]) == 80
+    assert (view["proposed"], view["rule"], view["events"]) == ("improving_not_yet_proven", "share-rose", 79)
+    assert (Decimal(view["exposure"]), view["ratio"]) == (80, None)
+    assert (view["chart"]["kind"], view["chart"]["values"][-2:]) == ("p", [100.0, 97.5])
+    assert view["chart"]["compared"]["after"] == 98.75
+    detail = world.http.get(f"/indicators/{competent['indicator_id']}", world.lead).json()
+    assert detail["chart"]["kind"] == "p"
 
 
 def test_an_indicator_that_changed_its_meaning_is_not_compared_with_itself(world: World) -> None:
@@ -280,7 +303,12 @@ def test_a_csv_is_taken_whole_or_refused_by_line(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"numerator": "a"}, ""), ({"direction": "sideways"}, "direction"), ({"about": "mood"}, "about")],
+    [
+        ({"numerator": "a"}, ""),
+        ({"share": True}, ""),
+        ({"direction": "sideways"}, "direction"),
+        ({"about": "mood"}, "about"),
+    ],
 )
 def test_an_indicator_is_checked(world: World, changes: dict[str, Any], field: str) -> None:
     reply = world.http.post("/indicators", world.lead, {**SCORE, **changes})

@@ -51,7 +51,8 @@ def baseline_before(at: datetime, days: int, prompted: date | None) -> Window:
     lost = 0
     if prompted is not None:
         month = window_of(prompted)
-        lost = max(0, (min(month.until, whole.until) - max(month.first, whole.first)).days)
+        if whole.first < month.until and month.first < whole.until:
+            lost = (min(month.until, whole.until) - month.first).days
     return Window(month_of(whole.first - timedelta(days=lost)), whole.until)
 
 

@@ -166,6 +166,7 @@ def _indicator(
         numbers=tuple(_number(rows.get(month), counted=indicator.counted) for month in months),
         denominators=tuple(_denominator(rows.get(month)) for month in months) if indicator.counted else None,
         basis=len(first),
+        share=indicator.share,
     )
     counts = (_sum(rows, first), _sum(rows, second)) if indicator.counted else (None, None)
     found = Found(
