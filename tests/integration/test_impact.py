@@ -8,7 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from services.contracts.taxonomy import Band, Category, Role, Verdict
+from services.actions.impact import counting
+from services.actions.impact.domain import Window
+from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Verdict
 from services.runtime import audit
 from services.runtime.db import transaction
 from tests.integration.test_actions import PRIVATE, World, improved, months_before
@@ -191,6 +193,60 @@ def test_a_score_recorded_in_the_month_of_the_incident_is_no_point_of_the_baseli
     assert (drawn["2026-06-01"], drawn["2026-07-01"]) == (None, 95.0)
     assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
     assert view["chart"]["limits_are_provisional"] is False
+
+
+def rare(world: World) -> UUID:
+    """Something verified at a home in which, in the year before, one happened each 27 or 28 days at ten bed days a day."""
+    for month in months_before(date(2026, 6, 1), 14):
+        days = (date(month.year + month.month // 12, month.month % 12 + 1, 1) - month).days
+        world.exposure([month], str(10 * days))
+    day = datetime(2025, 6, 2, 12, tzinfo=UTC)
+    for n in range(14):
+        world.imported(day)
+        day += timedelta(days=27 + n % 2)
+    incident_id = world.incident()
+    define(world, incident_id, 0, scope="location")
+    verified(world, incident_id)
+    return incident_id
+
+
+def test_months_in_which_a_place_is_closed_are_no_time_without_an_event(world: World) -> None:
+    """Half a year passed without one; but the home has been closed since the first of July."""
+    incident_id = rare(world)
+    closed = measured(world, incident_id, 180)
+    assert (closed["proposed"], closed["rule"]) == ("cannot_judge", "few-events-expected")
+    # The rest of June: 22 days at ten bed days.
+    assert (Decimal(closed["exposure"]), closed["chart"]["between"]["values"][-1]) == (220, 220.0)
+
+
+def test_the_verdict_on_rare_events_can_be_followed_on_the_chart_of_the_checkpoint(world: World) -> None:
+    incident_id = rare(world)
+    world.exposure([date(2026, 7, 1), date(2026, 8, 1)], "310")
+    view = measured(world, incident_id, 53)
+    assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "longer-between-events")
+    assert view["chart"]["kind"] == "u"
+    between = view["chart"]["between"]
+    assert (between["kind"], between["baseline_points"]) == ("t", 13)
+    # Thirteen times from one to the next of the year before; then 52 days without one.
+    assert between["values"] == [270.0, 280.0] * 6 + [270.0, 520.0]
+    assert between["outside_limits"] == [0] * 13 + [1]
+    assert between["upper"][0] < 520
+
+
+def test_an_event_where_there_is_no_exposure_ends_no_time(world: World) -> None:
+    elsewhere = UUID(int=7)
+    incident_id = rare(world)
+    world.imported(world.clock.now() + timedelta(days=3), location_id=elsewhere)
+    world.exposure([date(2026, 7, 1)], "310", location_id=elsewhere, unit="care_hours")
+    with transaction(world.engine, world.provider) as session:
+        measure = counting.Measure(world.provider, Category.MEDICATION, ExposureUnit.OCCUPIED_BED_DAYS)
+        window = Window(date(2026, 6, 9), date(2026, 7, 20))
+        assert counting.care_between(session, measure, window, open_end=True) == (220.0,)
+        two = Window(date(2025, 6, 2), date(2025, 8, 1))
+        # 2 and 29 June, and 27 July; from the day before the first to the day after the last.
+        assert counting.care_between(session, measure, two, open_end=False) == (270.0, 280.0)
+        assert counting.care_between(session, measure, two, open_end=True) == (10.0, 270.0, 280.0, 40.0)
+    assert incident_id
 
 
 def test_a_home_without_a_year_of_returns_has_a_short_baseline(world: World) -> None:

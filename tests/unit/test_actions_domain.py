@@ -31,7 +31,7 @@ from services.actions.impact.domain import (
     window_of,
     without,
 )
-from services.actions.impact.verdict import Found, Series, compared, conclude, rate_ratio, shown
+from services.actions.impact.verdict import Found, Series, compared, conclude, rate_ratio, shown, shown_between
 from services.contracts.taxonomy import Band, Kind, Verdict
 from services.spc.chart import Direction, draw
 from services.spc.comparison import Counted, shares
@@ -169,6 +169,21 @@ def propose(before: Observed, after: Observed, **changes: Any) -> tuple[Verdict,
 )  # fmt: skip
 def test_proposals(before: Any, after: Any, changes: dict[str, Any], verdict: Verdict, rule: str) -> None:
     assert propose(observed(*before), observed(*after), **changes) == (verdict, rule)
+
+
+def test_the_chart_of_rare_events_is_kept_with_its_verdict() -> None:
+    """Its limits by Nelson's power: the mean of the 3.6th roots, and 2.66 times their mean moving range."""
+    before, after = (28.0, 30.0) * 6, (280.0,)
+    concluded = conclude(RULES, counted(observed(13, 12000), observed(0, 800), between=(before, after)))
+    assert concluded.proposal.rule == "longer-between-events"
+    assert concluded.between is not None
+    drawn = shown_between(concluded.between, len(before))
+    roots = [n ** (1 / 3.6) for n in before]
+    upper = (sum(roots) / 12 + 2.66 * abs(roots[1] - roots[0])) ** 3.6
+    assert (drawn["kind"], drawn["baseline_points"], drawn["values"]) == ("t", 12, [*before, *after])
+    assert drawn["upper"][0] == pytest.approx(upper)
+    assert drawn["outside_limits"] == [0] * 12 + [1]
+    assert conclude(RULES, counted(observed(60, 12000), observed(0, 2000))).between is None
 
 
 def test_a_short_baseline_is_never_compared_with() -> None:

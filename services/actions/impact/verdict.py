@@ -58,7 +58,7 @@ class Found:
     """All that a proposal rests on.
 
     `before` and `after` are of counts; a series of plain values has none. `other_reports` is what else was reported
-    in both windows. `between` is the days between events, those of the baseline first. `based` is whether the
+    in both windows. `between` is the care from one event to the next, that of the baseline first. `based` is whether the
     baseline belongs to the definition by which was measured, `one_definition` whether all points do. `last` is whether
     no further checkpoint is planned, `improved_before` whether an earlier one of this cycle proposed an improvement.
     `left_out` is whether the month of the incident that prompted the change lies in the baseline and counts no point.
@@ -86,6 +86,7 @@ class Concluded:
     chart: Chart | None = None
     warnings: tuple[str, ...] = ()
     shares: comparison.Shares | None = None
+    between: Chart | None = None
 
 
 def conclude(rules: ImprovementPolicy, found: Found) -> Concluded:
@@ -117,8 +118,8 @@ def _by_counts(rules: ImprovementPolicy, found: Found, before: Observed, after: 
         warnings += ["overdispersed"] if spread else []
     warnings += ["autocorrelated"] if _autocorrelated(found.series) else []
 
-    def say(verdict: Verdict, rule: str) -> Concluded:
-        return Concluded(Proposal(verdict, rule), ratio, chart, tuple(warnings))
+    def say(verdict: Verdict, rule: str, between: Chart | None = None) -> Concluded:
+        return Concluded(Proposal(verdict, rule), ratio, chart, tuple(warnings), between=between)
 
     if _known(found.series, before=True) < rules.min_baseline_months:
         return say(Verdict.CANNOT_JUDGE, "short-baseline")
@@ -138,9 +139,10 @@ def _by_counts(rules: ImprovementPolicy, found: Found, before: Observed, after: 
             return say(Verdict.SUSTAINED, f"rate-{word}-and-stayed")
         return say(Verdict.IMPROVING, f"rate-{word}")
     if before.events * after.exposure / before.exposure < rules.min_expected_events:
-        if found.direction is Direction.DECREASE and _longer_between(rules, found.between):
-            return say(Verdict.IMPROVING, "longer-between-events")
-        return say(Verdict.CANNOT_JUDGE, "few-events-expected")
+        rare = _drawn_between(rules, found.between)
+        if found.direction is Direction.DECREASE and _longer_between(rare, len(found.between[0])):
+            return say(Verdict.IMPROVING, "longer-between-events", rare)
+        return say(Verdict.CANNOT_JUDGE, "few-events-expected", rare)
     return say(Verdict.NO_CHANGE, "no-clear-change")
 
 
@@ -333,14 +335,24 @@ def _last_point_is_bad(chart: Chart | None, found: Found) -> bool:
     return bool(bad[known[-1]] > 0)
 
 
-def _longer_between(rules: ImprovementPolicy, between: tuple[tuple[float, ...], tuple[float, ...]]) -> bool:
-    """For rare events: whether the time between them grew beyond the upper limit of the baseline's own times."""
+def _drawn_between(rules: ImprovementPolicy, between: tuple[tuple[float, ...], tuple[float, ...]]) -> Chart | None:
+    """For rare events: a t chart of the care from one to the next, its lines fixed by the baseline."""
     before, after = between
     if len(before) < rules.min_baseline_months or not after:
+        return None
+    return draw(Kind.T, np.array([*before, *after], dtype=np.float64), fixed=len(before), apart=True)
+
+
+def _longer_between(chart: Chart | None, basis: int) -> bool:
+    """Whether it grew beyond the upper limit, and is nowhere shorter than before."""
+    if chart is None:
         return False
-    chart = draw(Kind.T, np.array([*before, *after], dtype=np.float64), fixed=len(before))
-    signals = chart.signals
-    return bool((signals.outside[len(before) :] > 0).any() and not (signals.low[len(before) :]).any())
+    return bool((chart.signals.outside[basis:] > 0).any() and not chart.signals.low[basis:].any())
+
+
+def shown_between(chart: Chart, basis: int) -> dict[str, Any]:
+    """The chart of rare events as data: care from one event to the next, and no day on which one happened."""
+    return {**_shown(chart), "baseline_points": basis}
 
 
 def compared(shares: comparison.Shares) -> dict[str, Any]:
@@ -355,7 +367,18 @@ def compared(shares: comparison.Shares) -> dict[str, Any]:
 
 def shown(chart: Chart, series: Series, direction: Direction) -> dict[str, Any]:
     """A chart as data: points, lines, the signals on them, and icons where there are enough points."""
+    return {
+        **_shown(chart),
+        "months": [month.isoformat() for month in series.months],
+        "baseline_points": series.basis,
+        "points": chart.point_types(direction),
+        "gaps": [m.isoformat() for m, gap in zip(series.months, chart.gaps, strict=True) if gap],
+        "variation_icon": chart.icon(direction) if bool(chart.enough) else None,
+        "limits_are_provisional": _known(series, before=True) < 12,
+    }
 
+
+def _shown(chart: Chart) -> dict[str, Any]:
     def numbers(values: Any) -> list[float | None]:
         return [None if np.isnan(v) else float(v) for v in values]
 
@@ -366,8 +389,6 @@ def shown(chart: Chart, series: Series, direction: Direction) -> dict[str, Any]:
         "shift": chart.preset.rules.shift,
         "trend": chart.preset.rules.trend,
         "two_of_three": chart.preset.rules.two_of_three,
-        "months": [month.isoformat() for month in series.months],
-        "baseline_points": series.basis,
         "values": numbers(chart.values),
         "centre": numbers(chart.lines.centre),
         "lower": numbers(chart.lines.lower),
@@ -376,8 +397,4 @@ def shown(chart: Chart, series: Series, direction: Direction) -> dict[str, Any]:
         "shift_signal": [int(s) for s in signals.shift],
         "trend_signal": [int(u) - int(d) for u, d in zip(signals.trend_up, signals.trend_down, strict=True)],
         "two_of_three_signal": [int(s) for s in signals.two_of_three],
-        "points": chart.point_types(direction),
-        "gaps": [m.isoformat() for m, gap in zip(series.months, chart.gaps, strict=True) if gap],
-        "variation_icon": chart.icon(direction) if bool(chart.enough) else None,
-        "limits_are_provisional": _known(series, before=True) < 12,
     }
