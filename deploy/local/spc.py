@@ -12,7 +12,8 @@ spc = typer.Typer(
     add_completion=False, help="Statistical process control: the charts and comparisons that verdicts rest on."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON; so it does without.")]
+AsText = Annotated[bool, typer.Option("--text", help="Print one line an analysis, for people.")]
 File = Annotated[Path, typer.Argument(help="A case: JSON that names a CSV beside it.")]
 
 
@@ -22,15 +23,17 @@ def _group() -> None:
 
 
 @spc.command("case")
-def case(file: File, as_json: AsJson = False) -> None:
-    """Compute all analyses of a case and print them in its schema; without --json, one line an analysis."""
+def case(file: File, as_json: AsJson = False, as_text: AsText = False) -> None:
+    """Compute all analyses of a case and print them in its schema, as JSON."""
     from deploy.local import spc_case
 
+    if as_json and as_text:
+        raise StackError("--json and --text are two answers: ask for one of them.")
     try:
         answered = spc_case.answer(file)
     except (OSError, ValueError) as error:
         raise StackError(str(error)) from None
-    if as_json:
+    if not as_text:
         typer.echo(json.dumps(answered, indent=1, allow_nan=False))
         return
     for analysis in answered["analyses"]:

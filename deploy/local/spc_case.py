@@ -2,14 +2,15 @@
 
 A case is a JSON file that names a CSV beside it and lists analyses; of an analysis its chart, inputs and settings are
 read, and from its id which rows it is about: `rows_dropped`, `blank_rows_kept` (as unless said otherwise), `firstN`,
-`before`. What an analysis is expected to give is never looked at. A setting that is not offered is skipped with its
-reason.
+`before`. What an analysis is expected to give is never looked at. A setting that is not offered for its chart, by its name
+or by its value, is skipped with its reason; null is a setting that was not made.
 """
 
 import csv
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -80,7 +81,7 @@ def _answered(analysis: dict[str, Any], table: _Table, changed_at: int | None) -
 def _analyse(analysis: dict[str, Any], table: _Table, changed_at: int | None) -> _Result:
     name = str(analysis.get("chart"))
     inputs = analysis.get("inputs") or {}
-    settings = analysis.get("settings") or {}
+    settings = _settings(name, analysis.get("settings") or {})
     identity = str(analysis.get("analysis_id") or "")
     if name == "rate_ratio":
         return _ratio(inputs, table)
@@ -92,10 +93,77 @@ def _analyse(analysis: dict[str, Any], table: _Table, changed_at: int | None) ->
     if name == "xmr":
         return _mdc(inputs, settings, table)
     if "nsigmas" in settings or name == "xbar.one":
-        return _plain(name, inputs, settings, table)
-    if "two_of_three_variant" in settings or "shift_n" in settings:
+        return _plain(name, inputs, table)
+    if not _RULES.isdisjoint(settings):
         return _with_rules(name, inputs, settings, table)
     return _with_runs(name, inputs, settings, table)
+
+
+# What is said of signals: which one names a point with several, by the two presets.
+_PRECEDENCE = {
+    True: "outside_limits > trend > two_of_three > shift",
+    False: "all rules reported; conflict shows improvement",
+}
+_METHOD = "exact conditional binomial (central Clopper-Pearson interval)"
+_RULES = {"two_of_three_variant", "shift_n", "trend_n"}
+# Charts that draw their limits from moving ranges, and so can screen them; of two the constant is that of the chart.
+_SCREENED = {"xmr", "i", "t", "up", "pp"}
+_SCALED = {"xmr", "i", "t"}
+
+
+def _settings(name: str, given: object) -> dict[str, Any]:
+    """The settings that were made, all of them offered for the chart."""
+    if not isinstance(given, dict):
+        raise Skipped("settings are not an object")
+    made = {key: value for key, value in given.items() if value is not None}
+    offered = _offered(name, made)
+    for key, value in made.items():
+        if key not in offered:
+            raise Skipped(f"the setting {key!r} is not offered here for {name!r}")
+        if not offered[key](value):
+            raise Skipped(f"{key} {value!r} is not offered for {name!r}")
+    return made
+
+
+def _offered(name: str, made: dict[str, Any]) -> dict[str, Callable[[Any], bool]]:
+    """What can be set for a chart, and to what: with `nsigmas` limits alone, with a rule its rules, else Anhoj's runs."""
+    if name == "rate_ratio":
+        return {"method": lambda v: v == _METHOD}
+    if name in ("dispersion", "autocorrelation"):
+        return {}
+    if name == "xbar.one" or "nsigmas" in made:
+        return {} if name == "xmr" else {"nsigmas": lambda v: _is_number(v) and v == 3}
+    screening = {"screen_moving_ranges": lambda v: v is False or (v is True and name in _SCREENED)}
+    if name != "xmr" and _RULES.isdisjoint(made):
+        return screening
+    rules: dict[str, Callable[[Any], bool]] = {
+        **screening,
+        "limit_constant": _is_constant if name in _SCALED else lambda v: _is_constant(v) and _factor(v) == 3 / D2,
+        "shift_n": _is_length,
+        "trend_n": _is_length,
+        "two_of_three_variant": lambda v: isinstance(v, str) and v in set(TwoOfThree),
+    }
+    if name == "xmr":
+        nhsr = made.get("two_of_three_variant") == TwoOfThree.NHSR_0_2_2
+        rules["precedence"] = lambda v: v == _PRECEDENCE[nhsr]
+    return rules
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 2
+
+
+def _is_constant(value: object) -> bool:
+    """A number above 0, or two of them as a fraction."""
+    try:
+        factor = _factor(value)
+    except (ValueError, ZeroDivisionError):
+        return False
+    return not isinstance(value, bool) and math.isfinite(factor) and factor > 0
 
 
 def _rows(table: _Table, identity: str, inputs: dict[str, Any], changed_at: int | None) -> _Table:
@@ -248,10 +316,8 @@ def _with_runs(name: str, inputs: dict[str, Any], settings: dict[str, Any], tabl
     return {"segments": segments, "points": points}
 
 
-def _plain(name: str, inputs: dict[str, Any], settings: dict[str, Any], table: _Table) -> _Result:
+def _plain(name: str, inputs: dict[str, Any], table: _Table) -> _Result:
     """A chart with three-sigma limits and nothing more; a g chart for cases with the second counted."""
-    if settings.get("nsigmas", 3) != 3:
-        raise Skipped("limits are drawn at three sigma only")
     options = replace(MDC.options, factor=3 / D2, g_counts_the_second=True, g_centre_is_mean=True)
     drawn, _, _ = _drawn(name, inputs, replace(MDC, options=options), table)
     return {
@@ -346,21 +412,17 @@ def _draw(
 
 
 def _preset(settings: dict[str, Any], *, ties_pass: bool = False) -> Preset:
-    named = settings.get("two_of_three_variant")
-    if named is not None and named not in set(TwoOfThree):
-        raise Skipped(f"two of three as in {named!r} is not offered")
-    variant = TwoOfThree.MDC_2024 if named is None else TwoOfThree(named)
+    variant = TwoOfThree(settings.get("two_of_three_variant", TwoOfThree.MDC_2024))
     known = NHSR if variant is TwoOfThree.NHSR_0_2_2 else MDC
     constant = settings.get("limit_constant")
-    screened = settings.get("screen_moving_ranges")
     options = replace(
         known.options,
         factor=known.options.factor if constant is None else _factor(constant),
-        screened=known.options.screened if screened is None else bool(screened),
+        screened=settings.get("screen_moving_ranges", known.options.screened),
     )
     rules = Rules(
-        shift=int(settings.get("shift_n") or known.rules.shift),
-        trend=int(settings.get("trend_n") or known.rules.trend),
+        shift=settings.get("shift_n", known.rules.shift),
+        trend=settings.get("trend_n", known.rules.trend),
         two_of_three=variant,
         ties_pass=ties_pass,
     )
@@ -368,12 +430,8 @@ def _preset(settings: dict[str, Any], *, ties_pass: bool = False) -> Preset:
 
 
 def _factor(constant: object) -> float:
-    parts = str(constant).split("/")
-    try:
-        numbers = [float(part) for part in parts]
-    except ValueError:
-        raise Skipped(f"limit constant {constant!r} is not a number") from None
-    return numbers[0] if len(numbers) == 1 else numbers[0] / numbers[1]
+    above, _, below = str(constant).partition("/")
+    return float(above) / float(below or 1)
 
 
 def _judged(inputs: dict[str, Any]) -> tuple[Direction, float | None]:

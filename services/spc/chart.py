@@ -226,12 +226,14 @@ def draw(
     preset: Preset = MDC,
     starts: Sequence[int] = (),
     fixed: int | None = None,
+    apart: bool = False,
 ) -> Chart:
     """Draw one series, or many in one array of the shape (series, points). Blanks are NaN and are kept: no moving
     range goes over them, and they end runs.
 
     `starts` are the positions at which new segments begin, common to all series. With `fixed`, the lines of each
-    segment come from its first so many points. Raises ValueError for what cannot be drawn: see `segment_limits`.
+    segment come from its first so many points; `apart`, no run or window goes from those over to the points after
+    them, so that what happened before a change is no signal after it. Raises ValueError for what cannot be drawn: see `segment_limits`.
     """
     counts = np.asarray(numerator, dtype=np.float64)
     exposure = None if denominator is None else np.asarray(denominator, dtype=np.float64)
@@ -253,7 +255,7 @@ def draw(
             options=preset.options,
             fixed=fixed,
         )
-        pieces.append((lines, find(values[..., part], lines, preset.rules)))
+        pieces.append((lines, _signals(values[..., part], lines, preset, fixed if apart else None)))
         ranges[..., part] = moving_range(values[..., part])
         number[part] = index
         segments.append(
@@ -282,6 +284,18 @@ def draw(
         signals=Signals(**{n: joined(n, 1) for n in ("outside", "shift", "trend_up", "trend_down", "two_of_three")}),
         segments=tuple(segments),
     )
+
+
+def _signals(values: Floats, lines: Limits, preset: Preset, change: int | None) -> Signals:
+    """The signals of a segment; with a change, of the points before it and of those from it on by themselves."""
+    if change is None or not 0 < change < values.shape[-1]:
+        return find(values, lines, preset.rules)
+    line_names = ("centre", "lower", "upper", "sigma_low", "sigma_high")
+    sides = [
+        find(values[..., side], replace(lines, **{n: getattr(lines, n)[..., side] for n in line_names}), preset.rules)
+        for side in (slice(None, change), slice(change, None))
+    ]
+    return Signals(**{name: np.concatenate([vars(s)[name] for s in sides], axis=-1) for name in vars(sides[0])})
 
 
 def _at(line: Floats) -> Floats:

@@ -64,6 +64,54 @@ def rate_ratio(before: Counted, after: Counted, confidence: float = 0.95) -> Rat
     )
 
 
+@dataclass(frozen=True)
+class Shares:
+    """Share after against share before. `p_central` is twice the smaller tail, and at most 1."""
+
+    before: float
+    after: float
+    p_central: float
+    p_fewer: float
+    p_more: float
+
+
+# Beyond so many standard deviations there is nothing left of a tail.
+_REACH = 40.0
+
+
+def shares(before: Counted, after: Counted) -> Shares | None:
+    """Fisher's exact comparison of two shares, `events` out of `exposure`. None when one is out of nothing.
+
+    Given the total of both, the events after are hypergeometric if nothing changed. Exact, so that it holds for 5 of 14
+    and for 60 of 60, where limits from the normal curve reach past 1.
+    """
+    if before.exposure <= 0 or after.exposure <= 0:
+        return None
+    whole, drawn, events = before.exposure + after.exposure, after.exposure, before.events + after.events
+    expected = drawn * events / whole
+    spread = math.sqrt(expected * (1 - events / whole) * (whole - drawn) / max(whole - 1, 1))
+    least, most = max(0.0, drawn - (whole - events)), min(drawn, events)
+    first = max(least, math.floor(expected - _REACH * (spread + 1)))
+    seen = np.arange(first, min(most, math.ceil(expected + _REACH * (spread + 1))) + 1)
+    ways = _ways(events, seen) + _ways(whole - events, drawn - seen)
+    chances = np.exp(ways - ways.max())
+    chances /= chances.sum()
+    fewer = float(chances[seen <= after.events].sum())
+    more = float(chances[seen >= after.events].sum())
+    return Shares(
+        before=before.events / before.exposure,
+        after=after.events / after.exposure,
+        p_central=min(1.0, 2 * min(fewer, more)),
+        p_fewer=min(1.0, fewer),
+        p_more=min(1.0, more),
+    )
+
+
+def _ways(n: float, k: Floats) -> Floats:
+    """The logarithm of how many ways there are to choose."""
+    return np.asarray(special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
+
+
 def _odds(share: float) -> float:
     return float(share / (1 - share))
 

@@ -528,7 +528,7 @@ def test_opening_happens_once_and_freezes_the_measure(world: World) -> None:
     assert first.actions == second.actions
     improvement = world.row(Improvement, (incident_id, 1))
     assert (improvement.band, improvement.unit) == ("high", "care_hours")
-    assert (improvement.baseline_first, improvement.baseline_until) == (date(2025, 6, 8), date(2026, 6, 8))
+    assert (improvement.baseline_first, improvement.baseline_until) == (date(2025, 6, 1), date(2026, 6, 8))
     assert [kind for kind, _ in world.events(incident_id)] == ["action.agreed", "action.opened"]
 
 
@@ -712,12 +712,12 @@ def test_measured_twice_counts_once(world: World) -> None:
     assert reply.headers["ETag"] == '"2"'
     # 9 June to 7 July: 22 of 30 days of June at 300, 7 of 31 days of July at 3,000.
     assert Decimal(view["exposure"]) == Decimal("897.42")
-    # June 2025: 23 of 30 days; eleven whole months; June 2026: 7 of 30 days.
+    # June 2025 to May 2026. June 2026 is the month of the incident, and one of the thirty came in it.
     assert Decimal(view["baseline_exposure"]) == Decimal("3600.00")
-    assert (view["baseline_events"], view["events"]) == (30, 2)
+    assert (view["baseline_events"], view["events"]) == (29, 2)
     assert (view["baseline_near_miss_share"], view["near_miss_share"]) == (0.5, 0)
-    assert view["baseline_per_1000"] == pytest.approx(30 / 3.6)
-    assert view["ratio"] == pytest.approx(2 / 897.42 / (30 / 3600))
+    assert view["baseline_per_1000"] == pytest.approx(29 / 3.6)
+    assert view["ratio"] == pytest.approx(2 / 897.42 / (29 / 3600))
     assert (view["ratio_low"] < view["ratio"] < view["ratio_high"], view["proposed"]) == (True, "no_change")
 
 

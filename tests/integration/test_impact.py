@@ -1,14 +1,16 @@
 """Impact on a real PostgreSQL: the measure is frozen, what is missing or mixed is said, and nothing closes by mistake."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from services.contracts.taxonomy import Band, Category, Role, Verdict
+from services.actions.impact import counting
+from services.actions.impact.domain import Window
+from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Verdict
 from services.runtime import audit
 from services.runtime.db import transaction
 from tests.integration.test_actions import PRIVATE, World, improved, months_before
@@ -84,7 +86,7 @@ def test_opening_freezes_what_was_chosen_or_the_policy_has(world: World) -> None
     world.open(incident_id)
     [frozen] = measures(world, incident_id)
     assert (frozen["category"], frozen["scope"]) == ("fall", "location")
-    assert (frozen["baseline_first"], frozen["baseline_until"]) == ("2025-06-08", "2026-06-08")
+    assert (frozen["baseline_first"], frozen["baseline_until"]) == ("2025-06-01", "2026-06-08")
     other = world.incident()
     world.open(other)
     [shipped] = measures(world, other)
@@ -98,7 +100,7 @@ def test_a_change_after_opening_needs_a_reason_and_stays_on_record(world: World)
     assert refused["errors"][0]["field"] == "reason"
     define(world, incident_id, 1, scope="location", reason=f"Only this home changed. {PRIVATE}")
     first, second = measures(world, incident_id)
-    assert (first["scope"], first["baseline_first"]) == ("provider", "2025-06-08")
+    assert (first["scope"], first["baseline_first"]) == ("provider", "2025-06-01")
     assert (second["scope"], second["baseline_first"], second["reason"] is not None) == ("location", None, True)
     assert second["defined_by"] == str(world.lead.id)
     late = define(
@@ -147,10 +149,104 @@ def test_when_all_reporting_falls_fewer_incidents_prove_nothing(world: World) ->
     verified(world, incident_id)
     view = measured(world, incident_id)
     assert (view["proposed"], view["rule"]) == ("cannot_judge", "reporting-fell-too")
-    assert (view["balance"]["other_reports_before"], view["balance"]["other_reports_after"]) == (60, 0)
+    assert (view["balance"]["other_reports_before"], view["balance"]["other_reports_after"]) == (58, 0)
     assert view["balance"]["hours_to_report_before"] == 0
     assert view["chart"]["kind"] == "u"
     assert len(view["chart"]["values"]) == len(view["chart"]["months"]) == len(view["chart"]["upper"])
+
+
+def test_the_month_of_the_incident_is_not_compared_with(world: World) -> None:
+    """A peak of thirty in the first week of June led to the case; the year before had two a month."""
+    now = world.clock.now()
+    world.exposure(months_before(now.date(), 14), "300")
+    world.exposure([date(2026, 7, 1)], "300")
+    for month in months_before(date(2026, 5, 1), 12):
+        for day in (5, 15):
+            world.imported(datetime(month.year, month.month, day, 12, tzinfo=UTC))
+    for n in range(30):
+        world.imported(now - timedelta(days=1 + n % 7), reported_at=now)
+    incident_id = world.incident()
+    verified(world, incident_id)
+    for n in range(2):
+        world.imported(now + timedelta(days=2 + n))
+    view = measured(world, incident_id)
+    assert (view["baseline_first"], view["baseline_until"]) == ("2025-06-01", "2026-06-08")
+    assert (view["baseline_events"], Decimal(view["baseline_exposure"]), view["events"]) == (24, 3600, 2)
+    assert view["warnings"] == ["incident-month-left-out"]
+    assert view["chart"]["gaps"] == ["2026-06-01"]
+    # 2 of 282.58 bed days against 24 of 3,600: as before. With the peak in it the rate would have halved.
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "few-events-expected")
+    assert view["balance"]["hours_to_report_before"] == 0
+
+
+def test_a_score_recorded_in_the_month_of_the_incident_is_no_point_of_the_baseline(world: World) -> None:
+    score = indicator(world)
+    record(world, score, {**year(world, lambda n: 70 + n % 3), "2026-06": 5.0})
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    verified(world, incident_id)
+    world.clock.advance(timedelta(days=31))
+    record(world, score, {"2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert view["warnings"] == ["incident-month-left-out"]
+    drawn = dict(zip(view["chart"]["months"], view["chart"]["values"], strict=True))
+    assert (drawn["2026-06-01"], drawn["2026-07-01"]) == (None, 95.0)
+    assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+    assert view["chart"]["limits_are_provisional"] is False
+
+
+def rare(world: World) -> UUID:
+    """Something verified at a home in which, in the year before, one happened each 27 or 28 days at ten bed days a day."""
+    for month in months_before(date(2026, 6, 1), 14):
+        days = (date(month.year + month.month // 12, month.month % 12 + 1, 1) - month).days
+        world.exposure([month], str(10 * days))
+    day = datetime(2025, 6, 2, 12, tzinfo=UTC)
+    for n in range(14):
+        world.imported(day)
+        day += timedelta(days=27 + n % 2)
+    incident_id = world.incident()
+    define(world, incident_id, 0, scope="location")
+    verified(world, incident_id)
+    return incident_id
+
+
+def test_months_in_which_a_place_is_closed_are_no_time_without_an_event(world: World) -> None:
+    """Half a year passed without one; but the home has been closed since the first of July."""
+    incident_id = rare(world)
+    closed = measured(world, incident_id, 180)
+    assert (closed["proposed"], closed["rule"]) == ("cannot_judge", "few-events-expected")
+    # The rest of June: 22 days at ten bed days.
+    assert (Decimal(closed["exposure"]), closed["chart"]["between"]["values"][-1]) == (220, 220.0)
+
+
+def test_the_verdict_on_rare_events_can_be_followed_on_the_chart_of_the_checkpoint(world: World) -> None:
+    incident_id = rare(world)
+    world.exposure([date(2026, 7, 1), date(2026, 8, 1)], "310")
+    view = measured(world, incident_id, 53)
+    assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "longer-between-events")
+    assert view["chart"]["kind"] == "u"
+    between = view["chart"]["between"]
+    assert (between["kind"], between["baseline_points"]) == ("t", 13)
+    # Thirteen times from one to the next of the year before; then 52 days without one.
+    assert between["values"] == [270.0, 280.0] * 6 + [270.0, 520.0]
+    assert between["outside_limits"] == [0] * 13 + [1]
+    assert between["upper"][0] < 520
+
+
+def test_an_event_where_there_is_no_exposure_ends_no_time(world: World) -> None:
+    elsewhere = UUID(int=7)
+    incident_id = rare(world)
+    world.imported(world.clock.now() + timedelta(days=3), location_id=elsewhere)
+    world.exposure([date(2026, 7, 1)], "310", location_id=elsewhere, unit="care_hours")
+    with transaction(world.engine, world.provider) as session:
+        measure = counting.Measure(world.provider, Category.MEDICATION, ExposureUnit.OCCUPIED_BED_DAYS)
+        window = Window(date(2026, 6, 9), date(2026, 7, 20))
+        assert counting.care_between(session, measure, window, open_end=True) == (220.0,)
+        two = Window(date(2025, 6, 2), date(2025, 8, 1))
+        # 2 and 29 June, and 27 July; from the day before the first to the day after the last.
+        assert counting.care_between(session, measure, two, open_end=False) == (270.0, 280.0)
+        assert counting.care_between(session, measure, two, open_end=True) == (10.0, 270.0, 280.0, 40.0)
+    assert incident_id
 
 
 def test_a_home_without_a_year_of_returns_has_a_short_baseline(world: World) -> None:
@@ -186,9 +282,28 @@ def test_a_series_that_people_record_leads_to_a_verdict(world: World) -> None:
     assert (detail["months"], detail["chart"]["variation_icon"]) == (16, "improvement_high")
 
 
-def test_a_share_is_compared_by_its_numerators(world: World) -> None:
+def test_a_rate_that_people_record_is_compared_by_its_numerators(world: World) -> None:
+    falls = indicator(world, name="Falls", about="quality_indicator", direction="decrease",
+                      numerator="falls", denominator="occupied bed days")  # fmt: skip
+    record(world, falls, year(world, lambda n: {"numerator": 10 + n % 2, "denominator": 20}))
+    incident_id = world.incident()
+    define(world, incident_id, 0, kind="indicator", indicator_id=falls["indicator_id"])
+    verified(world, incident_id)
+    world.clock.advance(timedelta(days=31))
+    record(world, falls, {"2026-07": {"numerator": 25, "denominator": "20.5"}})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"], view["events"], view["chart"]["kind"]) == ("worse", "rate-rose", 25, "u")
+
+
+def test_a_share_is_drawn_and_compared_as_a_share(world: World) -> None:
     competent = indicator(world, name="Observed and competent", about="competence_observed",
-                          numerator="competent", denominator="observed")  # fmt: skip
+                          numerator="competent", denominator="observed", share=True)  # fmt: skip
+    assert competent["share"] is True
+    refused = record(
+        world, competent, {"2026-04": {"numerator": 21, "denominator": 20}, "2026-05": {"numerator": 1, "denominator": 1.5}},
+        status=422,
+    )  # fmt: skip
+    assert [e["field"] for e in refused["errors"]] == ["values.0.numerator", "values.1.denominator"]
     record(world, competent, year(world, lambda n: {"numerator": 10 + n % 2, "denominator": 20}))
     incident_id = world.incident()
     define(world, incident_id, 0, kind="indicator", indicator_id=competent["indicator_id"])
@@ -197,8 +312,12 @@ def test_a_share_is_compared_by_its_numerators(world: World) -> None:
     record(world, competent, {"2026-07": {"numerator": 40, "denominator": 40},
                               "2026-08": {"numerator": 39, "denominator": 40}})  # fmt: skip
     view = measured(world, incident_id, 0)
-    assert (view["proposed"], view["rule"], view["events"]) == ("improving_not_yet_proven", "rate-rose", 79)
-    assert Decimal(view["exposure"]) == 80
+    assert (view["proposed"], view["rule"], view["events"]) == ("improving_not_yet_proven", "share-rose", 79)
+    assert (Decimal(view["exposure"]), view["ratio"]) == (80, None)
+    assert (view["chart"]["kind"], view["chart"]["values"][-2:]) == ("p", [100.0, 97.5])
+    assert view["chart"]["compared"]["after"] == 98.75
+    detail = world.http.get(f"/indicators/{competent['indicator_id']}", world.lead).json()
+    assert detail["chart"]["kind"] == "p"
 
 
 def test_an_indicator_that_changed_its_meaning_is_not_compared_with_itself(world: World) -> None:
@@ -240,7 +359,12 @@ def test_a_csv_is_taken_whole_or_refused_by_line(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"numerator": "a"}, ""), ({"direction": "sideways"}, "direction"), ({"about": "mood"}, "about")],
+    [
+        ({"numerator": "a"}, ""),
+        ({"share": True}, ""),
+        ({"direction": "sideways"}, "direction"),
+        ({"about": "mood"}, "about"),
+    ],
 )
 def test_an_indicator_is_checked(world: World, changes: dict[str, Any], field: str) -> None:
     reply = world.http.post("/indicators", world.lead, {**SCORE, **changes})

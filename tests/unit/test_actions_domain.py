@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
 from services.actions import policy
 from services.actions.domain import ActionStatus, independent
@@ -19,15 +21,21 @@ from services.actions.impact.domain import (
     Observed,
     Proposal,
     Window,
+    baseline_before,
     counts_as,
     local_day,
+    months_of,
     settles,
     window_before,
     window_between,
+    window_of,
+    without,
 )
-from services.actions.impact.verdict import Found, Series, conclude, rate_ratio, shown
+from services.actions.impact.verdict import Found, Series, compared, conclude, rate_ratio, shown, shown_between
 from services.contracts.taxonomy import Band, Kind, Verdict
-from services.spc.chart import Direction
+from services.spc.chart import Direction, draw
+from services.spc.comparison import Counted, shares
+from services.spc.limits import Kind as ChartKind
 
 RULES = policy.shipped()
 instants = st.integers(0, 15 * 365 * 24 * 60).map(lambda m: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=m))
@@ -163,6 +171,21 @@ def test_proposals(before: Any, after: Any, changes: dict[str, Any], verdict: Ve
     assert propose(observed(*before), observed(*after), **changes) == (verdict, rule)
 
 
+def test_the_chart_of_rare_events_is_kept_with_its_verdict() -> None:
+    """Its limits by Nelson's power: the mean of the 3.6th roots, and 2.66 times their mean moving range."""
+    before, after = (28.0, 30.0) * 6, (280.0,)
+    concluded = conclude(RULES, counted(observed(13, 12000), observed(0, 800), between=(before, after)))
+    assert concluded.proposal.rule == "longer-between-events"
+    assert concluded.between is not None
+    drawn = shown_between(concluded.between, len(before))
+    roots = [n ** (1 / 3.6) for n in before]
+    upper = (sum(roots) / 12 + 2.66 * abs(roots[1] - roots[0])) ** 3.6
+    assert (drawn["kind"], drawn["baseline_points"], drawn["values"]) == ("t", 12, [*before, *after])
+    assert drawn["upper"][0] == pytest.approx(upper)
+    assert drawn["outside_limits"] == [0] * 12 + [1]
+    assert conclude(RULES, counted(observed(60, 12000), observed(0, 2000))).between is None
+
+
 def test_a_short_baseline_is_never_compared_with() -> None:
     found = counted(observed(60, 12000), observed(0, 2000))
     assert found.series.denominators is not None
@@ -263,6 +286,154 @@ def test_proposals_of_plain_values(found: Found, verdict: Verdict, rule: str) ->
     assert conclude(RULES, found).proposal == Proposal(verdict, rule)
 
 
+# --- shares ---
+
+
+def shared(before: Any, after: Any, **changes: Any) -> Found:
+    """Numerators and denominators month by month; more is better."""
+    pairs = [*before, *after]
+    months = tuple(date(2025 + n // 12, 1 + n % 12, 1) for n in range(len(pairs)))
+    numbers, sizes = tuple(float(a) for a, _ in pairs), tuple(float(b) for _, b in pairs)
+    first, second = (Observed(sum(a for a, _ in p), 0, Decimal(sum(b for _, b in p))) for p in (before, after))
+    series = Series(months, numbers, sizes, basis=len(before), share=True)
+    found = Found(Direction.INCREASE, series, first, second, last=True, improved_before=True)
+    return replace(found, **changes)
+
+
+# 192 of 240; 5 of 14; three of four of 1,200; two of three, and far more spread than chance has it.
+EIGHTY = [(16, 20)] * 12
+FEW = [(1, 1), (0, 1), (0, 1), (1, 1), (0, 1), (1, 2), (0, 1), (1, 1), (0, 1), (1, 1), (0, 1), (0, 2)]
+MANY = [(76, 100), (74, 100), (75, 100), (73, 100)] * 3
+UNEVEN = [(95, 100), (40, 100), (70, 100)] * 4
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "rule"),
+    [
+        (shared(EIGHTY, [(20, 20), (20, 20), (19, 20)]), Verdict.SUSTAINED, "share-rose-and-stayed"),
+        (shared(EIGHTY, [(59, 60)]), Verdict.IMPROVING, "share-rose"),
+        (shared(EIGHTY, [(20, 20), (20, 20), (19, 20)], last=False), Verdict.IMPROVING, "share-rose"),
+        (shared(EIGHTY, [(20, 20), (39, 40)], direction=Direction.DECREASE), Verdict.WORSE, "share-rose"),
+        (shared(EIGHTY, [(10, 20), (11, 20), (9, 20)]), Verdict.WORSE, "share-fell"),
+        (shared(EIGHTY, [(16, 20), (17, 20), (15, 20)]), Verdict.NO_CHANGE, "no-clear-change"),
+        (shared(EIGHTY, [(17, 20), (16, 20)]), Verdict.CANNOT_JUDGE, "few-points-after"),
+        (shared(EIGHTY, [(4, 4), (3, 4), (4, 4)]), Verdict.CANNOT_JUDGE, "few-events-expected"),
+        (shared(EIGHTY, [(0, 0)]), Verdict.CANNOT_JUDGE, "no-exposure"),
+        (shared(EIGHTY[:11], [(59, 60)]), Verdict.CANNOT_JUDGE, "short-baseline"),
+        # One of three failed in a month: 2 sigma and more below 98 %, and nothing to wonder at.
+        (shared([(49, 50)] * 12, [(2, 3), (3, 3), (3, 3)]), Verdict.CANNOT_JUDGE, "few-events-expected"),
+        # As in SC-05: few are looked at, and what was seen is clear all the same.
+        (shared(FEW, [(17, 19)]), Verdict.IMPROVING, "share-rose"),
+        (shared(FEW, [(17, 19), (15, 15)]), Verdict.SUSTAINED, "share-rose-and-stayed"),
+        # Where the limits hold, a point beyond them counts by itself.
+        (shared(MANY, [(75, 100), (90, 100), (60, 100)]), Verdict.CANNOT_JUDGE, "signals-both-ways"),
+        (shared(MANY, [(74, 100), (75, 100), (61, 100)]), Verdict.WORSE, "signal-of-concern"),
+        (shared(MANY, [(75, 100), (74, 100), (76, 100)]), Verdict.NO_CHANGE, "no-clear-change"),
+        # Months that spread: 85 of 100 are no news where 95 were there before, whatever chance alone would say.
+        (shared(UNEVEN, [(85, 100), (84, 100), (83, 100)]), Verdict.NO_CHANGE, "no-clear-change"),
+    ],
+)
+def test_proposals_of_shares(found: Found, verdict: Verdict, rule: str) -> None:
+    assert conclude(RULES, found).proposal == Proposal(verdict, rule)
+
+
+def test_what_a_rate_ratio_does_not_see_in_a_share() -> None:
+    """192 of 240 and 59 of 60, taken as events over exposure, have an interval that holds 1; as shares they differ."""
+    ratio = rate_ratio(observed(192, 240), observed(59, 60), 0.95)
+    assert ratio is not None
+    assert ratio.lower < 1 < ratio.upper
+    found = shared(EIGHTY, [(20, 20), (20, 20), (19, 20)])
+    concluded = conclude(RULES, found)
+    assert (concluded.ratio, concluded.shares is not None) == (None, True)
+    assert concluded.shares is not None
+    table = [[59, 1], [192, 48]]
+    more = stats.fisher_exact(table, alternative="greater").pvalue
+    assert concluded.shares.p_central == pytest.approx(2 * more, rel=1e-9)
+    assert compared(concluded.shares)["before"] == pytest.approx(80)
+    assert concluded.chart is not None
+    # Limits of a p chart by hand: 80 % plus and minus 3 sqrt(0.8 * 0.2 / 20), and no share is above 100 %.
+    assert concluded.chart.kind == ChartKind.P
+    assert concluded.chart.lines.centre[0] == pytest.approx(80)
+    assert concluded.chart.lines.lower[0] == pytest.approx(100 * (0.8 - 3 * math.sqrt(0.8 * 0.2 / 20)))
+    assert concluded.chart.lines.upper[0] == 100
+    assert conclude(RULES, shared(UNEVEN, [(85, 100)])).warnings == ("overdispersed",)
+    spread = conclude(RULES, shared(UNEVEN, [(85, 100)])).chart
+    assert spread is not None
+    assert spread.kind == ChartKind.PP
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_shares_are_compared_as_scipy_does(a: int, b: int, c: int, d: int) -> None:
+    assume(a + b and c + d)
+    found = shares(Counted(a, a + b), Counted(c, c + d))
+    assert found is not None
+    table = [[c, d], [a, b]]
+    fewer, more = (stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater"))
+    assert (found.p_fewer, found.p_more) == (pytest.approx(fewer, rel=1e-7), pytest.approx(more, rel=1e-7))
+    assert found.p_central == pytest.approx(min(1, 2 * min(fewer, more)), rel=1e-7)
+
+
+def test_large_shares_are_compared_as_scipy_does() -> None:
+    for before, after in ((80_000, 20_300), (80_000, 19_500), (80_000, 24_999), (0, 25_000)):
+        found = shares(Counted(before, 100_000), Counted(after, 25_000))
+        assert found is not None
+        known = stats.hypergeom(125_000, before + after, 25_000)
+        assert found.p_fewer == pytest.approx(known.cdf(after), rel=1e-5, abs=1e-300)
+        assert found.p_more == pytest.approx(known.sf(after - 1), rel=1e-5, abs=1e-200)
+    assert shares(Counted(0, 0), Counted(1, 2)) is None
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.booleans(), st.booleans())
+def test_what_is_not_counted_gives_the_same_verdict_the_other_way(after: list[int], last: bool, improved: bool) -> None:
+    """Of 30 each month, those who were competent, or those who were not."""
+    before = [(24, 30), (25, 30), (23, 30), (24, 30)] * 3
+    found = shared(before, [(a, 30) for a in after], last=last, improved_before=improved)
+    others = shared(
+        [(b - a, b) for a, b in before], [(30 - a, 30) for a in after], last=last, improved_before=improved,
+        direction=Direction.DECREASE,
+    )  # fmt: skip
+    one, two = conclude(RULES, found).proposal, conclude(RULES, others).proposal
+    assert one.verdict is two.verdict
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("step", [1.0, -1.0])
+def test_what_went_up_or_down_before_the_change_is_no_effect_of_it(direction: Direction, step: float) -> None:
+    """Six points on one side, and going one way, before the change, and one more after it: seven, but one of them after."""
+    before = [72.0, 71.0, 73.0, 70.0, 74.0, 72.0, 72.0, 71.0, 73.0, 71.0, 73.0, 72.0]
+    shifted = values(72.0 + step, before=(*before, *[72.0 + step] * 6), direction=direction)
+    trending = values(
+        72.0 + step * 0.7, before=(*before, *[72.0 + step * n / 10 for n in range(1, 7)]), direction=direction
+    )
+    for found in (shifted, trending):
+        concluded = conclude(RULES, found)
+        assert concluded.proposal == Proposal(Verdict.CANNOT_JUDGE, "few-points-after")
+        assert concluded.chart is not None
+        basis = found.series.basis
+        assert not (concluded.chart.signals.high | concluded.chart.signals.low)[basis:].any()
+        # The same points as one segment: what was reported as an effect.
+        one = draw(ChartKind.XMR, np.array(found.series.numbers, dtype=float), fixed=basis)
+        assert (one.signals.high | one.signals.low)[basis:].any()
+
+
+def test_seven_points_after_the_change_are_a_shift_of_their_own() -> None:
+    """Against the lines of the baseline, whose mean is 71.75."""
+    six, seven = values(*[73.0] * 6), values(*[73.0] * 7)
+    assert conclude(RULES, six).proposal == Proposal(Verdict.NO_CHANGE, "no-special-cause")
+    assert conclude(RULES, seven).proposal == Proposal(Verdict.SUSTAINED, "signal-of-improvement-stayed")
+    assert conclude(RULES, replace(seven, direction=Direction.DECREASE)).proposal == Proposal(
+        Verdict.WORSE, "signal-of-concern"
+    )
+
+
+def test_the_month_that_prompted_the_change_is_said_to_be_left_out() -> None:
+    for found in (values(95.0, 94.0), counted(observed(60, 12000), observed(0, 2000)), values(based=False)):
+        told = conclude(RULES, replace(found, left_out=True))
+        silent = conclude(RULES, found)
+        assert told.proposal == silent.proposal
+        assert told.warnings == ("incident-month-left-out", *silent.warnings)
+
+
 @given(st.lists(st.integers(0, 100).map(float), min_size=0, max_size=6), st.booleans(), st.booleans())
 def test_plain_values_upside_down_give_the_same_verdict(after: list[float], last: bool, improved: bool) -> None:
     found = replace(values(*after), last=last, improved_before=improved)
@@ -331,6 +502,23 @@ def test_windows_hold_whole_days(since: datetime, days: int) -> None:
     before = window_before(since, 365)
     assert (before.until - before.first).days == 365
     assert before.until <= local_day(since) < window.first
+
+
+@given(instants, st.integers(-40, 400))
+def test_a_year_to_compare_with_is_left_beside_the_month_that_prompted_the_change(at: datetime, ago: int) -> None:
+    prompted = local_day(at) - timedelta(days=ago)
+    month = window_of(prompted)
+    assert (month.first.day, month.until.day) == (1, 1)
+    assert 28 <= (month.until - month.first).days <= 31
+    whole = baseline_before(at, 365, prompted)
+    kept = without(whole, month)
+    assert (whole.first.day, whole.until) == (1, local_day(at))
+    assert sum((part.until - part.first).days for part in kept) >= 365
+    assert all(part.until <= month.first or month.until <= part.first for part in kept)
+    # Also for a series with one value a month, of which only months that begin in the baseline count.
+    begun = {m for part in kept for m in months_of(part) if whole.first <= m < whole.until}
+    assert len(begun - {month.first}) >= 12
+    assert baseline_before(at, 365, None).first <= local_day(at) - timedelta(days=365)
 
 
 def test_the_window_of_the_same_day_is_empty() -> None:

@@ -1,6 +1,7 @@
 """The format of scenarios: what is wrong is named with its line and a remedy; schema and documentation say what is so."""
 
 import json
+from datetime import date
 
 import pytest
 import yaml
@@ -11,7 +12,8 @@ from deploy.local.scenarios import moments
 from deploy.local.scenarios.check import check
 from deploy.local.scenarios.format import CONDITIONS, SCHEMA, schema
 from deploy.local.scenarios.looks import LOOKS
-from deploy.local.scenarios.verbs import VERBS
+from deploy.local.scenarios.play import _months
+from deploy.local.scenarios.verbs import VERBS, RecordMonths
 from deploy.local.state import PROJECT
 
 SCENARIOS = sorted((PROJECT / "scenarios").glob("*.yaml"))
@@ -156,3 +158,14 @@ def test_the_documentation_names_every_word() -> None:
     told = (PROJECT / "docs" / "scenarios.md").read_text()
     missing = [word for word in (*VERBS, *LOOKS, *CONDITIONS) if f"`{word}`" not in told]
     assert missing == []
+
+
+def test_months_are_values_or_shares_and_those_without_are_left_out() -> None:
+    step = RecordMonths.model_validate(
+        {"do": "record_months", "as": "QL", "indicator": "score", "months": [71.5, [17, 19], None, 72]}
+    )
+    assert _months(date(2026, 2, 3), step) == [
+        {"month": "2025-11-01", "value": 71.5},
+        {"month": "2025-12-01", "numerator": 17, "denominator": 19},
+        {"month": "2026-02-01", "value": 72},
+    ]

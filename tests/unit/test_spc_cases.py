@@ -60,8 +60,9 @@ def case(tmp_path: Path, analyses: list[dict[str, Any]], rows: str) -> dict[str,
     (tmp_path / "own.csv").write_text(rows)
     file = tmp_path / "own.json"
     file.write_text(json.dumps({"case_id": "own", "input": {"csv": "own.csv", "grain": "month"}, "analyses": analyses}))
-    answered = CliRunner().invoke(app, ["spc", "case", str(file), "--json"])
+    answered = CliRunner().invoke(app, ["spc", "case", str(file)])
     assert answered.exit_code == 0, answered.output
+    assert CliRunner().invoke(app, ["spc", "case", str(file), "--json"]).stdout == answered.stdout
     return {a["analysis_id"]: a["result"] for a in json.loads(answered.stdout)["analyses"]}
 
 
@@ -96,6 +97,69 @@ def test_the_command_says_what_it_does_not_offer_and_computes_the_rest(tmp_path:
     assert found["bare"]["segments"][0]["limits_and_icons_shown_by_mdc_tool"] is False
     assert found["kept"]["points"]["value"][2] is None
     assert found["kept"]["segments"][0]["centre"] == pytest.approx(19 / 3020)
+
+
+LENGTHS = {"shift_n": 7, "trend_n": 7, "two_of_three_variant": "wa"}
+
+
+@pytest.mark.parametrize(
+    ("chart", "settings", "said"),
+    [
+        ("rate_ratio", {"method": "Wald"}, "method 'Wald'"),
+        ("rate_ratio", {"confidence": 0.9}, "'confidence'"),
+        ("dispersion", {"kind": "poisson"}, "'kind'"),
+        ("autocorrelation", {"lag": 2}, "'lag'"),
+        ("xmr", {"precedence": "shift > trend"}, "precedence 'shift > trend'"),
+        ("xmr", {"precedence": "outside_limits > trend > two_of_three > shift"}, "precedence"),
+        ("xmr", {"two_of_three_variant": "nhsr_0_2_2", "precedence": "all rules reported; conflict shows improvement"},
+         "precedence"),
+        ("xmr", {"two_of_three_variant": "other"}, "two_of_three_variant 'other'"),
+        ("xmr", {"nsigmas": 3}, "'nsigmas'"),
+        ("xmr", {"shift_n": 0}, "shift_n 0"),
+        ("xmr", {"shift_n": 7.5}, "shift_n 7.5"),
+        ("xmr", {"trend_n": True}, "trend_n True"),
+        ("xmr", {"screen_moving_ranges": "yes"}, "screen_moving_ranges 'yes'"),
+        ("xmr", {"limit_constant": "3/0"}, "limit_constant '3/0'"),
+        ("xmr", {"limit_constant": -1}, "limit_constant -1"),
+        ("xmr", {"two_of_three_variant": []}, "two_of_three_variant []"),
+        ("xmr", {"colour": "red"}, "'colour'"),
+        ("xmr", [], None),
+        ("xmr", ["a"], "not an object"),
+        ("i", {"precedence": "outside_limits > trend > two_of_three > shift"}, "'precedence'"),
+        ("i", {"limit_constant": 2.66}, "'limit_constant'"),
+        ("c", {"nsigmas": 4}, "nsigmas 4"),
+        ("c", {"nsigmas": 3, "screen_moving_ranges": False}, "'screen_moving_ranges'"),
+        ("c", {"screen_moving_ranges": True}, "screen_moving_ranges True"),
+        ("c", {**LENGTHS, "limit_constant": 2.66}, "limit_constant 2.66"),
+        ("up", {**LENGTHS, "limit_constant": 2.66}, "limit_constant 2.66"),
+        ("i", {**LENGTHS, "limit_constant": "3/1.128"}, None),
+        ("i", {"trend_n": 6}, None),
+        ("c", {"screen_moving_ranges": None}, None),
+        ("xmr", {"method": None}, None),
+        ("xbar.one", {"nsigmas": 3}, None),
+    ],
+)  # fmt: skip
+def test_a_setting_that_is_not_offered_is_said_and_never_ignored(
+    tmp_path: Path, chart: str, settings: Any, said: str | None
+) -> None:
+    inputs = {"y_column": "events", "value_column": "events", "denominator_column": "beds" if chart == "up" else None}
+    result = case(tmp_path, [{"analysis_id": "a", "chart": chart, "inputs": inputs, "settings": settings}], ROWS)["a"]
+    if said is None:
+        assert result.keys() & {"points", "ratio_after_over_before"}
+    else:
+        assert list(result) == ["skipped"]
+        assert said in result["skipped"]
+
+
+def test_people_may_ask_for_a_line_an_analysis(tmp_path: Path) -> None:
+    case(tmp_path, [{"analysis_id": "a", "chart": "xmr", "inputs": {"value_column": "events"}}], ROWS)
+    said = CliRunner().invoke(app, ["spc", "case", str(tmp_path / "own.json"), "--text"])
+    assert (said.exit_code, said.stdout) == (
+        0,
+        "a: segments 1, centre 3.5, variation_icon common_cause, assurance_type None\n",
+    )
+    both = CliRunner().invoke(app, ["spc", "case", str(tmp_path / "own.json"), "--text", "--json"])
+    assert both.exit_code == 1
 
 
 def test_a_rebase_between_two_periods_takes_the_next_one(tmp_path: Path) -> None:

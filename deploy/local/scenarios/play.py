@@ -548,7 +548,8 @@ def _months(today: date, step: RecordMonths) -> list[dict[str, Any]]:
     last = today.year * 12 + today.month - 1 - step.ending
     first = last - len(step.months) + 1
     return [
-        {"month": f"{month // 12}-{month % 12 + 1:02d}-01", "value": value}
+        {"month": f"{month // 12}-{month % 12 + 1:02d}-01"}
+        | ({"numerator": value[0], "denominator": value[1]} if isinstance(value, tuple) else {"value": value})
         for month, value in enumerate(step.months, first)
         if value is not None
     ]

@@ -741,6 +741,9 @@ class BeginIndicator(Step):
     about: Literal["audit_score", "competence_observed", "staff_confidence", "outcome_for_people", "quality_indicator"]
     direction: Literal["increase", "decrease", "neutral"] = Field(description="Which way is better.")
     definition: Text
+    numerator: Text | None = Field(default=None, description="What is counted, if it is a share or a rate.")
+    denominator: Text | None = Field(default=None, description="Out of what, or over what.")
+    share: bool | None = Field(default=None, description="Whether the numerator is part of the denominator.")
     place: Place | None = Field(
         default=None, serialization_alias="location_id", description="Default: the whole provider."
     )
@@ -754,7 +757,9 @@ class RecordMonths(Step):
 
     do: Literal["record_months"]
     indicator: Result = Field(exclude=True, description="The `id` of a `begin_indicator` step.")
-    months: list[float | None] = Field(min_length=1, description="Oldest first; null is a month without a value.")
+    months: list[float | tuple[int, int] | None] = Field(
+        min_length=1, description="Oldest first; [17, 19] is 17 of 19, null a month without a value."
+    )
     ending: int = Field(default=0, ge=0, le=120, description="How many months before the step's own the last one is.")
 
 

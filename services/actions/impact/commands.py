@@ -14,7 +14,7 @@ from services.actions.history import record as _record
 from services.actions.impact.domain import CheckpointStatus, Observed, settles, window_between
 from services.actions.impact.observing import look
 from services.actions.impact.store import Checkpoint, Strict, measure_of, visible_checkpoint
-from services.actions.impact.verdict import conclude, shown
+from services.actions.impact.verdict import compared, conclude, shown, shown_between
 from services.actions.store import Improvement, lock_cycle
 from services.contracts import activities
 from services.contracts.actions import CheckpointMeasured, ImpactJudged, PlannedCheckpoint
@@ -125,6 +125,11 @@ def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: dateti
         checkpoint.baseline_exposure = before.exposure
     if concluded.chart is not None:
         checkpoint.chart = shown(concluded.chart, found.series, found.direction)
+        if concluded.shares is not None:
+            checkpoint.chart = {**checkpoint.chart, "compared": compared(concluded.shares)}
+        if concluded.between is not None:
+            drawn = shown_between(concluded.between, len(found.between[0]))
+            checkpoint.chart = {**checkpoint.chart, "between": drawn}
     checkpoint.balance = looked.balance or None
     if ratio is not None:
         checkpoint.ratio, checkpoint.ratio_low, checkpoint.ratio_high = ratio.ratio, ratio.lower, ratio.upper

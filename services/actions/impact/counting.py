@@ -3,7 +3,7 @@
 Every function here may see the same event twice, and events of an incident in any order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from services.actions.impact.domain import Observed, Window, counts_as, local_day, months_of
+from services.actions.impact.domain import Observed, Window, counts_as, local_day, months_of, window_of
 from services.actions.impact.store import DailyCount, Exposure
 from services.actions.store import Incident
 from services.contracts.directory import ExposureRecorded
@@ -69,17 +69,19 @@ _EXPOSURES = text(
     group by month"""
 )
 _EVENT_DAYS = text(
-    """select c.day from actions.daily_count c
+    """select c.day from actions.daily_count c join actions.exposure e
+      on e.provider_id = c.provider_id and e.location_id = c.location_id and e.unit = :unit and e.quantity > 0
+      and e.month = date_trunc('month', c.day)::date
     where c.provider_id = :provider_id and c.category = :category and c.day >= :first and c.day < :until
       and (cast(:locations as uuid[]) is null or c.location_id = any(cast(:locations as uuid[])))
     group by c.day having sum(c.incidents) > 0 order by c.day"""
 )
 _DELAY = text(
     """select percentile_cont(0.5) within group (order by extract(epoch from reported_at - occurred_at)) / 3600.0
-    from actions.incident
+    from actions.incident join unnest(cast(:firsts as date[]), cast(:untils as date[])) as days(first, until)
+      on (occurred_at at time zone 'Europe/London')::date >= days.first
+     and (occurred_at at time zone 'Europe/London')::date < days.until
     where provider_id = :provider_id and category = :category and kind = 'incident' and not withdrawn
-      and (occurred_at at time zone 'Europe/London')::date >= :first
-      and (occurred_at at time zone 'Europe/London')::date < :until
       and (cast(:locations as uuid[]) is null or location_id = any(cast(:locations as uuid[])))"""
 )
 _CENTS = Decimal("0.01")
@@ -122,21 +124,41 @@ def by_month(session: Session, measure: Measure, window: Window) -> list[Month]:
     return months
 
 
-def days_between(session: Session, measure: Measure, window: Window, *, open_end: bool) -> tuple[float, ...]:
-    """Days between events of a window, those of one day taken as one; from its first day, and if asked to its end."""
+def care_between(session: Session, measure: Measure, window: Window, *, open_end: bool) -> tuple[float, ...]:
+    """The care given from one event of a window to the next, in the measure's unit; events of one day taken as one.
+
+    With an open end from the day before its first to the end of its last as well. Care and not days: while a place is
+    closed, or its return is missing, nothing can happen that would be counted, and no time passes either.
+    """
     if window.until <= window.first:
         return ()
     days = [row.day for row in session.execute(_EVENT_DAYS, _values(measure, window))]
     if open_end:
-        days = [window.first - timedelta(days=1), *days, window.until]
-    return tuple(float((later - earlier).days) for earlier, later in pairwise(days) if later > earlier)
+        days = [window.first - timedelta(days=1), *days, window.until - timedelta(days=1)]
+    given = {month.month: month.exposure for month in by_month(session, measure, window)}
+    day = timedelta(days=1)
+    between = (_given(given, window, Window(earlier + day, later + day)) for earlier, later in pairwise(days))
+    return tuple(float(care) for care in between if care > 0)
 
 
-def delay_hours(session: Session, measure: Measure, window: Window) -> float | None:
-    """How long it took from the incident to its report, in hours: the median. None without incidents."""
-    if window.until <= window.first:
-        return None
-    found = session.execute(_DELAY, _values(measure, window)).scalar_one()
+def _given(given: Mapping[date, Decimal], window: Window, days: Window) -> Decimal:
+    """The care of some days of a window, by its care in each month, every day of which had as much."""
+    care = Decimal(0)
+    for month in months_of(days):
+        if days.until > days.first:
+            care += given[month] * _shared(days, month) / _shared(window, month)
+    return care
+
+
+def _shared(window: Window, month: date) -> int:
+    whole = window_of(month)
+    return (min(window.until, whole.until) - max(window.first, whole.first)).days
+
+
+def delay_hours(session: Session, measure: Measure, windows: Sequence[Window]) -> float | None:
+    """How long it took from the incident to its report, in hours: the median of all windows. None without incidents."""
+    days = {"firsts": [window.first for window in windows], "untils": [window.until for window in windows]}
+    found = session.execute(_DELAY, {**_values(measure), **days}).scalar_one()
     return None if found is None else float(found)
 
 
@@ -150,9 +172,9 @@ def locations_of(session: Session, region_id: UUID) -> tuple[UUID, ...]:
     return tuple(sorted((place for place in found if place is not None), key=str))
 
 
-def _values(measure: Measure, window: Window) -> dict[str, Any]:
+def _values(measure: Measure, window: Window | None = None) -> dict[str, Any]:
     locations = None if measure.locations is None else [str(place) for place in measure.locations]
-    return {**vars(measure), **vars(window), "locations": locations}
+    return {**vars(measure), **({} if window is None else vars(window)), "locations": locations}
 
 
 def unit_of(session: Session, location_id: UUID) -> ExposureUnit | None:

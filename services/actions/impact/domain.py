@@ -39,6 +39,31 @@ def window_before(at: datetime, days: int) -> Window:
     return Window(day - timedelta(days=days), day)
 
 
+def window_of(month: date) -> Window:
+    """A whole month, by any day of it."""
+    first = month_of(month)
+    return Window(first, month_of(first + timedelta(days=31)))
+
+
+def baseline_before(at: datetime, days: int, prompted: date | None) -> Window:
+    """The days to compare with, from the beginning of a month: as many as asked for beside the prompting month."""
+    whole = window_before(at, days)
+    lost = 0
+    if prompted is not None:
+        month = window_of(prompted)
+        if whole.first < month.until and month.first < whole.until:
+            lost = (min(month.until, whole.until) - month.first).days
+    return Window(month_of(whole.first - timedelta(days=lost)), whole.until)
+
+
+def without(window: Window, month: Window) -> tuple[Window, ...]:
+    """What is left of a window beside a month, in order."""
+    if month.until <= window.first or window.until <= month.first:
+        return (window,)
+    parts = (Window(window.first, month.first), Window(month.until, window.until))
+    return tuple(part for part in parts if part.first < part.until)
+
+
 def window_between(since: datetime, now: datetime) -> Window:
     """The whole days after the day of `since` and before today: a day that is not over would look too good."""
     return Window(local_day(since) + timedelta(days=1), local_day(now))

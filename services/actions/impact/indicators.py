@@ -38,12 +38,19 @@ class CreateIndicator(Strict):
     definition: LongText = Field(description="What exactly is measured, how and by whom.")
     numerator: ShortText | None = Field(default=None, description="What is counted, if it is a share or a rate.")
     denominator: ShortText | None = Field(default=None, description="Out of what, if it is a share or a rate.")
+    share: bool = Field(
+        default=False,
+        description="Whether the numerator is part of the denominator, as 17 of 19 observed. A rate else, as falls over"
+        " bed days.",
+    )
     location_id: UUID | None = Field(default=None, description="The place it is of; left out, the whole provider.")
 
     @model_validator(mode="after")
     def _whole(self) -> "CreateIndicator":
         if (self.numerator is None) != (self.denominator is None):
             raise ValueError("numerator and denominator belong together: give both, or neither")
+        if self.share and self.numerator is None:
+            raise ValueError("a share needs numerator and denominator: say what is counted, and out of what")
         return self
 
 
@@ -89,6 +96,7 @@ def create_indicator(session: Session, actor: Actor, command: CreateIndicator, n
         about=command.about,
         direction=command.direction,
         counted=command.numerator is not None,
+        share=command.share,
         definition=1,
         created_by=actor.id,
         created_at=now,
@@ -224,6 +232,11 @@ def _problems(indicator: Indicator, value: MonthValue, before: list[date], today
         found.append(("month", "is in the future", "Record what was measured."))
     if indicator.counted and (value.numerator is None or value.denominator is None or value.value is not None):
         found.append(("numerator", "and denominator are needed, and no value", "This indicator is counted."))
+    if indicator.share and value.numerator is not None and value.denominator is not None:
+        if value.numerator > value.denominator:
+            found.append(("numerator", "is more than the denominator", "Of a share, count what is part of the whole."))
+        if value.denominator != int(value.denominator):
+            found.append(("denominator", "is not a whole number", "Of a share, count the whole."))
     if not indicator.counted and (value.value is None or value.numerator is not None or value.denominator is not None):
         found.append(("value", "is needed, without numerator or denominator", "This indicator has plain values."))
     if value.value is not None and not math.isfinite(value.value):

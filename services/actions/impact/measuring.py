@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from services.actions import policy
 from services.actions.history import SERVICE
 from services.actions.impact.counting import unit_of
-from services.actions.impact.domain import MeasureKind, Scope, Window, local_day, window_before
+from services.actions.impact.domain import MeasureKind, Scope, Window, baseline_before, local_day
 from services.actions.impact.store import Defined, Strict, measure_of, visible_indicator
-from services.actions.store import Improvement, visible_incident
+from services.actions.store import Improvement, Incident, visible_incident
 from services.contracts.taxonomy import Category, ExposureUnit
 from services.runtime import audit
 from services.runtime.actor import Actor
@@ -145,12 +145,19 @@ def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now
         )
         session.add(defined)
     if defined.baseline_first is None:
-        baseline = window_before(now, rules.baseline_days)
+        baseline = baseline_before(now, rules.baseline_days, prompted_on(session, improvement))
         defined.baseline_first, defined.baseline_until = baseline.first, baseline.until
     improvement.unit = defined.unit or _unit(session, improvement)
     improvement.baseline_first, improvement.baseline_until = defined.baseline_first, defined.baseline_until
     improvement.policy_version = rules.version
     _record(session, actor, improvement, defined, now, "measure_frozen", policy_version=rules.version)
+
+
+def prompted_on(session: Session, improvement: Improvement) -> date | None:
+    """The day of the incident that prompted the cycle's actions. People act after a peak, and a peak passes by itself,
+    so that its month is not compared with."""
+    incident = session.get(Incident, improvement.incident_id)
+    return None if incident is None or incident.occurred_at is None else local_day(incident.occurred_at)
 
 
 def baseline_of(defined: Defined) -> Window | None:

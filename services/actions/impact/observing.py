@@ -14,13 +14,13 @@ from services.actions.impact.counting import (
     Measure,
     Month,
     by_month,
-    days_between,
+    care_between,
     delay_hours,
     locations_of,
     total,
 )
-from services.actions.impact.domain import MeasureKind, Observed, Scope, Window, month_of
-from services.actions.impact.measuring import baseline_of
+from services.actions.impact.domain import MeasureKind, Observed, Scope, Window, month_of, window_of, without
+from services.actions.impact.measuring import baseline_of, prompted_on
 from services.actions.impact.store import Defined, Indicator, IndicatorValue
 from services.actions.impact.verdict import Found, Series, rate_ratio
 from services.actions.store import Improvement
@@ -34,6 +34,19 @@ class Looked:
 
     found: Found
     balance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The baseline, and the month that counts no point in it: that of the incident which prompted the change."""
+
+    whole: Window
+    prompting: date | None
+
+    @property
+    def parts(self) -> tuple[Window, ...]:
+        """The days that are compared with."""
+        return (self.whole,) if self.prompting is None else without(self.whole, window_of(self.prompting))
 
 
 def look(
@@ -52,44 +65,48 @@ def look(
     if baseline is None:
         empty = Found(direction, Series((), (), None, 0), based=False)
         return Looked(empty, {})
+    prompted = prompted_on(session, improvement)
+    before = _Before(baseline, None if prompted is None else month_of(prompted))
     if defined.kind == MeasureKind.INDICATOR:
         assert defined.indicator_id is not None
-        return _indicator(session, defined.indicator_id, direction, baseline, after, last, improved_before)
-    return _rate(session, improvement, defined, baseline, after, confidence, last, improved_before)
+        return _indicator(session, defined.indicator_id, direction, before, after, last, improved_before)
+    return _rate(session, improvement, defined, before, after, confidence, last, improved_before)
 
 
 def _rate(
     session: Session,
     improvement: Improvement,
     defined: Defined,
-    baseline: Window,
+    baseline: _Before,
     after: Window,
     confidence: float,
     last: bool,
     improved_before: bool,
 ) -> Looked:
     measure = _measure(session, improvement, defined)
-    first, second = by_month(session, measure, baseline), by_month(session, measure, after)
-    before_all, after_all = total(first), total(second)
-    others = (_others(first), _others(second))
-    months = [*first, *second]
+    first, second = by_month(session, measure, baseline.whole), by_month(session, measure, after)
+    kept = [month for month in first if month.month != baseline.prompting]
+    before_all, after_all = total(kept), total(second)
+    others = (_others(kept), _others(second))
+    points = [*(month if month in kept else None for month in first), *second]
     found = Found(
         direction=Direction(defined.direction),
         series=Series(
-            months=tuple(m.month for m in months),
-            numbers=tuple(float(m.events) for m in months),
-            denominators=tuple(float(m.exposure) for m in months),
+            months=tuple(m.month for m in [*first, *second]),
+            numbers=tuple(None if m is None else float(m.events) for m in points),
+            denominators=tuple(0.0 if m is None else float(m.exposure) for m in points),
             basis=len(first),
         ),
         before=before_all,
         after=after_all,
         other_reports=others,
         between=(
-            days_between(session, measure, baseline, open_end=False),
-            days_between(session, measure, after, open_end=True),
+            tuple(n for part in baseline.parts for n in care_between(session, measure, part, open_end=False)),
+            care_between(session, measure, after, open_end=True),
         ),
         last=last,
         improved_before=improved_before,
+        left_out=len(kept) < len(first),
     )
     ratio = rate_ratio(*others, confidence)
     balance = {
@@ -100,8 +117,8 @@ def _rate(
         "other_reports_ratio_high": None if ratio is None else ratio.upper,
         "near_miss_share_before": before_all.near_miss_share,
         "near_miss_share_after": after_all.near_miss_share,
-        "hours_to_report_before": delay_hours(session, measure, baseline),
-        "hours_to_report_after": delay_hours(session, measure, after),
+        "hours_to_report_before": delay_hours(session, measure, baseline.parts),
+        "hours_to_report_after": delay_hours(session, measure, (after,)),
     }
     return Looked(found, balance)
 
@@ -126,26 +143,30 @@ def _indicator(
     session: Session,
     indicator_id: UUID,
     direction: Direction,
-    baseline: Window,
+    baseline: _Before,
     after: Window,
     last: bool,
     improved_before: bool,
 ) -> Looked:
-    """Months count to the side on which they begin; the month in which the change came counts to neither."""
+    """Months count to the side on which they begin."""
     indicator = session.get_one(Indicator, indicator_id)
     rows = {
         row.month: row
         for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == indicator_id))
     }
-    first = _months(baseline.first, baseline.until)
+    first = _months(baseline.whole.first, baseline.whole.until)
     second = [month for month in _months(after.first, after.until) if month not in first]
     months = [*first, *second]
+    left_out = baseline.prompting in first
+    if baseline.prompting is not None and left_out:
+        rows.pop(baseline.prompting, None)
     used = {rows[month].definition for month in months if month in rows}
     series = Series(
         months=tuple(months),
         numbers=tuple(_number(rows.get(month), counted=indicator.counted) for month in months),
         denominators=tuple(_denominator(rows.get(month)) for month in months) if indicator.counted else None,
         basis=len(first),
+        share=indicator.share,
     )
     counts = (_sum(rows, first), _sum(rows, second)) if indicator.counted else (None, None)
     found = Found(
@@ -156,6 +177,7 @@ def _indicator(
         one_definition=len(used) <= 1,
         last=last,
         improved_before=improved_before,
+        left_out=left_out,
     )
     return Looked(found, {})
 

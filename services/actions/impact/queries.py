@@ -178,6 +178,7 @@ class IndicatorView(BaseModel):
     about: About
     direction: Direction
     counted: bool
+    share: bool
     definition: int
     location_id: UUID | None
     months: int
@@ -297,6 +298,7 @@ def _chart(indicator: Indicator, values: Sequence[IndicatorValue]) -> dict[str, 
         ),
         denominators=tuple(float(row.denominator or 0) if row else 0.0 for row in rows) if indicator.counted else None,
         basis=len(months),
+        share=indicator.share,
     )
     chart = drawn(series)
     return None if chart is None else shown(chart, series, Direction(indicator.direction))

@@ -93,7 +93,7 @@ class Exposure(Table):
 class Indicator(Table):
     """A series that people enter or that is imported, month by month. `definition` is the number of the current one.
 
-    `counted`: its values are a numerator over a denominator.
+    `counted`: its values are a numerator over a denominator. `share`: the numerator is part of the denominator.
     """
 
     __tablename__ = "indicator"
@@ -106,6 +106,7 @@ class Indicator(Table):
     about: Mapped[str]
     direction: Mapped[str]
     counted: Mapped[bool]
+    share: Mapped[bool]
     definition: Mapped[int]
     created_by: Mapped[UUID]
     created_at: Mapped[datetime]

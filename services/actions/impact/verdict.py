@@ -17,6 +17,9 @@ from services.spc.chart import Chart, Direction, draw
 from services.spc.limits import Kind
 
 _SIGNIFICANT = 0.05
+# A share's limits hold where of both, what is counted and what is not, so many are to be expected in a month.
+_LIMITS_HOLD = 5
+_LEFT_OUT = "incident-month-left-out"
 
 
 def rate_ratio(before: Observed, after: Observed, confidence: float) -> RateRatio | None:
@@ -35,13 +38,15 @@ def _counted(observed: Observed) -> comparison.Counted:
 class Series:
     """Points by month, the baseline first: `basis` of them, then those after the change. No value is None.
 
-    With denominators the points are counts over exposure; without, values as they were recorded.
+    With denominators the points are counts over exposure, or out of a whole for a `share`; without, values as they were
+    recorded.
     """
 
     months: tuple[date, ...]
     numbers: tuple[float | None, ...]
     denominators: tuple[float, ...] | None
     basis: int
+    share: bool = False
 
     def __post_init__(self) -> None:
         assert len(self.months) == len(self.numbers)
@@ -53,9 +58,10 @@ class Found:
     """All that a proposal rests on.
 
     `before` and `after` are of counts; a series of plain values has none. `other_reports` is what else was reported
-    in both windows. `between` is the days between events, those of the baseline first. `based` is whether the
+    in both windows. `between` is the care from one event to the next, that of the baseline first. `based` is whether the
     baseline belongs to the definition by which was measured, `one_definition` whether all points do. `last` is whether
     no further checkpoint is planned, `improved_before` whether an earlier one of this cycle proposed an improvement.
+    `left_out` is whether the month of the incident that prompted the change lies in the baseline and counts no point.
     """
 
     direction: Direction
@@ -68,25 +74,35 @@ class Found:
     one_definition: bool = True
     last: bool = False
     improved_before: bool = False
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
 class Concluded:
-    """A proposal with what decided it: the ratio, the chart, and what to be careful about."""
+    """A proposal with what decided it: the ratio or the comparison of shares, the chart, and what to be careful about."""
 
     proposal: Proposal
     ratio: RateRatio | None = None
     chart: Chart | None = None
     warnings: tuple[str, ...] = ()
+    shares: comparison.Shares | None = None
+    between: Chart | None = None
 
 
 def conclude(rules: ImprovementPolicy, found: Found) -> Concluded:
     """Propose a verdict. Never more than the figures carry: what is missing or mixed cannot be judged."""
+    concluded = _concluded(rules, found)
+    return replace(concluded, warnings=(_LEFT_OUT, *concluded.warnings)) if found.left_out else concluded
+
+
+def _concluded(rules: ImprovementPolicy, found: Found) -> Concluded:
     if not found.based:
         return Concluded(Proposal(Verdict.CANNOT_JUDGE, "redefined-without-baseline"))
     if not found.one_definition:
         return Concluded(Proposal(Verdict.CANNOT_JUDGE, "mixed-definitions"))
     if found.before is not None and found.after is not None:
+        if found.series.share:
+            return _by_shares(rules, found, found.before, found.after)
         return _by_counts(rules, found, found.before, found.after)
     return _by_values(rules, found)
 
@@ -102,8 +118,8 @@ def _by_counts(rules: ImprovementPolicy, found: Found, before: Observed, after: 
         warnings += ["overdispersed"] if spread else []
     warnings += ["autocorrelated"] if _autocorrelated(found.series) else []
 
-    def say(verdict: Verdict, rule: str) -> Concluded:
-        return Concluded(Proposal(verdict, rule), ratio, chart, tuple(warnings))
+    def say(verdict: Verdict, rule: str, between: Chart | None = None) -> Concluded:
+        return Concluded(Proposal(verdict, rule), ratio, chart, tuple(warnings), between=between)
 
     if _known(found.series, before=True) < rules.min_baseline_months:
         return say(Verdict.CANNOT_JUDGE, "short-baseline")
@@ -123,9 +139,10 @@ def _by_counts(rules: ImprovementPolicy, found: Found, before: Observed, after: 
             return say(Verdict.SUSTAINED, f"rate-{word}-and-stayed")
         return say(Verdict.IMPROVING, f"rate-{word}")
     if before.events * after.exposure / before.exposure < rules.min_expected_events:
-        if found.direction is Direction.DECREASE and _longer_between(rules, found.between):
-            return say(Verdict.IMPROVING, "longer-between-events")
-        return say(Verdict.CANNOT_JUDGE, "few-events-expected")
+        rare = _drawn_between(rules, found.between)
+        if found.direction is Direction.DECREASE and _longer_between(rare, len(found.between[0])):
+            return say(Verdict.IMPROVING, "longer-between-events", rare)
+        return say(Verdict.CANNOT_JUDGE, "few-events-expected", rare)
     return say(Verdict.NO_CHANGE, "no-clear-change")
 
 
@@ -140,21 +157,14 @@ def _by_values(rules: ImprovementPolicy, found: Found) -> Concluded:
 
     if chart is None or _known(found.series, before=True) < rules.min_baseline_months:
         return say(Verdict.CANNOT_JUDGE, "short-baseline")
-    after = slice(found.series.basis, None)
-    high, low = chart.signals.high[after], chart.signals.low[after]
-    up = found.direction is Direction.INCREASE
-    good, bad = (high, low) if up else (low, high)
-    mean_after = np.nanmean(chart.values[after]) if not chart.gaps[after].all() else np.nan
-    moved = mean_after > chart.lines.centre[0] if up else mean_after < chart.lines.centre[0]
+    seen = _signalled(chart, found)
     points = _known(found.series, before=False)
-    if bad.any() and not good.any():
+    if seen.bad and not seen.good:
         return say(Verdict.WORSE, "signal-of-concern")
-    if bad.any():
+    if seen.bad:
         return say(Verdict.CANNOT_JUDGE, "signals-both-ways")
-    if good.any() and moved:
-        s = chart.signals
-        alone = not (s.outside[after].any() or s.two_of_three[after].any())
-        if alone and warnings:
+    if seen.good and seen.moved:
+        if seen.runs_alone and warnings:
             return say(Verdict.CANNOT_JUDGE, "runs-alone-while-autocorrelated")
         if found.last and found.improved_before and points > 1:
             return say(Verdict.SUSTAINED, "signal-of-improvement-stayed")
@@ -164,14 +174,93 @@ def _by_values(rules: ImprovementPolicy, found: Found) -> Concluded:
     return say(Verdict.NO_CHANGE, "no-special-cause")
 
 
+def _by_shares(rules: ImprovementPolicy, found: Found, before: Observed, after: Observed) -> Concluded:
+    """The signals of the p chart count where its limits hold, the exact comparison where months do not spread more than
+    chance has it; either is enough."""
+    if before.exposure <= 0 or after.exposure <= 0:
+        return Concluded(Proposal(Verdict.CANNOT_JUDGE, "no-exposure"))
+    spreads = _spreads(found.series)
+    warnings = ["overdispersed"] if spreads else []
+    warnings += ["autocorrelated"] if _autocorrelated(found.series) else []
+    chart, exact = drawn(found.series), comparison.shares(_counted(before), _counted(after))
+
+    def say(verdict: Verdict, rule: str) -> Concluded:
+        return Concluded(Proposal(verdict, rule), None, chart, tuple(warnings), exact)
+
+    if chart is None or exact is None or _known(found.series, before=True) < rules.min_baseline_months:
+        return say(Verdict.CANNOT_JUDGE, "short-baseline")
+    seen = _signalled(chart, found) if spreads or _limits_hold(found.series, exact.before) else _Signalled()
+    clear = not spreads and exact.p_central < 1 - rules.confidence
+    rose = exact.after > exact.before
+    better = clear and rose == (found.direction is Direction.INCREASE)
+    good, bad = better or (seen.good and seen.moved), (clear and not better) or seen.bad
+    points = _known(found.series, before=False)
+    word = "share-rose" if rose else "share-fell"
+    if good and bad:
+        return say(Verdict.CANNOT_JUDGE, "signals-both-ways")
+    if bad:
+        return say(Verdict.WORSE, "signal-of-concern" if seen.bad else word)
+    if good:
+        if not better and seen.runs_alone and "autocorrelated" in warnings:
+            return say(Verdict.CANNOT_JUDGE, "runs-alone-while-autocorrelated")
+        if _last_point_is_bad(chart, found):
+            return say(Verdict.IMPROVING, "last-month-out-of-line")
+        rule = word if better else "signal-of-improvement"
+        if found.last and found.improved_before and points > 1:
+            return say(Verdict.SUSTAINED, f"{rule}-and-stayed" if better else f"{rule}-stayed")
+        return say(Verdict.IMPROVING, rule)
+    if points < rules.min_points_after:
+        return say(Verdict.CANNOT_JUDGE, "few-points-after")
+    if float(after.exposure) * min(exact.before, 1 - exact.before) < rules.min_expected_events:
+        return say(Verdict.CANNOT_JUDGE, "few-events-expected")
+    return say(Verdict.NO_CHANGE, "no-clear-change")
+
+
+@dataclass(frozen=True)
+class _Signalled:
+    """What the points after the change say: better, worse, whether their mean moved the good way, and whether nothing
+    but runs says that it is better."""
+
+    good: bool = False
+    bad: bool = False
+    moved: bool = False
+    runs_alone: bool = False
+
+
+def _signalled(chart: Chart, found: Found) -> _Signalled:
+    after = slice(found.series.basis, None)
+    signals = chart.signals
+    up = found.direction is Direction.INCREASE
+    good, bad = (signals.high, signals.low) if up else (signals.low, signals.high)
+    mean_after = np.nanmean(chart.values[after]) if not chart.gaps[after].all() else np.nan
+    moved = mean_after > chart.lines.centre[0] if up else mean_after < chart.lines.centre[0]
+    alone = not (signals.outside[after].any() or signals.two_of_three[after].any())
+    return _Signalled(bool(good[after].any()), bool(bad[after].any()), bool(moved), alone)
+
+
+def _limits_hold(series: Series, share: float) -> bool:
+    """Whether each month after the change has enough for limits that are taken from the normal curve."""
+    assert series.denominators is not None
+    sizes = [size for size in series.denominators[series.basis :] if size > 0]
+    return bool(sizes) and min(sizes) * min(share, 1 - share) >= _LIMITS_HOLD
+
+
 def drawn(series: Series) -> Chart | None:
-    """The chart with its lines fixed by the baseline; None when there is no point in it."""
+    """The chart with its lines fixed by the baseline; None when there is no point in it.
+
+    Runs begin anew with the change: what went up or down before it is no effect of it.
+    """
     numbers = np.array([np.nan if n is None else n for n in series.numbers], dtype=np.float64)
     if not series.basis or np.isnan(numbers[: series.basis]).all():
         return None
     if series.denominators is None:
-        return draw(Kind.XMR, numbers, fixed=series.basis)
-    return draw(Kind.U, numbers, np.array(series.denominators), scale=1000, fixed=series.basis)
+        return draw(Kind.XMR, numbers, fixed=series.basis, apart=True)
+    if series.share:
+        # Where months before a change spread more than chance has it, limits that only know chance would make a signal
+        # of each after it. In a series without a change, what moved is spread as well.
+        kind = Kind.PP if series.basis < len(series.numbers) and _spreads(series) else Kind.P
+        return draw(kind, numbers, np.array(series.denominators), scale=100, fixed=series.basis, apart=True)
+    return draw(Kind.U, numbers, np.array(series.denominators), scale=1000, fixed=series.basis, apart=True)
 
 
 def _known(series: Series, *, before: bool) -> int:
@@ -187,11 +276,8 @@ def _widened(
     rules: ImprovementPolicy, series: Series, before: Observed, after: Observed, exact: RateRatio
 ) -> tuple[RateRatio, bool]:
     """The interval as wide as the months before ask for, and whether they spread more than chance has them."""
-    if series.denominators is None:
-        return exact, False
-    events = np.array([np.nan if n is None else n for n in series.numbers[: series.basis]], dtype=np.float64)
-    spread = comparison.dispersion(events, np.array(series.denominators[: series.basis], dtype=np.float64))
-    if spread is None or spread.ratio <= 1 or spread.p >= _SIGNIFICANT:
+    spread = _spreads(series)
+    if spread is None:
         return exact, False
     full = comparison.rate_ratio(_counted(before), _counted(after), rules.confidence)
     assert full is not None
@@ -203,6 +289,16 @@ def _widened(
         assert as_if is not None
         wide = replace(wide, upper=comparison.widened(as_if, _counted(before), one, spread, rules.confidence).upper)
     return RateRatio(wide.ratio, wide.lower, wide.upper), True
+
+
+def _spreads(series: Series) -> comparison.Dispersion | None:
+    """How much more than by chance the months of the baseline spread; None where they do not."""
+    if series.denominators is None:
+        return None
+    events = np.array([np.nan if n is None else n for n in series.numbers[: series.basis]], dtype=np.float64)
+    sizes = np.array(series.denominators[: series.basis], dtype=np.float64)
+    spread = comparison.dispersion(events, sizes, binomial=series.share)
+    return None if spread is None or spread.ratio <= 1 or spread.p >= _SIGNIFICANT else spread
 
 
 def _autocorrelated(series: Series) -> bool:
@@ -239,19 +335,50 @@ def _last_point_is_bad(chart: Chart | None, found: Found) -> bool:
     return bool(bad[known[-1]] > 0)
 
 
-def _longer_between(rules: ImprovementPolicy, between: tuple[tuple[float, ...], tuple[float, ...]]) -> bool:
-    """For rare events: whether the time between them grew beyond the upper limit of the baseline's own times."""
+def _drawn_between(rules: ImprovementPolicy, between: tuple[tuple[float, ...], tuple[float, ...]]) -> Chart | None:
+    """For rare events: a t chart of the care from one to the next, its lines fixed by the baseline."""
     before, after = between
     if len(before) < rules.min_baseline_months or not after:
+        return None
+    return draw(Kind.T, np.array([*before, *after], dtype=np.float64), fixed=len(before), apart=True)
+
+
+def _longer_between(chart: Chart | None, basis: int) -> bool:
+    """Whether it grew beyond the upper limit, and is nowhere shorter than before."""
+    if chart is None:
         return False
-    chart = draw(Kind.T, np.array([*before, *after], dtype=np.float64), fixed=len(before))
-    signals = chart.signals
-    return bool((signals.outside[len(before) :] > 0).any() and not (signals.low[len(before) :]).any())
+    return bool((chart.signals.outside[basis:] > 0).any() and not chart.signals.low[basis:].any())
+
+
+def shown_between(chart: Chart, basis: int) -> dict[str, Any]:
+    """The chart of rare events as data: care from one event to the next, and no day on which one happened."""
+    return {**_shown(chart), "baseline_points": basis}
+
+
+def compared(shares: comparison.Shares) -> dict[str, Any]:
+    """The comparison of shares as data, in per cent as on the chart beside it."""
+    return {
+        "method": "fisher_exact_central",
+        "before": 100 * shares.before,
+        "after": 100 * shares.after,
+        "p": shares.p_central,
+    }
 
 
 def shown(chart: Chart, series: Series, direction: Direction) -> dict[str, Any]:
     """A chart as data: points, lines, the signals on them, and icons where there are enough points."""
+    return {
+        **_shown(chart),
+        "months": [month.isoformat() for month in series.months],
+        "baseline_points": series.basis,
+        "points": chart.point_types(direction),
+        "gaps": [m.isoformat() for m, gap in zip(series.months, chart.gaps, strict=True) if gap],
+        "variation_icon": chart.icon(direction) if bool(chart.enough) else None,
+        "limits_are_provisional": _known(series, before=True) < 12,
+    }
 
+
+def _shown(chart: Chart) -> dict[str, Any]:
     def numbers(values: Any) -> list[float | None]:
         return [None if np.isnan(v) else float(v) for v in values]
 
@@ -262,8 +389,6 @@ def shown(chart: Chart, series: Series, direction: Direction) -> dict[str, Any]:
         "shift": chart.preset.rules.shift,
         "trend": chart.preset.rules.trend,
         "two_of_three": chart.preset.rules.two_of_three,
-        "months": [month.isoformat() for month in series.months],
-        "baseline_points": series.basis,
         "values": numbers(chart.values),
         "centre": numbers(chart.lines.centre),
         "lower": numbers(chart.lines.lower),
@@ -272,8 +397,4 @@ def shown(chart: Chart, series: Series, direction: Direction) -> dict[str, Any]:
         "shift_signal": [int(s) for s in signals.shift],
         "trend_signal": [int(u) - int(d) for u, d in zip(signals.trend_up, signals.trend_down, strict=True)],
         "two_of_three_signal": [int(s) for s in signals.two_of_three],
-        "points": chart.point_types(direction),
-        "gaps": [m.isoformat() for m, gap in zip(series.months, chart.gaps, strict=True) if gap],
-        "variation_icon": chart.icon(direction) if bool(chart.enough) else None,
-        "limits_are_provisional": _known(series, before=True) < 12,
     }
