@@ -157,6 +157,23 @@ async def theme_closed(theme: ThemeUnderTest) -> None:
     await _ended(theme)
 
 
+async def theme_returned_twice(theme: ThemeUnderTest) -> None:
+    """The verifier is not satisfied, twice: the line above is told."""
+    await theme.commissioned()
+    await theme.accepted()
+    await theme.entered("1:reviewing")
+    await theme.approved(briefing=False)
+    await theme.entered("1:acting")
+    for attempt in (1, 2):
+        await theme.done(attempt=attempt)
+        await theme.until(lambda n=attempt: theme.services.stages().count("1:verifying") == n, "verifying")  # type: ignore[misc]
+        await theme.returned(attempt=attempt)
+        await theme.until(lambda n=attempt: theme.services.stages().count("1:acting") == n + 1, "acting again")  # type: ignore[misc]
+    await theme.until(lambda: contract.DELIVER_NOTICE in theme.services.names(), "the line above told")
+    await theme.tell(ThemeEnded(theme_id=theme.id))
+    await _ended(theme)
+
+
 async def briefing_owed(briefing: BriefingUnderWay) -> None:
     """A return is owed: it is asked for, later up the line; weeks after, somebody is asked again."""
     await briefing.tell(briefing.sent(datetime.now(UTC)))
@@ -170,7 +187,7 @@ async def briefing_owed(briefing: BriefingUnderWay) -> None:
 
 BRIEFINGS: tuple[Callable[[BriefingUnderWay], Awaitable[None]], ...] = (briefing_owed,)
 
-THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed)
+THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed, theme_returned_twice)
 
 PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     low_harm,
