@@ -104,6 +104,25 @@ async def returned_verification(case: Case) -> None:
     await _ended(case)
 
 
+async def verification_late(case: Case) -> None:
+    """Of two actions one is done early and nobody verifies it; the other takes its time."""
+    case.services.actions.append(uuid4())
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.approved(briefing=False)
+    await case.entered("1:acting")
+    await case.done()
+    await case.env.sleep(timedelta(days=15, hours=12))
+    await case.until(lambda: len(case.services.all(contract.REMIND)) >= 2, "the verification is late")
+    await case.done(index=1)
+    await case.entered("1:verifying")
+    await case.verified()
+    await case.entered("1:checking_impact")
+    await _judged(case, Verdict.SUSTAINED)
+    await _ended(case)
+
+
 async def second_cycle(case: Case) -> None:
     """What was done had no effect."""
     await case.life()
@@ -194,6 +213,7 @@ PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     default_triage_and_escalation,
     ladder,
     returned_verification,
+    verification_late,
     second_cycle,
     withdrawn,
     reopened,
