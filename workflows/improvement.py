@@ -85,7 +85,7 @@ async def acting(process: Process) -> Stage:
         due_at, owner = _earliest(facts)
         await process.enter(due_at or plan.agree_due_at, owner or Role.REGISTERED_MANAGER)
     if workflow.patched(_VERIFICATION_RINGS):
-        await _until(process, lambda: _all_done(facts))
+        await _until(process, lambda: _done(facts))
         return Stage.VERIFYING
     while not (_all_done(facts) or process.over()):
         clock = _earliest_open(facts)
@@ -104,6 +104,10 @@ async def _until(process: Process, ready: Ready) -> None:
             # What rang already runs until the next reminder.
             process.set_clock(position.due_at if clock[0] == position.rings_for else clock[0], clock[1])
             position.rings_for = clock[0]
+        elif position.rings_for is not None:
+            # What was waited for will not be done and nothing stands in for it: not when that was due, but now.
+            process.set_clock(workflow.now(), Role.REGISTERED_MANAGER)
+            position.rings_for = None
         await process.wait(lambda clock=clock: ready() or _earliest(facts) != clock)
 
 
@@ -111,6 +115,11 @@ def _all_done(facts: CycleFacts) -> bool:
     return facts.actions_complete or (
         bool(facts.actions) and all(a.finished or a.status == "done" for a in facts.actions.values())
     )
+
+
+def _done(facts: CycleFacts) -> bool:
+    """The same, but cancelled alone is not done: what was shared with another case may have been cancelled there."""
+    return facts.actions_complete or (_all_done(facts) and any(a.status != "cancelled" for a in facts.actions.values()))
 
 
 def _earliest_open(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
@@ -135,7 +144,7 @@ async def verifying(process: Process) -> Stage:
     if not process.position.opened and not facts.actions_complete:
         await process.enter(_earliest(facts)[0], Role.QUALITY_LEAD)
     if workflow.patched(_VERIFICATION_RINGS):
-        await _until(process, lambda: facts.actions_complete or not _all_done(facts))
+        await _until(process, lambda: facts.actions_complete or not _done(facts))
     else:
         await process.wait(lambda: facts.actions_complete or not _all_done(facts))
     if not facts.actions_complete:

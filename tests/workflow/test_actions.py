@@ -8,8 +8,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from services.contracts import activities as contract
 from services.contracts.actions import (
+    ActionCancelled,
     ActionExtended,
     ActionHandedOver,
+    ActionOpened,
     ActionRechecked,
     ActionVerified,
     PlannedCheckpoint,
@@ -168,3 +170,56 @@ async def test_the_clock_of_verifying_is_of_what_is_still_to_be_verified(skippin
         await case.until(lambda: contract.REMIND in case.services.names(), "the other one was to be verified by day 24")
         await one_verified(case, 1, complete=True)
         await case.entered("1:closed")
+
+
+async def test_two_incidents_with_one_action_go_on_together(skipping: WorkflowEnvironment) -> None:
+    """The second has no action of its own: what it waits for was agreed for the first."""
+    async with Running(skipping) as first:
+        second = Case(first.env, first.services, first.task_queue)
+        second.services.actions = []
+        await to_acting(second)
+        shared, at = uuid.uuid4(), await skipping.get_current_time()
+        first.services.actions = [shared]
+        await first.reported()
+        await first.triaged()
+        await first.approved(briefing=False)
+        await first.until(lambda: first.services.stages().count("1:acting") == 2, "both are acting")
+        for case in (first, second):
+            event = ActionOpened(
+                incident_id=case.id, action_id=shared, cycle=1, owner_role=Role.REGISTERED_MANAGER,
+                due_at=at + timedelta(days=28), late=True, served=case is second,
+            )  # fmt: skip
+            await case.tell(event)
+        await skipping.sleep(timedelta(days=20))
+        assert contract.REMIND not in first.services.names(), "something is agreed for both"
+        for case in (first, second):
+            await case.done()
+        await first.until(lambda: first.services.stages().count("1:verifying") == 2, "both are verified")
+        for case in (first, second):
+            await case.verified()
+        await first.until(lambda: first.services.stages().count("1:checking_impact") == 2, "both are measured")
+
+
+async def test_what_was_cancelled_for_another_is_missed_here_at_once(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await to_acting(case)
+        await case.tell(
+            ActionCancelled(
+                incident_id=case.id, action_id=case.services.actions[0], cycle=1, cycle_complete=False, checkpoints=[],
+                served=True,
+            )
+        )  # fmt: skip
+        await case.until(lambda: contract.REMIND in case.services.names(), "somebody hears that nothing is left")
+        [reminder, *_] = case.services.all(contract.REMIND)
+        assert (reminder.stage, reminder.next_move) == (Stage.ACTING, Role.REGISTERED_MANAGER)
+        assert "1:verifying" not in case.services.stages()
+        case.services.actions.append(uuid.uuid4())
+        at = await skipping.get_current_time()
+        await case.tell(
+            ActionOpened(
+                incident_id=case.id, action_id=case.services.actions[1], cycle=1, owner_role=Role.REGISTERED_MANAGER,
+                due_at=at + timedelta(days=28), late=True,
+            )
+        )  # fmt: skip
+        await case.done(index=1)
+        await case.entered("1:verifying")

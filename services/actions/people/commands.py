@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.actions.domain import ActionStatus
 from services.actions.history import record
-from services.actions.store import Action, Person, lock_cycle, visible_action
+from services.actions.store import Action, Person, lock_cycles, visible_action
 from services.contracts.actions import ActionHandedOver
 from services.contracts.taxonomy import Role
 from services.runtime import audit
@@ -63,7 +63,7 @@ def hand_over(session: Session, actor: Actor, command: HandOver, now: datetime) 
             action = visible_action(session, actor, action_id)
         except ServiceError:
             continue  # out of the actor's sight: somebody else hands it over
-        lock_cycle(session, action.incident_id, action.cycle)
+        lock_cycles(session, action)
         session.refresh(action)
         if action.owner_id != command.from_id or ActionStatus(action.status).settled:
             continue
