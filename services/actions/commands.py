@@ -34,6 +34,7 @@ from services.actions.history import record as _record
 from services.actions.impact import commands as impact
 from services.actions.impact.measuring import freeze_measure
 from services.actions.people import line
+from services.actions.people.owner import check_owner
 from services.actions.sites.commands import (
     MAX_SERVED,
     MAX_SITES,
@@ -69,7 +70,7 @@ from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
-from services.runtime.errors import ServiceError, conflict, forbidden, invalid
+from services.runtime.errors import ServiceError, conflict, forbidden
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.pseudonym import stand_ins
@@ -143,11 +144,11 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
 
     It counts in the current cycle of each other incident that it serves too, and opens with the first of them.
 
-    Raises 404 for an incident that is unknown here or out of scope, 409 when it has ended or the cycle is complete.
+    Raises 404 for an incident that is unknown here or out of scope, 409 when it has ended or the cycle is complete, 422
+    for an owner who cannot answer for it.
     """
     incident = visible_incident(session, actor, command.incident_id)
-    if command.owner_role is Role.SERVICE:
-        raise invalid("owner_role", "is not the role of a person", "Choose the role in which the owner answers for it.")
+    check_owner(session, command.owner_id, command.owner_role, now, id_field="owner_id", role_field="owner_role")
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Reopen it first if something is still to change.")
     check_learning(session, incident.incident_id, command.learning_ref)

@@ -169,6 +169,7 @@ class Person(Table):
     manager_id: Mapped[UUID | None]
     active: Mapped[bool]
     leaves_on: Mapped[date | None]
+    roles: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     revision: Mapped[int]
 
 
