@@ -7,9 +7,14 @@ gives waiting, reminding and activities; these functions say what each stage ope
 from datetime import datetime
 from typing import Protocol
 
+from temporalio import workflow
+
 from services.contracts import activities
 from services.contracts.taxonomy import Role, Stage, Verdict
 from workflows.messages import ActionFact, Case, CheckpointFact, CycleFacts, Standing
+
+_VERIFICATION_RINGS = "verification-rings"
+"""Processes that began a stage before leave it by the clocks that they knew."""
 
 
 class Process(Protocol):
@@ -77,8 +82,11 @@ async def acting(process: Process) -> Stage:
             action.owner_role = opened.owner_role
             if action.due_at is None:
                 action.due_at, action.remind_at = opened.due_at, opened.remind_at
-        due_at, owner = _earliest_open(facts)
+        due_at, owner = _earliest(facts)
         await process.enter(due_at or plan.agree_due_at, owner or Role.REGISTERED_MANAGER)
+    if workflow.patched(_VERIFICATION_RINGS):
+        await _until(process, lambda: _done(facts))
+        return Stage.VERIFYING
     while not (_all_done(facts) or process.over()):
         clock = _earliest_open(facts)
         if clock[0] is not None:
@@ -87,10 +95,31 @@ async def acting(process: Process) -> Stage:
     return Stage.VERIFYING
 
 
+async def _until(process: Process, ready: Ready) -> None:
+    """Until the condition holds; meanwhile the clock is of what is due first, to be done or to be verified."""
+    facts, position = _facts(process), process.position
+    while not (ready() or process.over()):
+        clock = _earliest(facts)
+        if clock[0] is not None:
+            # What rang already runs until the next reminder.
+            process.set_clock(position.due_at if clock[0] == position.rings_for else clock[0], clock[1])
+            position.rings_for = clock[0]
+        elif position.rings_for is not None:
+            # What was waited for will not be done and nothing stands in for it: not when that was due, but now.
+            process.set_clock(workflow.now(), Role.REGISTERED_MANAGER)
+            position.rings_for = None
+        await process.wait(lambda clock=clock: ready() or _earliest(facts) != clock)
+
+
 def _all_done(facts: CycleFacts) -> bool:
     return facts.actions_complete or (
         bool(facts.actions) and all(a.finished or a.status == "done" for a in facts.actions.values())
     )
+
+
+def _done(facts: CycleFacts) -> bool:
+    """The same, but cancelled alone is not done: what was shared with another case may have been cancelled there."""
+    return facts.actions_complete or (_all_done(facts) and any(a.status != "cancelled" for a in facts.actions.values()))
 
 
 def _earliest_open(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
@@ -98,13 +127,26 @@ def _earliest_open(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
     return min(waiting, key=lambda item: item[0]) if waiting else (None, None)
 
 
+def _earliest(facts: CycleFacts) -> tuple[datetime | None, Role | None]:
+    """What is due first of all that is to be done or to be verified, and whose move it is."""
+    waiting: list[tuple[datetime, Role | None]] = []
+    for action in facts.actions.values():
+        if action.status == "open" and action.due_at is not None:
+            waiting.append((action.due_at, action.owner_role))
+        elif action.status == "done" and action.verify_due_at is not None:
+            waiting.append((action.verify_due_at, Role.QUALITY_LEAD))
+    return min(waiting, key=lambda item: item[0]) if waiting else (None, None)
+
+
 async def verifying(process: Process) -> Stage:
     """Wait until somebody else has seen every action in practice; a returned one leads back to acting."""
     facts = _facts(process)
     if not process.position.opened and not facts.actions_complete:
-        dues = [a.verify_due_at for a in facts.actions.values() if a.status == "done" and a.verify_due_at is not None]
-        await process.enter(min(dues, default=None), Role.QUALITY_LEAD)
-    await process.wait(lambda: facts.actions_complete or not _all_done(facts))
+        await process.enter(_earliest(facts)[0], Role.QUALITY_LEAD)
+    if workflow.patched(_VERIFICATION_RINGS):
+        await _until(process, lambda: facts.actions_complete or not _done(facts))
+    else:
+        await process.wait(lambda: facts.actions_complete or not _all_done(facts))
     if not facts.actions_complete:
         return Stage.ACTING
     return Stage.SHARING if _briefing_needed(process.case) else after_sharing(facts)

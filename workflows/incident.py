@@ -141,11 +141,7 @@ class IncidentWorkflow(CaseProcess):
             if run_id is not None:
                 await self._call_rung(run_id)
             else:
-                action_id, times = next(iter(self._case.failed.items()))
-                await self._escalate(EscalationReason.VERIFICATION_FAILED, f"{action_id}:{times}", times)
-                # Only now: had the process continued as new meanwhile, nobody would have been told.
-                if self._case.failed.get(action_id) == times:
-                    del self._case.failed[action_id]
+                await self.answer_failed()
 
     def _wanted(self) -> str | None:
         return next((i for i, one in self._case.ladders.items() if one.step > one.called and not one.answered), None)
@@ -192,6 +188,10 @@ class IncidentWorkflow(CaseProcess):
             self._case.clocks[str(clock.clock_id)] = ClockFact(
                 revision=clock.revision, due_at=clock.due_at, urgent=True
             )
+
+    async def verification_failed(self, action_id: str, times: int) -> None:
+        """Ask for the ladder; the policy says from which time on it starts."""
+        await self._escalate(EscalationReason.VERIFICATION_FAILED, f"{action_id}:{times}", times)
 
     async def late_recheck(self, recheck: RecheckFact) -> None:
         """Nobody has looked again in time: up the line."""

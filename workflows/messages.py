@@ -147,7 +147,8 @@ class CycleFacts(BaseModel):
 class Standing(BaseModel):
     """Where a process is in its stage, and whether the opening steps of the stage are behind it.
 
-    `due_at` and `next_move` are the clock that runs now, `reminders` how often it ran out.
+    `due_at` and `next_move` are the clock that runs now, `reminders` how often it ran out, `rings_for` what of the
+    actions it was set for.
     """
 
     cycle: int = 1
@@ -156,6 +157,7 @@ class Standing(BaseModel):
     due_at: datetime | None = None
     next_move: Role | None = None
     reminders: int = 0
+    rings_for: datetime | None = None
     measured: UUID | None = None
 
 

@@ -66,6 +66,10 @@ class CaseProcess(ABC):
         """Nobody has looked again in time at what was verified."""
 
     @abstractmethod
+    async def verification_failed(self, action_id: str, times: int) -> None:
+        """An action was returned for the `times`-th time: whoever must hear of it does."""
+
+    @abstractmethod
     def go_on_as_new(self) -> None:
         """Continue as new."""
 
@@ -210,6 +214,14 @@ class CaseProcess(ABC):
             if recheck.holds is None and recheck.due_at is not None
         ]
         return min(waiting, key=lambda r: (r.answer_due_at or r.due_at, str(r.recheck_id))) if waiting else None
+
+    async def answer_failed(self) -> None:
+        """Have one failed verification heard of."""
+        action_id, times = next(iter(self.case.failed.items()))
+        await self.verification_failed(action_id, times)
+        # Only now: had the process continued as new meanwhile, nobody would have been told.
+        if self.case.failed.get(action_id) == times:
+            del self.case.failed[action_id]
 
     # Notices, beside the stages.
 

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.process import FACTS_PATIENCE, CaseProcess
 
 WORKFLOW = "ThematicReviewWorkflow"
+_FAILED = "theme-verification-failed"
 
 
 def workflow_id(theme_id: object) -> str:
@@ -72,7 +73,8 @@ class ThematicReviewWorkflow(CaseProcess):
                 break
             await self.ask_again(activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE)
         beside = [
-            asyncio.create_task(watch()) for watch in (self.watch_notices, self.watch_reminders, self.watch_rechecks)
+            asyncio.create_task(watch())
+            for watch in (self.watch_notices, self.watch_reminders, self.watch_rechecks, self._watch_failed)
         ]
         while not (self._case.ended or self.position.stage.over):
             following = await self._stage(self.position.stage)
@@ -172,11 +174,26 @@ class ThematicReviewWorkflow(CaseProcess):
         """Nobody has looked again in time: the same people hear of it."""
         await self._remind(f"recheck:{recheck.recheck_id}:{recheck.late}", recheck.late)
 
-    async def _remind(self, step: str, count: int) -> datetime:
+    async def _watch_failed(self) -> None:
+        """Have each failed verification heard of, whatever stage the theme is in."""
+        while True:
+            await workflow.wait_condition(lambda: bool(self._case.failed))
+            if max(self._case.failed.values()) > 1 and not workflow.patched(_FAILED):
+                return  # The run saw it before anybody was told of returns; what is left here is told by the next run.
+            await self.answer_failed()
+
+    async def verification_failed(self, action_id: str, times: int) -> None:
+        """The first return is between owner and verifier; from the second on the line above hears of it."""
+        if times > 1:
+            await self._remind(f"failed:{action_id}:{times}", times, UUID(action_id))
+
+    async def _remind(self, step: str, count: int, action_id: UUID | None = None) -> datetime:
         position = self.position
         reminder: activities.ThemeReminder = await self.activity(
             activities.REMIND_THEME,
-            activities.RemindTheme(cycle=position.cycle, stage=position.stage, count=count, **self.command(step)),
+            activities.RemindTheme(
+                cycle=position.cycle, stage=position.stage, count=count, action_id=action_id, **self.command(step)
+            ),
             activities.REVIEW_QUEUE,
             activities.ThemeReminder,
         )

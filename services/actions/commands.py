@@ -6,7 +6,7 @@ process engine by the state they find.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,11 +34,22 @@ from services.actions.history import record as _record
 from services.actions.impact import commands as impact
 from services.actions.impact.measuring import freeze_measure
 from services.actions.people import line
-from services.actions.sites.commands import MAX_SERVED, MAX_SITES, check_sites, keep_served, keep_sites
+from services.actions.people.owner import check_owner
+from services.actions.sites.commands import (
+    MAX_SERVED,
+    MAX_SITES,
+    check_sites,
+    keep_served,
+    keep_sites,
+    served_ones,
+)
+from services.actions.sites.serving import Completed, Cycle, actions_of, served_by
 from services.actions.store import (
     Action,
     Evidence,
     Improvement,
+    Incident,
+    lock_all,
     lock_cycle,
     visible_action,
     visible_incident,
@@ -59,7 +70,7 @@ from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
-from services.runtime.errors import ServiceError, conflict, forbidden, invalid
+from services.runtime.errors import ServiceError, conflict, forbidden
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.pseudonym import stand_ins
@@ -131,26 +142,21 @@ class CancelAction(Strict):
 def agree_action(session: Session, actor: Actor, command: AgreeAction, now: datetime) -> Action:
     """Agree an action for the current cycle of an incident. It opens with the others, or at once if they are open.
 
-    Raises 404 for an incident that is unknown here or out of scope, 409 when it has ended or the cycle is complete.
+    It counts in the current cycle of each other incident that it serves too, and opens with the first of them.
+
+    Raises 404 for an incident that is unknown here or out of scope, 409 when it has ended or the cycle is complete, 422
+    for an owner who cannot answer for it.
     """
     incident = visible_incident(session, actor, command.incident_id)
-    if command.owner_role is Role.SERVICE:
-        raise invalid("owner_role", "is not the role of a person", "Choose the role in which the owner answers for it.")
+    check_owner(session, command.owner_id, command.owner_role, now, id_field="owner_id", role_field="owner_role")
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Reopen it first if something is still to change.")
     check_learning(session, incident.incident_id, command.learning_ref)
+    serves = served_ones(session, actor, incident.incident_id, command.serves)
     suggested = hierarchy.shipped().suggest(command.title)
     counted = hierarchy.counts_as(command.title, command.strength, command.strength_reason)
-    assert incident.location_id is not None
-    improvement = _improvement(
-        session,
-        provider_id=incident.provider_id,
-        incident_id=incident.incident_id,
-        cycle=incident.cycle,
-        location_id=incident.location_id,
-        region_id=incident.region_id,
-        category=incident.category,
-    )
+    cycles = [_improvement_of(session, one) for one in sorted([incident, *serves], key=lambda one: one.incident_id)]
+    improvement = next(one for one in cycles if one.incident_id == incident.incident_id)
     if improvement.completed_at is not None:
         raise conflict(
             "cycle-complete",
@@ -178,7 +184,7 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
     keep_proof(session, action, command.proof)
     keep_waiting(session, actor, action, command.waits_for)
     keep_sites(session, actor, action, command.sites)
-    keep_served(session, actor, action, command.serves)
+    keep_served(session, action, serves)
     said = stand_ins(session, SERVICE, actor.provider_id, "wording", filter(None, [gist(command.title)]))
     _record(
         session,
@@ -213,7 +219,7 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         sites=sorted(map(str, command.sites)),
         serves=sorted(map(str, command.serves)),
     )
-    if improvement.opened_at is not None:
+    if any(one.opened_at is not None and one.completed_at is None for one in cycles):
         _open(session, actor, action, now, late=True)
     return action
 
@@ -223,33 +229,38 @@ def open_actions(
 ) -> activities.ActionsPlan:
     """Start the clocks of all agreed actions of a cycle and freeze the measure of their effect, once.
 
-    Asked again it changes nothing and answers with all actions of the cycle that were not cancelled.
+    Asked again it changes nothing and answers with all actions of the cycle that were not cancelled. Those agreed for
+    another incident that serve this one are among them.
     """
-    improvement = _improvement(
+    own = (command.incident_id, command.cycle)
+    insert_new(
         session,
-        provider_id=command.provider_id,
+        Improvement,
         incident_id=command.incident_id,
         cycle=command.cycle,
+        provider_id=command.provider_id,
         location_id=command.location_id,
         region_id=command.region_id,
         category=command.category,
     )
+    lock_all(session, {own, *((one.incident_id, one.cycle) for one in actions_of(session, *own))})
+    improvement, counted = session.get_one(Improvement, own), actions_of(session, *own)
     rules = policy.shipped()
     if improvement.opened_at is None:
         improvement.band, improvement.opened_at = command.band, now
         freeze_measure(session, actor, improvement, now)
-        for action in _actions(session, improvement):
+        for action in counted:
             if action.status == ActionStatus.AGREED:
-                _open(session, actor, action, now, late=False)
+                _open(session, actor, action, now, late=(action.incident_id, action.cycle) != own)
     return activities.ActionsPlan(
         actions=[
             activities.OpenedAction(
                 action_id=action.action_id,
                 owner_role=Role(action.owner_role),
                 due_at=action.due_at,
-                remind_at=action.remind_at,
+                remind_at=action.remind_at if action.incident_id == command.incident_id else None,
             )
-            for action in _actions(session, improvement)
+            for action in counted
             if action.due_at is not None and action.status != ActionStatus.CANCELLED
         ],
         agree_due_at=add_working_days(now, rules.agree_working_days),
@@ -410,7 +421,8 @@ def cancel_action(
         raise wrong_status(action, "Only an action that is not verified yet can be cancelled")
     action.status, action.cancel_reason = ActionStatus.CANCELLED, command.reason
     action.version += 1
-    complete, checkpoints = complete_cycle(session, action, now)
+    completed = complete_cycles(session, action, now)
+    complete, checkpoints = completed[action.incident_id, action.cycle]
     _record(
         session,
         actor,
@@ -424,6 +436,7 @@ def cancel_action(
             cycle_complete=complete,
             checkpoints=checkpoints,
         ),
+        completed,
         reason_sha256=audit.digest(command.reason),
         cycle_complete=complete,
         checkpoints=[planned.due_at for planned in checkpoints],
@@ -432,7 +445,10 @@ def cancel_action(
 
 
 def end_actions(session: Session, command: activities.EndActions, now: datetime, actor: Actor) -> None:
-    """Cancel what is open of a withdrawn incident's or a duplicate's actions, and drop its checkpoints. Again: nothing."""
+    """Cancel what is open of a withdrawn incident's or a duplicate's actions, and drop its checkpoints. Again: nothing.
+
+    What another incident waits for goes on.
+    """
     settled = (ActionStatus.VERIFIED, ActionStatus.CANCELLED)
     unsettled = (
         select(Action)
@@ -441,6 +457,8 @@ def end_actions(session: Session, command: activities.EndActions, now: datetime,
         .with_for_update()
     )
     for action in session.scalars(unsettled):
+        if served_by(session, action):
+            continue
         action.status, action.cancel_reason = ActionStatus.CANCELLED, "The incident was withdrawn or is a duplicate."
         action.version += 1
         event = ActionCancelled(
@@ -454,39 +472,47 @@ def end_actions(session: Session, command: activities.EndActions, now: datetime,
     impact.drop_checkpoints(session, command.incident_id)
 
 
-def complete_cycle(session: Session, action: Action, now: datetime) -> tuple[bool, list[PlannedCheckpoint]]:
-    """Whether nothing is left to do or verify in the action's cycle, and then the plan to measure what was changed.
+def complete_cycles(session: Session, action: Action, now: datetime) -> Completed:
+    """Of each cycle in which an action counts: whether nothing is left to do or verify, and then the plan to measure it.
 
-    The caller holds the cycle, so of two last actions settled at once exactly one sees the other settled. Before the
-    cycle opened it cannot be complete: people are still agreeing what to do.
+    The caller holds the cycles, so of two last actions settled at once exactly one sees the other settled. Before a
+    cycle opened it cannot be complete: people are still agreeing what to do. Where the action only serves, it is not
+    complete without anything verified either: who cancels it decides for its own incident.
     """
-    improvement = lock_cycle(session, action.incident_id, action.cycle)
-    actions = _actions(session, improvement)
+    own = (action.incident_id, action.cycle)
+    session.flush()
+    return {one: _complete(session, one, now, empty=one == own) for one in (own, *served_by(session, action))}
+
+
+def _complete(session: Session, cycle: Cycle, now: datetime, *, empty: bool) -> tuple[bool, list[PlannedCheckpoint]]:
+    improvement = lock_cycle(session, *cycle)
+    actions = actions_of(session, *cycle)
     if improvement.opened_at is None or not all(ActionStatus(a.status).settled for a in actions):
+        return False, []
+    verified = [a.verified_at for a in actions if a.verified_at is not None]
+    if not (verified or empty):
         return False, []
     check_strength(session, improvement, actions)
     improvement.completed_at = now
-    verified = [a.verified_at for a in actions if a.verified_at is not None]
-    if not verified:
+    if not verified or session.get_one(Incident, improvement.incident_id).ended:
         return True, []
     improvement.effective_at = max(verified)
     return True, impact.plan_checkpoints(session, improvement, now)
 
 
-def _improvement(session: Session, *, incident_id: UUID, cycle: int, **values: Any) -> Improvement:
-    """The cycle, made if it is new, held to the end of the transaction."""
-    insert_new(session, Improvement, incident_id=incident_id, cycle=cycle, **values)
-    return lock_cycle(session, incident_id, cycle)
-
-
-def _actions(session: Session, improvement: Improvement) -> list[Action]:
-    return list(
-        session.scalars(
-            select(Action)
-            .where(Action.incident_id == improvement.incident_id, Action.cycle == improvement.cycle)
-            .order_by(Action.action_id)
-        )
+def _improvement_of(session: Session, incident: Incident) -> Improvement:
+    """The current cycle of an incident, made if it is new, held to the end of the transaction."""
+    insert_new(
+        session,
+        Improvement,
+        incident_id=incident.incident_id,
+        cycle=incident.cycle,
+        provider_id=incident.provider_id,
+        location_id=incident.location_id,
+        region_id=incident.region_id,
+        category=incident.category,
     )
+    return lock_cycle(session, incident.incident_id, incident.cycle)
 
 
 def _attempt(action: Action) -> int:

@@ -114,10 +114,11 @@ def on_break_glass(session: Session, received: Received) -> None:
 
 
 def on_person(session: Session, received: Received) -> None:
-    """Know to whom somebody answers, and whether they are there."""
+    """Know to whom somebody answers, in which roles they work, and whether they are there."""
     event = PersonRecorded.model_validate(received.data)
-    kept = {"person_id", "manager_id", "active", "leaves_on", "revision"}
-    line.keep_person(session, {"provider_id": received.provider_id, **event.model_dump(include=kept)})
+    kept = event.model_dump(include={"person_id", "manager_id", "active", "leaves_on", "revision"})
+    roles = sorted({held.role for held in event.roles})
+    line.keep_person(session, {"provider_id": received.provider_id, "roles": roles, **kept})
 
 
 def on_absence(session: Session, received: Received) -> None:

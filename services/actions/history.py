@@ -6,7 +6,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.actions.impact.store import Checkpoint
+from services.actions.sites import serving
 from services.actions.store import Action, Incident
+from services.contracts.actions import ActionData
 from services.contracts.event import CaseData, EventData
 from services.contracts.taxonomy import CaseKind
 from services.runtime import audit, outbox
@@ -22,9 +24,13 @@ def record(
     at: datetime,
     action: str,
     event: EventData | None,
+    completed: serving.Completed | None = None,
     **data: Any,
 ) -> None:
-    """Write what belongs to a change: the entry always, the event where others must know."""
+    """Write what belongs to a change: the entry always, the event where others must know.
+
+    Of an action the other cases that it serves hear too; `completed` says what is complete by this change, of each.
+    """
     session.flush()
     subject = row.action_id if isinstance(row, Action) else row.checkpoint_id
     audit.append(
@@ -44,3 +50,18 @@ def record(
         outbox.record(
             session, SERVICE, outbox.event_row(event, actor=actor, subject=subject, version=row.version, at=at)
         )
+    if isinstance(row, Action) and isinstance(event, ActionData):
+        for copy in serving.told(session, row, event, completed or {}):
+            audit.append(
+                session,
+                SERVICE,
+                chain=copy.incident_id,
+                actor=actor,
+                action=f"served_{action}",
+                subject=subject,
+                at=at,
+                data={"cycle": copy.cycle},
+            )
+            outbox.record(
+                session, SERVICE, outbox.event_row(copy, actor=actor, subject=subject, version=row.version, at=at)
+            )

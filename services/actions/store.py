@@ -169,6 +169,7 @@ class Person(Table):
     manager_id: Mapped[UUID | None]
     active: Mapped[bool]
     leaves_on: Mapped[date | None]
+    roles: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     revision: Mapped[int]
 
 
@@ -213,7 +214,7 @@ def visible_action(
 
     With `now`, whoever covers for the owner at that moment sees it as the owner does.
 
-    `lock` holds the whole cycle to the end of the transaction.
+    `lock` holds the whole cycle to the end of the transaction, and those of other incidents in which it counts.
     """
     action = session.get(Action, action_id)
     if action is None:
@@ -223,7 +224,7 @@ def visible_action(
     if not restriction.may_see(session, "actions", actor, action.incident_id, in_scope=in_scope, own=own):
         raise not_found("action")
     if lock:
-        lock_cycle(session, action.incident_id, action.cycle)
+        lock_cycles(session, action)
         session.refresh(action)
     return action
 
@@ -271,3 +272,21 @@ def may_see(
 def lock_cycle(session: Session, incident_id: UUID, cycle: int) -> Improvement:
     """The cycle, held to the end of the transaction."""
     return session.get_one(Improvement, (incident_id, cycle), with_for_update=True, populate_existing=True)
+
+
+def lock_cycles(session: Session, action: Action) -> None:
+    """Every cycle in which an action counts, held to the end of the transaction; always in the same order."""
+    elsewhere = session.execute(
+        text(
+            "select incident_id, cycle from actions.served join actions.improvement using (incident_id, cycle)"
+            " where served.action_id = :action_id"
+        ),
+        {"action_id": action.action_id},
+    )
+    lock_all(session, {(action.incident_id, action.cycle), *((one.incident_id, one.cycle) for one in elsewhere)})
+
+
+def lock_all(session: Session, cycles: set[tuple[UUID, int]]) -> None:
+    """The same for cycles by name."""
+    for incident_id, cycle in sorted(cycles):
+        lock_cycle(session, incident_id, cycle)

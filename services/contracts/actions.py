@@ -29,7 +29,19 @@ class PlannedRecheck(BaseModel):
     due_at: datetime
 
 
-class ActionAgreed(CaseData):
+class ActionData(CaseData):
+    """Payload of an event of one action.
+
+    An action may answer other cases beside the one that it was agreed for: each hears of it too, with `served` set and
+    the cycle that it counts for there.
+    """
+
+    action_id: UUID
+    cycle: int
+    served: bool = False
+
+
+class ActionAgreed(ActionData):
     """An action that answers a learning was agreed, with an owner.
 
     `wording` stands for what it says: the same for the same words, and nobody can read it back. `weak_wording` says that
@@ -38,15 +50,13 @@ class ActionAgreed(CaseData):
 
     TYPE: ClassVar[str] = "plumbline.action.agreed.v1"
 
-    action_id: UUID
-    cycle: int
     strength: Strength
     owner_role: Role
     wording: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = None
     weak_wording: bool = False
 
 
-class ActionOpened(CaseData):
+class ActionOpened(ActionData):
     """Work may start; the clock runs.
 
     `late` is set when it was agreed after the process had opened the actions of the cycle, so does not know of it yet.
@@ -54,27 +64,23 @@ class ActionOpened(CaseData):
 
     TYPE: ClassVar[str] = "plumbline.action.opened.v1"
 
-    action_id: UUID
-    cycle: int
     owner_role: Role
     due_at: datetime
     late: bool
     remind_at: datetime | None = None
 
 
-class ActionDone(CaseData):
+class ActionDone(ActionData):
     """The owner says so. Nobody has checked yet."""
 
     TYPE: ClassVar[str] = "plumbline.action.done.v1"
 
-    action_id: UUID
-    cycle: int
     attempt: int
     evidence_count: int
     verify_due_at: datetime
 
 
-class ActionVerified(CaseData):
+class ActionVerified(ActionData):
     """Somebody other than the owner saw it in practice.
 
     `cycle_complete` is set when no action of the cycle is left to do or verify; `checkpoints` is then the plan for
@@ -83,8 +89,6 @@ class ActionVerified(CaseData):
 
     TYPE: ClassVar[str] = "plumbline.action.verified.v1"
 
-    action_id: UUID
-    cycle: int
     attempt: int
     cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
@@ -92,47 +96,39 @@ class ActionVerified(CaseData):
     recheck: PlannedRecheck | None = None
 
 
-class ActionReturned(CaseData):
+class ActionReturned(ActionData):
     """Verification found it wanting; back to the owner."""
 
     TYPE: ClassVar[str] = "plumbline.action.returned.v1"
 
-    action_id: UUID
-    cycle: int
     attempt: int
     due_at: datetime
     remind_at: datetime | None = None
 
 
-class ActionCancelled(CaseData):
+class ActionCancelled(ActionData):
     """An approver agreed that it will not be done. `cycle_complete` and `checkpoints` as for ActionVerified."""
 
     TYPE: ClassVar[str] = "plumbline.action.cancelled.v1"
 
-    action_id: UUID
-    cycle: int
     cycle_complete: bool
     checkpoints: list[PlannedCheckpoint]
 
 
-class ActionHandedOver(CaseData):
+class ActionHandedOver(ActionData):
     """Somebody else answers for it now. `handover` counts how often it changed hands."""
 
     TYPE: ClassVar[str] = "plumbline.action.handed_over.v1"
 
-    action_id: UUID
-    cycle: int
     owner_role: Role
     handover: int
 
 
-class ActionExtended(CaseData):
+class ActionExtended(ActionData):
     """Somebody other than who asked gave more time. `extension` counts those granted in this attempt and before."""
 
     TYPE: ClassVar[str] = "plumbline.action.extended.v1"
 
-    action_id: UUID
-    cycle: int
     attempt: int
     extension: int
     due_at: datetime

@@ -344,11 +344,15 @@ REMIND_THEME = "review.remind_theme"
 
 
 class RemindTheme(Command):
-    """A clock of a theme ran out: say who is to be told. `count` is how often it did in this stage."""
+    """A clock of a theme ran out: say who is to be told. `count` is how often it did in this stage.
+
+    With `action_id`, that action was returned for the `count`-th time.
+    """
 
     cycle: int
     stage: ThemeStage
     count: int
+    action_id: UUID | None = None
 
 
 class ThemeReminder(BaseModel):

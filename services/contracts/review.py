@@ -180,7 +180,10 @@ class ThemeStageEntered(ThemeData):
 
 
 class ThemeReminded(ThemeData):
-    """A clock ran out and somebody was told: whoever leads the theme, or, without an answer, the line above."""
+    """A clock ran out and somebody was told: whoever leads the theme, or, without an answer, the line above.
+
+    With `action_id`, that action was returned for the `count`-th time, and the line above was told.
+    """
 
     TYPE: ClassVar[str] = "plumbline.theme.reminded.v1"
 
@@ -188,6 +191,7 @@ class ThemeReminded(ThemeData):
     stage: ThemeStage
     count: int
     to_role: Role | None
+    action_id: UUID | None = None
 
 
 class ThemeEnded(ThemeData):

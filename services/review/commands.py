@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from services.contracts import activities
 from services.contracts.event import CaseData, EventData
+from services.contracts.identity import EVERYWHERE
 from services.contracts.review import (
     ReviewApproved,
     ReviewOpened,
@@ -360,7 +361,7 @@ def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime)
     """Decide an open review again because a fact came: deeper if the policy says so, never shallower, never an approved one."""
     unfinished = (
         select(Review)
-        .where(Review.incident_id == incident_id, Review.method != domain.THEMATIC)
+        .where(Review.incident_id == incident_id, Review.location_id != EVERYWHERE)
         .where(Review.status.not_in([ReviewStatus.APPROVED, ReviewStatus.ENDED]))
         .with_for_update()
     )

@@ -9,8 +9,9 @@ from sqlalchemy import ARRAY, DateTime, Integer, MetaData, Text, exists, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from services.contracts.identity import EVERYWHERE
 from services.contracts.taxonomy import CaseKind
-from services.review.domain import THEMATIC, ReviewStatus, Step
+from services.review.domain import ReviewStatus, Step
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
@@ -77,7 +78,8 @@ class Review(Table):
     @property
     def case_kind(self) -> CaseKind:
         """Whether it is the review of an incident, or of a theme whose id then stands in `incident_id`."""
-        return CaseKind.THEME if self.method == THEMATIC else CaseKind.INCIDENT
+        # By where, not by the method: a policy may want a single incident looked at by the thematic one.
+        return CaseKind.THEME if self.location_id == EVERYWHERE else CaseKind.INCIDENT
 
 
 class Factor(Table):

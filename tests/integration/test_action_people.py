@@ -151,3 +151,31 @@ def test_a_last_day_that_is_near_asks_for_a_handover(world: World) -> None:
     assert world.http.get("/handovers/needed", world.manager).json()["items"][0]["left"] is True
     world.cancel(action)
     assert world.http.get("/handovers/needed", world.manager).json()["items"] == []
+
+
+def test_an_owner_is_somebody_who_is_there_in_that_role(world: World) -> None:
+    incident_id = world.incident()
+    world.agree(incident_id, owner_id=str(uuid.uuid4()))  # directory has nobody of this provider
+    held = [{"role": "shift_lead", "location_id": world.location}]
+    person(world, world.owner.id, roles=held)
+    world.agree(incident_id)
+    person(world, world.lead.id, roles=[{"role": "quality_lead"}])
+    before = len(world.http.get("/actions", world.lead).json()["items"])
+    gone, leaving = uuid.uuid4(), uuid.uuid4()
+    person(world, gone, roles=held, active=False)
+    person(world, leaving, roles=held, leaves_on=world.clock.now().date() - timedelta(days=1))
+    for changes, field in (
+        ({"owner_id": str(uuid.uuid4())}, "owner_id"),
+        ({"owner_id": str(gone)}, "owner_id"),
+        ({"owner_id": str(leaving)}, "owner_id"),
+        ({"owner_role": "registered_manager"}, "owner_role"),
+        ({"owner_role": "service"}, "owner_role"),
+    ):
+        refused = world.http.post("/actions", world.manager, world.body(incident_id, **changes))
+        assert refusal(refused) == (422, field)
+    body = {"from_id": str(world.owner.id), "to_id": str(world.lead.id), "to_role": "shift_lead", "reason": "Moves."}
+    assert refusal(world.http.post("/handovers", world.lead, body)) == (422, "to_role")
+    assert refusal(world.http.post("/handovers", world.lead, {**body, "to_id": str(uuid.uuid4())})) == (422, "to_id")
+    assert len(world.http.get("/actions", world.lead).json()["items"]) == before
+    handed = world.http.post("/handovers", world.lead, {**body, "to_role": "quality_lead"})
+    assert handed.status_code == 201, handed.text

@@ -203,3 +203,35 @@ def test_a_draft_is_backtested_over_the_past_that_the_caller_may_see(desk: Desk,
     assert (bad.status_code, bad.json()["type"]) == (422, "/problems/policy-refused")
     other = actor("quality_lead", provider=uuid.uuid4())
     assert desk.api.post("/policies/backtests", other, body).json()["incidents"] == 0
+
+
+def test_an_incident_that_the_policy_wants_reviewed_thematically_stays_an_incident(
+    desk: Desk, actor: Callable[..., Actor]
+) -> None:
+    own = SHIPPED.replace("version: default-2", "version: own-1")
+    own = own.replace("method: brief_fact_review", "method: thematic_review")
+    own = own.replace("method: structured_review", "method: in_depth_investigation")
+    quality = actor("quality_lead")
+    drafted = desk.api.post("/policies", quality, {"name": "review", "source": own}).json()["policy_id"]
+    assert desk.api.post(f"/policies/{drafted}/proposal", quality, version=1).status_code == 200
+    assert desk.api.post(f"/policies/{drafted}/publication", actor("director"), version=2).status_code == 200
+    plan, manager = desk.open(), actor("registered_manager")
+    assert plan.method == "thematic_review"
+    # What comes later deepens it as it would any other.
+    desk.safeguarding()
+    assert desk.view(plan, quality)["method"] == "in_depth_investigation"
+    desk.incident_id = uuid.uuid4()
+    plan = desk.open()
+    path = f"/reviews/{plan.review_id}"
+    assert desk.api.put(f"{path}/draft", manager, DRAFT, version=1).status_code == 200
+    said = answers(desk.api, path, manager)
+    submitted = desk.api.post(f"{path}/submission", manager, said, version=2)
+    assert submitted.status_code == 200, submitted.text
+    assert desk.api.post(f"{path}/approval", quality, version=3).status_code == 200
+    with db.transaction(desk.engine, desk.provider_id) as session:
+        rows = session.execute(
+            text("select type, data ->> 'case_kind' as kind from review.outbox where key = :key"),
+            {"key": str(desk.incident_id)},
+        ).all()
+    assert {row.type.split(".")[2] for row in rows} == {"opened", "submitted", "approved"}
+    assert {row.kind for row in rows} == {"incident"}

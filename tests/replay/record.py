@@ -104,6 +104,25 @@ async def returned_verification(case: Case) -> None:
     await _ended(case)
 
 
+async def verification_late(case: Case) -> None:
+    """Of two actions one is done early and nobody verifies it; the other takes its time."""
+    case.services.actions.append(uuid4())
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.approved(briefing=False)
+    await case.entered("1:acting")
+    await case.done()
+    await case.env.sleep(timedelta(days=15, hours=12))
+    await case.until(lambda: len(case.services.all(contract.REMIND)) >= 2, "the verification is late")
+    await case.done(index=1)
+    await case.entered("1:verifying")
+    await case.verified()
+    await case.entered("1:checking_impact")
+    await _judged(case, Verdict.SUSTAINED)
+    await _ended(case)
+
+
 async def second_cycle(case: Case) -> None:
     """What was done had no effect."""
     await case.life()
@@ -157,6 +176,23 @@ async def theme_closed(theme: ThemeUnderTest) -> None:
     await _ended(theme)
 
 
+async def theme_returned_twice(theme: ThemeUnderTest) -> None:
+    """The verifier is not satisfied, twice: the line above is told."""
+    await theme.commissioned()
+    await theme.accepted()
+    await theme.entered("1:reviewing")
+    await theme.approved(briefing=False)
+    await theme.entered("1:acting")
+    for attempt in (1, 2):
+        await theme.done(attempt=attempt)
+        await theme.until(lambda n=attempt: theme.services.stages().count("1:verifying") == n, "verifying")  # type: ignore[misc]
+        await theme.returned(attempt=attempt)
+        await theme.until(lambda n=attempt: theme.services.stages().count("1:acting") == n + 1, "acting again")  # type: ignore[misc]
+    await theme.until(lambda: contract.DELIVER_NOTICE in theme.services.names(), "the line above told")
+    await theme.tell(ThemeEnded(theme_id=theme.id))
+    await _ended(theme)
+
+
 async def briefing_owed(briefing: BriefingUnderWay) -> None:
     """A return is owed: it is asked for, later up the line; weeks after, somebody is asked again."""
     await briefing.tell(briefing.sent(datetime.now(UTC)))
@@ -170,13 +206,14 @@ async def briefing_owed(briefing: BriefingUnderWay) -> None:
 
 BRIEFINGS: tuple[Callable[[BriefingUnderWay], Awaitable[None]], ...] = (briefing_owed,)
 
-THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed)
+THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed, theme_returned_twice)
 
 PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     low_harm,
     default_triage_and_escalation,
     ladder,
     returned_verification,
+    verification_late,
     second_cycle,
     withdrawn,
     reopened,

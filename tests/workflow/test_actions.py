@@ -8,14 +8,16 @@ from temporalio.testing import WorkflowEnvironment
 
 from services.contracts import activities as contract
 from services.contracts.actions import (
+    ActionCancelled,
     ActionExtended,
     ActionHandedOver,
+    ActionOpened,
     ActionRechecked,
     ActionVerified,
     PlannedCheckpoint,
     PlannedRecheck,
 )
-from services.contracts.taxonomy import Role, Verdict
+from services.contracts.taxonomy import Role, Stage, Verdict
 from tests.workflow.conftest import Case, Running
 
 pytestmark = pytest.mark.anyio
@@ -108,3 +110,116 @@ async def test_what_does_not_hold_any_more_begins_another_cycle(skipping: Workfl
         )  # fmt: skip
         await case.entered("2:reviewing")
         assert "1:closed" not in case.services.stages()
+
+
+async def two_actions(case: Case) -> None:
+    """The first is done after a day, so it is to be verified until day 15; the other may take until day 28."""
+    case.services.actions.append(uuid.uuid4())
+    await to_acting(case)
+    await case.env.sleep(timedelta(days=1))
+    await case.done()
+    await case.until(lambda: statuses(case, "done", "open"), "the first is done")
+
+
+async def statuses(case: Case, *wanted: str) -> bool:
+    """Whether the process knows the actions to be so far."""
+    known = (await case.handle.query("case"))["cycles"]["1"]["actions"]
+    return [known[str(one)]["status"] for one in case.services.actions] == list(wanted)
+
+
+async def one_verified(case: Case, index: int, *, complete: bool = False) -> None:
+    """One of several is verified."""
+    await case.tell(
+        ActionVerified(
+            incident_id=case.id, action_id=case.services.actions[index], cycle=1, attempt=1, cycle_complete=complete,
+            checkpoints=[],
+        )
+    )  # fmt: skip
+
+
+async def test_a_verification_that_is_late_rings_while_another_action_is_open(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await two_actions(case)
+        await skipping.sleep(timedelta(days=13, hours=12))
+        assert contract.REMIND not in case.services.names()
+        await skipping.sleep(timedelta(days=1))
+        await case.until(lambda: contract.REMIND in case.services.names(), "the verification is late on day 15")
+        [reminder] = case.services.all(contract.REMIND)
+        assert (reminder.stage, reminder.next_move, reminder.count) == (Stage.ACTING, Role.QUALITY_LEAD, 1)
+        await one_verified(case, 0)
+        await case.until(lambda: statuses(case, "verified", "open"), "verified")
+        rung = len(case.services.all(contract.REMIND))
+        await skipping.sleep(timedelta(days=12))
+        assert len(case.services.all(contract.REMIND)) == rung, "nothing is late before day 28"
+        await skipping.sleep(timedelta(days=1))
+        await case.until(lambda: len(case.services.all(contract.REMIND)) > rung, "the other one is late")
+        assert case.services.all(contract.REMIND)[-1].next_move is Role.REGISTERED_MANAGER
+
+
+async def test_the_clock_of_verifying_is_of_what_is_still_to_be_verified(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await two_actions(case)
+        await skipping.sleep(timedelta(days=9))
+        await case.done(index=1)
+        await case.entered("1:verifying")
+        await one_verified(case, 0)
+        await case.until(lambda: statuses(case, "verified", "done"), "the first is verified")
+        await skipping.sleep(timedelta(days=13))
+        assert contract.REMIND not in case.services.names(), "what was due on day 15 is verified"
+        await skipping.sleep(timedelta(days=2))
+        await case.until(lambda: contract.REMIND in case.services.names(), "the other one was to be verified by day 24")
+        await one_verified(case, 1, complete=True)
+        await case.entered("1:closed")
+
+
+async def test_two_incidents_with_one_action_go_on_together(skipping: WorkflowEnvironment) -> None:
+    """The second has no action of its own: what it waits for was agreed for the first."""
+    async with Running(skipping) as first:
+        second = Case(first.env, first.services, first.task_queue)
+        second.services.actions = []
+        await to_acting(second)
+        shared, at = uuid.uuid4(), await skipping.get_current_time()
+        first.services.actions = [shared]
+        await first.reported()
+        await first.triaged()
+        await first.approved(briefing=False)
+        await first.until(lambda: first.services.stages().count("1:acting") == 2, "both are acting")
+        for case in (first, second):
+            event = ActionOpened(
+                incident_id=case.id, action_id=shared, cycle=1, owner_role=Role.REGISTERED_MANAGER,
+                due_at=at + timedelta(days=28), late=True, served=case is second,
+            )  # fmt: skip
+            await case.tell(event)
+        await skipping.sleep(timedelta(days=20))
+        assert contract.REMIND not in first.services.names(), "something is agreed for both"
+        for case in (first, second):
+            await case.done()
+        await first.until(lambda: first.services.stages().count("1:verifying") == 2, "both are verified")
+        for case in (first, second):
+            await case.verified()
+        await first.until(lambda: first.services.stages().count("1:checking_impact") == 2, "both are measured")
+
+
+async def test_what_was_cancelled_for_another_is_missed_here_at_once(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await to_acting(case)
+        await case.tell(
+            ActionCancelled(
+                incident_id=case.id, action_id=case.services.actions[0], cycle=1, cycle_complete=False, checkpoints=[],
+                served=True,
+            )
+        )  # fmt: skip
+        await case.until(lambda: contract.REMIND in case.services.names(), "somebody hears that nothing is left")
+        [reminder, *_] = case.services.all(contract.REMIND)
+        assert (reminder.stage, reminder.next_move) == (Stage.ACTING, Role.REGISTERED_MANAGER)
+        assert "1:verifying" not in case.services.stages()
+        case.services.actions.append(uuid.uuid4())
+        at = await skipping.get_current_time()
+        await case.tell(
+            ActionOpened(
+                incident_id=case.id, action_id=case.services.actions[1], cycle=1, owner_role=Role.REGISTERED_MANAGER,
+                due_at=at + timedelta(days=28), late=True,
+            )
+        )  # fmt: skip
+        await case.done(index=1)
+        await case.entered("1:verifying")

@@ -123,6 +123,27 @@ async def test_early_late_and_duplicate_events_lead_to_the_same_place(skipping: 
         assert theme.services.stages()[-1] == "1:closed"
 
 
+async def test_a_second_return_is_told_up_the_line_at_once(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        theme, services = theme_of(case), case.services
+        await theme.commissioned()
+        await theme.accepted()
+        await theme.approved()
+        await theme.entered("1:acting")
+        for attempt in (1, 2):
+            await theme.done(attempt=attempt)
+            await theme.until(lambda n=attempt: services.stages().count("1:verifying") == n, "verifying")  # type: ignore[misc]
+            assert contract.REMIND_THEME not in services.names()
+            await theme.returned(attempt=attempt)
+        await theme.until(lambda: contract.DELIVER_NOTICE in services.names(), "the line above told")
+        [told] = services.all(contract.REMIND_THEME)
+        assert (told.count, told.action_id) == (2, services.actions[0])
+        [notice] = services.all(contract.DELIVER_NOTICE)
+        assert notice.path == f"/themes/{theme.id}"
+        assert len(services.all(contract.RESOLVE_ON_CALL)) == 1
+        assert (await theme.handle.query("case"))["failed"] == {}
+
+
 async def test_an_ended_theme_ends_what_was_opened_for_it(skipping: WorkflowEnvironment) -> None:
     async with Running(skipping) as case:
         theme = theme_of(case)

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from services.actions.domain import ActionStatus
 from services.actions.history import record
-from services.actions.store import Action, Person, lock_cycle, visible_action
+from services.actions.people.owner import check_owner
+from services.actions.store import Action, lock_cycles, visible_action
 from services.contracts.actions import ActionHandedOver
 from services.contracts.taxonomy import Role
 from services.runtime import audit
@@ -39,15 +40,11 @@ class HandOver(BaseModel):
 def hand_over(session: Session, actor: Actor, command: HandOver, now: datetime) -> list[Action]:
     """Give what one person owns and has not finished to another, who then confirms that it is understood.
 
-    Raises 422 for a new owner who has left, 409 when there is nothing to hand over. Clocks run on.
+    Raises 422 for a new owner who cannot answer for them, 409 when there is nothing to hand over. Clocks run on.
     """
-    if command.to_role is Role.SERVICE:
-        raise invalid("to_role", "is not the role of a person", "Choose the role in which they answer for it.")
     if command.to_id == command.from_id:
         raise invalid("to_id", "is who owns them now", "Choose somebody else.")
-    person = session.get(Person, command.to_id)
-    if person is not None and not person.active:
-        raise invalid("to_id", "has left", "Choose somebody who is there.")
+    check_owner(session, command.to_id, command.to_role, now, id_field="to_id", role_field="to_role")
     query = (
         select(Action.action_id)
         .where(Action.owner_id == command.from_id)
@@ -63,7 +60,7 @@ def hand_over(session: Session, actor: Actor, command: HandOver, now: datetime) 
             action = visible_action(session, actor, action_id)
         except ServiceError:
             continue  # out of the actor's sight: somebody else hands it over
-        lock_cycle(session, action.incident_id, action.cycle)
+        lock_cycles(session, action)
         session.refresh(action)
         if action.owner_id != command.from_id or ActionStatus(action.status).settled:
             continue

@@ -14,7 +14,7 @@ from services.actions.domain import ActionStatus
 from services.actions.history import record
 from services.actions.people import line
 from services.actions.sites.store import Location, Served, Site
-from services.actions.store import Action, visible_action, visible_incident
+from services.actions.store import Action, Incident, visible_action, visible_incident
 from services.contracts.taxonomy import Role
 from services.runtime import audit
 from services.runtime.actor import Actor
@@ -76,22 +76,35 @@ def keep_sites(session: Session, actor: Actor, action: Action, sites: Sequence[U
     )
 
 
-def keep_served(session: Session, actor: Actor, action: Action, serves: Sequence[UUID]) -> None:
-    """Keep which other incidents an action answers. Refuses (422) what the actor may not see."""
-    wanted = [one for one in dict.fromkeys(serves) if one != action.incident_id]
-    for incident_id in wanted:
+def served_ones(session: Session, actor: Actor, incident_id: UUID, serves: Sequence[UUID]) -> list[Incident]:
+    """The other incidents that an action answers. Refuses (422) what the actor may not see."""
+    found = []
+    for other_id in dict.fromkeys(serves):
+        if other_id == incident_id:
+            continue
         try:
-            visible_incident(session, actor, incident_id)
+            found.append(visible_incident(session, actor, other_id))
         except ServiceError:
             raise invalid(
-                f"serves.{serves.index(incident_id)}",
+                f"serves.{serves.index(other_id)}",
                 "is not an incident that you may see",
                 "Choose from GET /incidents of intake.",
             ) from None
+    return found
+
+
+def keep_served(session: Session, action: Action, serves: Sequence[Incident]) -> None:
+    """Keep which other incidents an action answers: it counts in the cycle in which each is."""
     session.add_all(
-        Served(action_id=action.action_id, incident_id=incident_id, provider_id=action.provider_id)
-        for incident_id in wanted
+        Served(
+            action_id=action.action_id,
+            incident_id=one.incident_id,
+            provider_id=action.provider_id,
+            cycle=one.cycle,
+        )
+        for one in serves
     )
+    session.flush()
 
 
 def record_site(

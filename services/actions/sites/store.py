@@ -37,10 +37,11 @@ class Site(Table):
 
 
 class Served(Table):
-    """Another incident that an action answers too."""
+    """Another incident that an action answers too, and the cycle of it in which it counts."""
 
     __tablename__ = "served"
 
     action_id: Mapped[UUID] = mapped_column(primary_key=True)
     incident_id: Mapped[UUID] = mapped_column(primary_key=True)
     provider_id: Mapped[UUID]
+    cycle: Mapped[int]

@@ -4,12 +4,12 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.actions import policy
 from services.actions.domain import ActionStatus
 from services.actions.history import SERVICE
+from services.actions.sites.serving import actions_of
 from services.actions.store import Action, Improvement, lock_cycle, visible_incident
 from services.actions.strength import hierarchy
 from services.actions.strength.store import WeakerAccepted
@@ -84,13 +84,7 @@ def check_strength(session: Session, improvement: Improvement, actions: list[Act
 
 
 def _standing(session: Session, incident_id: UUID, cycle: int) -> list[Action]:
-    return list(
-        session.scalars(
-            select(Action).where(
-                Action.incident_id == incident_id, Action.cycle == cycle, Action.status != ActionStatus.CANCELLED
-            )
-        )
-    )
+    return [one for one in actions_of(session, incident_id, cycle) if one.status != ActionStatus.CANCELLED]
 
 
 def _only_weaker(actions: list[Action]) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.actions import policy
-from services.actions.commands import complete_cycle, remind_at, wrong_status
+from services.actions.commands import complete_cycles, remind_at, wrong_status
 from services.actions.domain import (
     ActionStatus,
     VerificationMethod,
@@ -313,7 +313,8 @@ def _pass(
     session: Session, actor: Actor, action: Action, command: VerifyAction, found: dict[str, Any], now: datetime
 ) -> None:
     action.status, action.verified_at = ActionStatus.VERIFIED, now
-    complete, checkpoints = complete_cycle(session, action, now)
+    completed = complete_cycles(session, action, now)
+    complete, checkpoints = completed[action.incident_id, action.cycle]
     band = _band(session, action)
     after = None if band is None else policy.shipped().recheck_after.get(band)
     recheck = _plan_recheck(session, action, _next_check(command) or (None if after is None else now + after))
@@ -333,6 +334,7 @@ def _pass(
             partly=command.outcome is VerificationOutcome.PARTLY,
             recheck=recheck,
         ),
+        completed,
         **found,
         outcome=command.outcome,
         cycle_complete=complete,

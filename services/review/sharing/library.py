@@ -299,9 +299,14 @@ STATES = {event.TYPE: (event, state) for event, state in _STATES.items()}
 def record_action(
     session: Session, provider_id: UUID, event_type: str, data: dict[str, object], version: int, at: datetime
 ) -> None:
-    """Keep how far an action is; an older word than the one known changes nothing but what it alone tells."""
+    """Keep how far an action is; an older word than the one known changes nothing but what it alone tells.
+
+    It is kept once, with the case that it was agreed for.
+    """
     model, state = STATES[event_type]
     event = model.model_validate(data)
+    if event.served:  # type: ignore[attr-defined]
+        return
     strength = getattr(event, "strength", None)
     statement = upsert(Improvement).values(
         action_id=event.action_id,  # type: ignore[attr-defined]

@@ -385,11 +385,17 @@ def remind(session: Session, command: activities.RemindTheme, now: datetime, act
         _Change(session, actor, theme, now).record(
             "theme_reminded",
             ThemeReminded(
-                theme_id=theme.theme_id, cycle=command.cycle, stage=command.stage, count=command.count, to_role=role
+                theme_id=theme.theme_id,
+                cycle=command.cycle,
+                stage=command.stage,
+                count=command.count,
+                to_role=role,
+                action_id=command.action_id,
             ),
             stage=command.stage,
             count=command.count,
             to_role=role,
+            action_id=command.action_id,
         )
     told = session.get_one(Told, command.command_id)
     return activities.ThemeReminder(
