@@ -52,6 +52,7 @@ from services.review.records import domain as records_domain
 from services.review.records import store as records
 from services.review.sharing.domain import MAX_OPTIONS, MAX_QUESTIONS, Group, read_draft
 from services.review.store import Factor, Learning, Review, ReviewStep, RootCause, visible_review
+from services.review.thematic.questions import own_questions
 from services.review.thematic.store import count, theme_of
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
@@ -750,9 +751,12 @@ def _decided_by(session: Session, actor: Actor, review_id: UUID, version: int) -
 def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
     asked = [question.id for question in template.asked(review.template, Category(review.category))]
+    answered = methods.answers(session, review.review_id)
+    terms = own_questions(session, review)
     return [
         *gate.findings(_draft(session, review), repeat=store.is_repeat(session, review)),
-        *gate.unanswered(asked, methods.answers(session, review.review_id)),
+        *gate.unanswered(asked, answered),
+        *gate.unanswered_terms({} if terms is None else {one.id: one.text for one in terms.questions}, answered),
         *gate.missing_records(template.needed(review.template), records.kept(session, review.review_id)),
     ]
 

@@ -6,7 +6,7 @@ people reminded again). How often it is right is measured: `python -m tests.eval
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,6 +60,18 @@ def unanswered(asked: Sequence[str], answered: Collection[str]) -> list[Finding]
             "Answer it, or say why it does not apply here.",
         )
         for question in asked if question not in answered
+    ]  # fmt: skip
+
+
+def unanswered_terms(asked: Mapping[str, str], answered: Collection[str]) -> list[Finding]:
+    """The questions of a theme's terms, by id, that have neither."""
+    return [
+        Finding(
+            Weakness.UNANSWERED, f"answers.{question}", words,
+            "This question of the terms is not answered.",
+            "Answer it, or say why it does not apply any more.",
+        )
+        for question, words in asked.items() if question not in answered
     ]  # fmt: skip
 
 

@@ -285,6 +285,35 @@ def test_findings_need_a_pattern_and_another_person(office: Office) -> None:
     assert office.api.post(f"{path}/approval", office.director, version=3).status_code == 200
 
 
+def test_its_method_and_its_terms_ask_and_the_answers_stand_under_their_question(office: Office) -> None:
+    theme_id = office.theme()
+    path = f"/reviews/{office.opened(theme_id).review_id}"
+    form = office.api.get(f"{path}/method", office.lead).json()
+    assert form["template"].startswith("thematic_review-")
+    stages = {stage["id"]: stage["questions"] for stage in form["stages"]}
+    [own] = stages["terms"]
+    assert own["text"] == TERMS["questions"][0]
+    asked = [question["id"] for questions in stages.values() for question in questions]
+
+    def unanswered() -> set[str]:
+        found = office.api.get(f"{path}/findings", office.lead).json()
+        return {one["field"].removeprefix("answers.") for one in found if one["weakness"] == "unanswered_question"}
+
+    assert unanswered() == set(asked)
+    for question in asked:
+        answer = office.api.put(f"{path}/answers/{question}", office.lead, {"answer": "Yes, since the spring."})
+        assert answer.status_code == 200, answer.text
+    assert unanswered() == set()
+    # Other terms, other questions: what was answered before is not taken for their answer.
+    changed = {**TERMS, "lead_id": str(office.lead.id), "questions": ["Who checks the charts?", *TERMS["questions"]]}
+    version = office.api.get(f"/themes/{theme_id}", office.director).json()["version"]
+    assert office.api.put(f"/themes/{theme_id}/terms", office.director, changed, version=version).status_code == 200
+    [new] = unanswered()
+    terms = office.api.get(f"{path}/method", office.lead).json()["stages"][-1]["questions"]
+    assert [(one["id"] == new, one["answer"] is None) for one in terms] == [(True, True), (False, False)]
+    assert office.api.put(f"{path}/answers/theme_1", office.lead, {"answer": "No."}).status_code == 404
+
+
 def test_its_learning_goes_to_every_location_and_its_actions_are_those_of_a_case(office: Office) -> None:
     theme_id = office.theme()
     approved(office, theme_id)

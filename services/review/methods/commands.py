@@ -12,6 +12,7 @@ from services.review import commands
 from services.review.commands import Strict
 from services.review.methods import template
 from services.review.methods.store import Answer
+from services.review.thematic.questions import own_questions
 from services.runtime.actor import Actor
 from services.runtime.errors import not_found
 from services.runtime.idempotency import check_version
@@ -46,7 +47,9 @@ def answer_question(
     when somebody answered this question in between; it names what differs, and what the caller typed is not stored.
     """
     review = commands.written_by(session, actor, review_id)
-    if question not in {one.id for one in template.asked(review.template, Category(review.category))}:
+    terms = own_questions(session, review)
+    asked = [*template.asked(review.template, Category(review.category)), *(() if terms is None else terms.questions)]
+    if question not in {one.id for one in asked}:
         raise not_found("question")
     known = session.get(Answer, (review_id, question), populate_existing=True)
     said = command.model_dump()

@@ -16,6 +16,7 @@ from services.review.gate import Weakness
 from services.review.methods import domain, store, template
 from services.review.records.domain import Record
 from services.review.store import Review
+from services.review.thematic.questions import own_questions
 from services.runtime import pagination
 from services.runtime.errors import not_found
 from services.runtime.pagination import Page
@@ -109,11 +110,15 @@ def answer(row: store.Answer) -> AnswerView:
 
 
 def method(session: Session, review: Review) -> MethodView:
-    """The form of a review in the version it started with. 404 for one that began before there were forms."""
+    """The form of a review in the version it started with; of a theme, with the questions of its terms.
+
+    404 for one that began before there were forms.
+    """
     if review.template is None:
         raise not_found("form")
     form = template.shipped()[review.template]
     known = store.answers(session, review.review_id)
+    terms = own_questions(session, review)
     return MethodView(
         template=form.name,
         title=form.title,
@@ -135,7 +140,7 @@ def method(session: Session, review: Review) -> MethodView:
                     for one in stage.questions
                 ],
             )
-            for stage in form.stages_for(Category(review.category))
+            for stage in [*form.stages_for(Category(review.category)), *([] if terms is None else [terms])]
         ],
     )
 

@@ -27,6 +27,7 @@ from services.contracts.review import (
 from services.contracts.taxonomy import Band, Category, Kind, MemberDecision, PhysicalHarm, Role, ThemeStage
 from services.review.commands import SERVICE, Strict, open_for_theme
 from services.review.domain import REVIEWERS, THEMATIC, Audience, Need, ReviewStatus
+from services.review.methods import template
 from services.review.sharing.store import Location
 from services.review.store import Review
 from services.review.thematic import domain, policy, store
@@ -325,6 +326,7 @@ def open_review(
         rule="thematic",
         policy_version=rules.version,
         method=THEMATIC,
+        template=template.newest(THEMATIC).name,
         lead_role=Role.QUALITY_LEAD,
         approval_role=Role.DIRECTOR,
         actions_need=Need.REQUIRED,
