@@ -41,7 +41,7 @@ from services.review import domain, gate, policy, store
 from services.review.causes import known
 from services.review.causes.domain import SUGGESTIONS, Barrier, FactorWord, Held, KnownCause, WhyChain
 from services.review.context.domain import Fact, Situation
-from services.review.context.store import context_of
+from services.review.context.store import context_of, is_repeat
 from services.review.domain import Need, ReviewStatus, Step
 from services.review.findings import domain as findings_domain
 from services.review.findings import store as findings_store
@@ -754,7 +754,7 @@ def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     answered = methods.answers(session, review.review_id)
     terms = own_questions(session, review)
     return [
-        *gate.findings(_draft(session, review), repeat=store.is_repeat(session, review)),
+        *gate.findings(_draft(session, review), repeat=is_repeat(session, review)),
         *gate.unanswered(asked, answered),
         *gate.unanswered_terms({} if terms is None else {one.id: one.text for one in terms.questions}, answered),
         *gate.missing_records(template.needed(review.template), records.kept(session, review.review_id)),

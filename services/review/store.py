@@ -1,7 +1,7 @@
 """The tables of review and the few queries its use-cases need."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -163,22 +163,6 @@ def visible_incident(session: Session, actor: Actor, incident_id: UUID) -> None:
 def review_of(session: Session, incident_id: UUID, cycle: int) -> Review:
     """The review of an incident in a cycle; it must be there."""
     return session.scalars(select(Review).where(Review.incident_id == incident_id, Review.cycle == cycle)).one()
-
-
-REPEAT_DAYS = 180
-
-
-def is_repeat(session: Session, review: Review) -> bool:
-    """Whether an incident of the same type at the same place was reviewed in the half year before."""
-    before = exists().where(
-        Review.location_id == review.location_id,
-        Review.category == review.category,
-        Review.incident_id != review.incident_id,
-        Review.status != ReviewStatus.ENDED,
-        Review.opened_at <= review.opened_at,
-        Review.opened_at > review.opened_at - timedelta(days=REPEAT_DAYS),
-    )
-    return bool(session.scalar(select(before)))
 
 
 def latest_approved(session: Session, incident_id: UUID, cycle: int) -> Review | None:

@@ -235,3 +235,27 @@ def test_an_incident_that_the_policy_wants_reviewed_thematically_stays_an_incide
         ).all()
     assert {row.type.split(".")[2] for row in rows} == {"opened", "submitted", "approved"}
     assert {row.kind for row in rows} == {"incident"}
+
+
+def test_reminding_is_pointed_out_where_the_same_happened_before_reviewed_or_not(
+    desk: Desk, actor: Callable[..., Actor]
+) -> None:
+    manager = actor("registered_manager")
+    learning = [{"statement": "All staff to be reminded about the round and the door.", "answers_factor": 0}]
+    path = f"/reviews/{desk.open().review_id}"
+    assert desk.api.put(f"{path}/draft", manager, {**DRAFT, "learning": learning}, version=1).status_code == 200
+
+    def pointed_out() -> bool:
+        return "reminder_only" in {one["weakness"] for one in desk.api.get(f"{path}/findings", manager).json()}
+
+    desk.known(category="fall")
+    desk.known(location_id=str(uuid.uuid4()))
+    desk.known(occurred_at=(desk.clock.now() - timedelta(days=181)).isoformat())
+    assert not pointed_out()
+    before = (desk.clock.now() - timedelta(days=170)).isoformat()
+    desk.hear(
+        "incident.imported", incident_id=str(uuid.uuid4()), location_id=str(desk.home), region_id=None,
+        kind="incident", category="medication", actual_harm="low", occurred_at=before, reported_at=before,
+        closed_at=before,
+    )  # fmt: skip
+    assert pointed_out()

@@ -314,6 +314,14 @@ def test_its_method_and_its_terms_ask_and_the_answers_stand_under_their_question
     assert office.api.put(f"{path}/answers/theme_1", office.lead, {"answer": "No."}).status_code == 404
 
 
+def test_a_theme_is_never_the_first_of_its_type(office: Office) -> None:
+    path = f"/reviews/{office.opened(office.theme()).review_id}"
+    learning = [{"statement": "All staff to be reminded about the round and the door.", "answers_factor": 0}]
+    draft = {**DRAFT, "learning": learning}
+    assert office.api.put(f"{path}/draft", office.lead, draft, version=1).status_code == 200
+    assert "reminder_only" in {one["weakness"] for one in office.api.get(f"{path}/findings", office.lead).json()}
+
+
 def test_its_learning_goes_to_every_location_and_its_actions_are_those_of_a_case(office: Office) -> None:
     theme_id = office.theme()
     approved(office, theme_id)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, exists, func, literal, select
+from sqlalchemy import ARRAY, Text, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from services.contracts.taxonomy import CaseKind
 from services.review.context.domain import MOST_REPEATS, Fact
 from services.review.domain import ReviewStatus
 from services.review.holds.store import Hold
@@ -88,3 +89,36 @@ def context_of(
         )
     ).one()
     return Context(frozenset(row.facts or ()), row.repeats, row.restricted, row.on_hold)
+
+
+REPEAT_DAYS = 180
+
+
+def is_repeat(session: Session, review: Review) -> bool:
+    """Whether it is not the first of its type: a theme never is.
+
+    Of an incident: when another happened at the place in the half year before, reviewed or not, or was reviewed there. One
+    whose review was ended does not count.
+    """
+    if review.case_kind is CaseKind.THEME:
+        return True
+    since = timedelta(days=REPEAT_DAYS)
+    reviewed = exists().where(
+        Review.location_id == review.location_id,
+        Review.category == review.category,
+        Review.incident_id != review.incident_id,
+        Review.status != ReviewStatus.ENDED,
+        Review.opened_at <= review.opened_at,
+        Review.opened_at > review.opened_at - since,
+    )
+    known = KnownIncident
+    ended = exists().where(Review.incident_id == known.incident_id, Review.status == ReviewStatus.ENDED)
+    happened = exists().where(
+        known.location_id == review.location_id,
+        known.category == review.category,
+        known.incident_id != review.incident_id,
+        known.occurred_at <= review.opened_at,
+        known.occurred_at > review.opened_at - since,
+        ~ended,
+    )
+    return bool(session.scalar(select(or_(reviewed, happened))))
