@@ -193,3 +193,11 @@ def test_a_supervision_that_cannot_be_is_refused(desk: Desk, home: UUID, change:
     own = desk.api.post("/supervisions", desk.manager, reflection(plan, desk.manager, home))
     assert own.json()["errors"][0]["field"] == "worker_id"
     assert desk.api.post("/supervisions", carer, reflection(plan, carer, home)).status_code == 403
+
+
+def test_a_supervision_of_nobody_who_works_there_is_no_evidence(desk: Desk, home: UUID) -> None:
+    plan, elsewhere = shared(desk, home, band=Band.LOW), uuid.uuid4()
+    for nobody in (desk.make("carer", locations=[home]), worker(desk, elsewhere), worker(desk, home, active=False)):
+        refused = desk.api.post("/supervisions", desk.manager, reflection(plan, nobody, home))
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "worker_id")
+    assert desk.api.get("/supervisions", desk.quality).json()["items"] == []

@@ -6,14 +6,22 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ARRAY, Uuid, cast, or_, select
+from sqlalchemy import ARRAY, Uuid, cast, exists, or_, select
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Role
 from services.review.commands import SERVICE, Strict
 from services.review.domain import APPROVERS, REVIEWERS
 from services.review.sharing import domain
-from services.review.sharing.store import Briefing, Location, Supervision, SupervisionContent, visible_briefing
+from services.review.sharing.store import (
+    Briefing,
+    HeldRole,
+    Location,
+    Person,
+    Supervision,
+    SupervisionContent,
+    visible_briefing,
+)
 from services.runtime import audit, pagination
 from services.runtime.actor import Actor
 from services.runtime.errors import invalid, not_found
@@ -78,12 +86,27 @@ def prompts(briefing: Briefing) -> Prompts:
 
 
 def record(session: Session, actor: Actor, command: RecordSupervision, now: datetime) -> Supervision:
-    """Keep a supervision the caller led. The audit has the fact and a digest, nothing of what was said."""
+    """Keep a supervision the caller led, of somebody who works there (422): it is evidence.
+
+    The audit has the fact and a digest, nothing of what was said.
+    """
     if command.worker_id == actor.id:
         raise invalid("worker_id", "is you", "Somebody else leads your own supervision and records it.")
     place = session.get(Location, command.location_id)
     if place is None or not actor.sees(place.location_id, place.region_id):
         raise invalid("location_id", "is not a location for which you work", "Give the location of the worker.")
+    works_there = exists().where(
+        HeldRole.person_id == command.worker_id,
+        HeldRole.location_id == command.location_id,
+        Person.person_id == HeldRole.person_id,
+        Person.active,
+    )
+    if not session.scalar(select(works_there)):
+        raise invalid(
+            "worker_id",
+            "is nobody who works at that location",
+            "Choose from GET /people of directory. If they were registered a moment ago, try again in a few seconds.",
+        )
     if command.held_on > now.date():
         raise invalid("held_on", "is in the future", "Record it once it has taken place.")
     if command.next_on is not None and command.next_on <= command.held_on:
