@@ -45,6 +45,7 @@ def list_actions(
     owner_id: UUID | None = None,
     mine: Annotated[bool, Query(description="Only what you own, or answer for while its owner is away.")] = False,
     overdue: Annotated[bool, Query(description="Only those late to be done, or late to be verified.")] = False,
+    unlinked: Annotated[bool, Query(description="Only those that are not linked to what was learned.")] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[queries.ActionSummary]:
@@ -57,6 +58,7 @@ def list_actions(
             status=status,
             owner_id=owner_id,
             overdue=overdue,
+            unlinked=unlinked,
             mine=mine,
             now=clock.now(),
             limit=limit,

@@ -48,6 +48,7 @@ class ActionSummary(BaseModel):
     verify_due_at: datetime | None
     priority: Priority
     understood_at: datetime | None
+    learning_ref: UUID | None = Field(description="Absent: it is not linked to what was learned.")
     version: int
 
 
@@ -86,7 +87,6 @@ class ActionView(ActionSummary):
     sites: list[sites.SiteView]
     serves: list[UUID] = Field(description="Other incidents that it answers, as far as you may see them.")
     due_working_days: int
-    learning_ref: UUID | None
     agreed_by: UUID
     agreed_at: datetime
     opened_at: datetime | None
@@ -152,6 +152,7 @@ def actions(
     status: ActionStatus | None,
     owner_id: UUID | None,
     overdue: bool,
+    unlinked: bool,
     mine: bool,
     now: datetime,
     limit: int,
@@ -184,6 +185,8 @@ def actions(
     if overdue:
         late_to_do = and_(Action.status == ActionStatus.OPEN, Action.due_at < now)
         query = query.where(or_(late_to_do, and_(Action.status == ActionStatus.DONE, Action.verify_due_at < now)))
+    if unlinked:
+        query = query.where(Action.learning_ref.is_(None), Action.status != ActionStatus.CANCELLED)
     after = pagination.decode(cursor)
     if after is not None:
         query = query.where(Action.action_id < after)

@@ -53,6 +53,38 @@ def test_an_action_answers_a_learning_of_this_incident(world: World) -> None:
     assert world.http.get(f"/actions/{made['action_id']}", world.lead).json()["learning_ref"] == str(learning)
 
 
+def test_an_action_agreed_before_the_approval_is_linked_after_it(world: World) -> None:
+    incident_id, other, learning, foreign = world.incident(), world.incident(), uuid.uuid4(), uuid.uuid4()
+    world.open(incident_id)
+    made = world.agree(incident_id)
+    approved(world, incident_id, learning)
+    approved(world, other, foreign)
+
+    def unlinked() -> list[str]:
+        found = world.http.get(f"/actions?incident_id={incident_id}&unlinked=true", world.lead).json()["items"]
+        return [one["action_id"] for one in found if one["learning_ref"] is None]
+
+    def link(learning_ref: uuid.UUID, actor: Actor, version: int) -> Any:
+        body = {"learning_ref": str(learning_ref)}
+        return world.http.put(f"/actions/{made['action_id']}/learning", actor, body, version=version)
+
+    assert unlinked() == [made["action_id"]]
+    done = world.finish(made)  # a missing link keeps nothing from being done
+    assert refusal(link(foreign, world.manager, done["version"])) == (422, "learning_ref")
+    assert link(learning, world.owner, done["version"]).status_code == 403
+    assert link(learning, world.manager, done["version"] - 1).status_code == 412
+    linked = link(learning, world.manager, done["version"])
+    assert (linked.status_code, linked.json()["learning_ref"]) == (200, str(learning))
+    assert unlinked() == []
+    entry = world.http.get(f"/incidents/{incident_id}/audit", world.manager).json()[-1]
+    assert (entry["action"], entry["data"]["before"]) == ("learning_linked", None)
+    assert entry["data"]["learning_ref"] == str(learning)
+    cancelled = world.agree(incident_id)
+    world.cancel(cancelled)
+    made = cancelled
+    assert refusal(link(learning, world.manager, cancelled["version"] + 1)) == (409, "wrong-status")
+
+
 def test_the_hierarchy_is_explained_with_examples(world: World) -> None:
     levels = world.http.get("/strengths", world.owner).json()
     assert [level["strength"] for level in levels] == ["stronger", "intermediate", "weaker"]

@@ -493,6 +493,15 @@ class AboutAction(Step):
     action: Result = Field(description="The `id` of an `agree_action` step.")
 
 
+class LinkLearning(AboutAction):
+    """Say which learning an action answers that was agreed before the review was approved."""
+
+    api = Api("actions", "PUT", "/actions/{action}/learning", patient=True, version_of="/actions/{action}")
+
+    do: Literal["link_learning"]
+    learning_ref: Text = Field(description="The id of a learning of the approved review.")
+
+
 class AddEvidence(AboutAction):
     """Show one piece of proof."""
 
@@ -1253,7 +1262,7 @@ VERBS: dict[str, type[Step]] = {
     verb.model_fields["do"].annotation.__args__[0]: verb  # type: ignore[union-attr]
     for verb in (
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
-        WriteReview, WriteTerms, EnterEvent, Involve, AskToContribute, Contribute, SubmitReview, ReturnReview, ApproveReview, AgreeAction, AddEvidence, RecordSite, Complete, Verify,
+        WriteReview, WriteTerms, EnterEvent, Involve, AskToContribute, Contribute, SubmitReview, ReturnReview, ApproveReview, AgreeAction, LinkLearning, AddEvidence, RecordSite, Complete, Verify,
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,

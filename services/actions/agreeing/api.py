@@ -57,3 +57,26 @@ def wait_for(
             return Reply(200, queries.summary(action), action.version)
 
         return once(session, "actions", actor, key, fingerprint(f"waits-for:{action_id}:{version}", body), run)
+
+
+@router.put(
+    "/actions/{action_id}/learning", response_model=queries.ActionSummary, summary="Link it to what was learned"
+)
+def link_learning(
+    action_id: UUID,
+    body: commands.LinkLearning,
+    actor: Caller,
+    key: CommandKey,
+    version: ExpectedVersion,
+    database: Database,
+    clock: Time,
+) -> JSONResponse:
+    """Which learning of the approved review it answers, where it was agreed before. Managers, quality and safeguarding leads."""
+    require_role(actor, *AGREERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            action = commands.link_learning(session, actor, action_id, body, version, clock.now())
+            return Reply(200, queries.summary(action), action.version)
+
+        return once(session, "actions", actor, key, fingerprint(f"learning:{action_id}:{version}", body), run)

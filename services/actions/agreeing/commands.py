@@ -44,6 +44,14 @@ class WaitFor(BaseModel):
     waits_for: Annotated[list[UUID], Field(max_length=MAX_ITEMS)]
 
 
+class LinkLearning(BaseModel):
+    """What an action answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    learning_ref: UUID = Field(description="A learning of an approved review of the incident.")
+
+
 class Understood(BaseModel):
     """The owner says that the action is understood."""
 
@@ -62,8 +70,26 @@ def check_learning(session: Session, incident_id: UUID, learning_ref: UUID | Non
             "learning_ref",
             "is not a learning of an approved review of this incident",
             "Take its id from GET /reviews/{review_id} of review, after approval. If it was approved a moment ago, try"
-            " again in a few seconds; or leave it out and link the action later.",
+            " again in a few seconds; or leave it out and link the action later at PUT /actions/{action_id}/learning.",
         )
+
+
+def link_learning(
+    session: Session, actor: Actor, action_id: UUID, command: LinkLearning, version: int, now: datetime
+) -> Action:
+    """Say which learning an action answers, once the review is approved, also when it is done by then.
+
+    Raises 409 for one that will not be done, 422 for what is no learning of its incident.
+    """
+    action = visible_action(session, actor, action_id, lock=True)
+    check_version(action.version, version)
+    if action.status == ActionStatus.CANCELLED:
+        raise conflict("wrong-status", "This action is cancelled", "It will not be done, so it answers nothing.")
+    check_learning(session, action.incident_id, command.learning_ref)
+    before, action.learning_ref = action.learning_ref, command.learning_ref
+    action.version += 1
+    record(session, actor, action, now, "learning_linked", None, learning_ref=command.learning_ref, before=before)
+    return action
 
 
 def keep_proof(session: Session, action: Action, asked: Sequence[ProofAsked]) -> None:
