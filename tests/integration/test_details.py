@@ -17,10 +17,13 @@ from typing import Any
 import httpx
 import pytest
 from minio import Minio
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from services.runtime import audit
 from services.runtime.attachments import AttachmentSettings, storage
-from tests.conftest import ServiceClient
+from services.runtime.db import transaction
+from tests.conftest import MovableClock, ServiceClient
 
 
 @pytest.fixture
@@ -58,6 +61,37 @@ def test_the_type_decides_what_is_asked(intake: ServiceClient, home: uuid.UUID, 
     chain = intake.get(f"{path}/audit", actor("registered_manager")).json()
     assert audit.verify(chain) is None
     assert "half hour" not in str(chain)
+
+
+def test_an_account_that_is_changed_stays_as_it_was_with_whose_it_is_and_from_when(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    carer, manager = actor("carer"), actor("registered_manager")
+    path = report(intake, carer, home, now, category="fall")
+    told = ("Beside the bed, no pain.", "Beside the bed; the hip hurts.", "Beside the bed; the hip is broken.")
+    for n, (who, text_of) in enumerate(zip((carer, carer, manager), told, strict=True)):
+        given = intake.put(f"{path}/answers", who, {"answers": {"found_position": text_of}}, version=n + 1)
+        assert given.status_code == 200, given.text
+        clock.advance(timedelta(hours=12))
+    # Sent again by somebody else, the same answer is no new one.
+    same = {"found_position": told[2], "witnessed": False}
+    assert intake.put(f"{path}/answers", actor("registered_manager"), {"answers": same}, version=4).status_code == 200
+    asked = {q["id"]: q for q in intake.get(f"{path}/questions", manager).json()["questions"]}
+    assert (asked["found_position"]["answer"], asked["found_position"]["answered_by"]) == (told[2], str(manager.id))
+    earlier = asked["found_position"]["earlier"]
+    assert [(one["answer"], one["answered_by"]) for one in earlier] == [
+        (text_of, str(carer.id)) for text_of in told[:2]
+    ]
+    assert [datetime.fromisoformat(one["answered_at"]) for one in earlier] == [now, now + timedelta(hours=12)]
+    assert asked["witnessed"]["earlier"] == []
+    # Nobody who works for the service can change or remove what was said.
+    for change in ("update intake.answer_before set value = '1'", "delete from intake.answer_before"):
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction(service_engine("intake"), carer.provider_id) as session,
+        ):
+            session.execute(text(change))
 
 
 def test_of_a_missing_person_the_risk_the_police_profile_and_the_photograph_are_asked_and_shown(
@@ -331,6 +365,13 @@ def test_whoever_reports_an_allegation_may_add_to_it_and_reads_only_what_is_thei
 
     assert known(carer) == answers
     assert set(known(lead)) == {*answers, "made_safe"}
+    # What somebody else makes of it is not theirs to read; their own account is, and stays.
+    seen_again = {"answers": {"body_site": "Inside of the left arm, 2 cm."}}
+    assert intake.put(f"{path}/answers", lead, seen_again, version=3).status_code == 200
+    assert known(carer) == {"own_words": answers["own_words"]}
+    for who in (carer, lead):
+        shown = {one["id"]: one for one in intake.get(f"{path}/questions", who).json()["questions"]}
+        assert [one["answer"] for one in shown["body_site"]["earlier"]] == [answers["body_site"]]
     attached = attach(intake, path, carer, "mark.png", png(), "image/png")
     assert attached.status_code == 201, attached.text
     kept = f"{path}/attachments/{attached.json()['attachment_id']}"
