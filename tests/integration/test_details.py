@@ -20,6 +20,7 @@ from minio import Minio
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from services.intake.details import policy
 from services.runtime import audit
 from services.runtime.attachments import AttachmentSettings, storage
 from services.runtime.db import transaction
@@ -61,6 +62,45 @@ def test_the_type_decides_what_is_asked(intake: ServiceClient, home: uuid.UUID, 
     chain = intake.get(f"{path}/audit", actor("registered_manager")).json()
     assert audit.verify(chain) is None
     assert "half hour" not in str(chain)
+
+
+@pytest.mark.parametrize(
+    ("category", "kind", "missing"),
+    [
+        ("medication", "good_care", set()),
+        ("medication", "near_miss", {"made_safe", "medicine", "medicine_error"}),
+        ("fall", "near_miss", {"made_safe", "witnessed"}),
+        ("abuse_allegation", "good_care", set()),
+        ("missed_visit", "incident", {"made_safe", "visits_missed", "visit_risk_tier"}),
+        ("missed_visit", "near_miss", {"made_safe", "visits_missed", "visit_risk_tier"}),
+    ],
+)
+def test_good_care_is_not_asked_what_went_wrong_and_a_near_miss_not_who_was_hurt(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, category: str, kind: str, missing: set[str]
+) -> None:
+    carer = actor("carer")
+    changes = {"not_about_staff": True} if category == "abuse_allegation" else {}
+    path = report(intake, carer, home, now, category=category, kind=kind, **changes)
+    asked = intake.get(f"{path}/questions", carer).json()
+    assert set(asked["missing"]) == missing
+    if category == "medication":
+        told = intake.put(f"{path}/answers", carer, {"answers": {"clinical_advice": False}}, version=1)
+        assert [e["field"] for e in told.json()["errors"]] == ["answers.clinical_advice"]
+
+
+def test_what_was_answered_stays_in_the_list_also_where_it_is_not_asked_any_more(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now)
+    assert intake.put(f"{path}/answers", carer, {"answers": {"medicine": "A."}}, version=1).status_code == 200
+    fewer = [
+        q.model_copy(update={"kind": ["near_miss"]}) if q.id == "medicine" else q for q in policy.shipped().questions
+    ]
+    list_of = policy.shipped().model_copy(update={"questions": fewer})
+    monkeypatch.setattr(policy, "shipped", lambda: list_of)
+    shown = {q["id"]: q for q in intake.get(f"{path}/questions", carer).json()["questions"]}
+    assert (shown["medicine"]["answer"], shown["medicine"]["required"]) == ("A.", False)
 
 
 def test_an_account_that_is_changed_stays_as_it_was_with_whose_it_is_and_from_when(

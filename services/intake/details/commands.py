@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Category, Role
+from services.contracts.taxonomy import Category, Kind, Role
 from services.intake.checks import commands as checks
 from services.intake.details import policy
 from services.intake.details.describing import describe
@@ -44,7 +44,9 @@ def give_answers(
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
     if actor.id != incident.reporter_id and actor.roles <= {Role.CARER}:
         raise forbidden("Answers come from whoever reported the incident or manages it.")
-    asked = {question.id: question for question in policy.shipped().of(Category(incident.category))}
+    asked = {
+        question.id: question for question in policy.shipped().of(Category(incident.category), Kind(incident.kind))
+    }
     wrong = [
         problem
         for name, value in command.answers.items()

@@ -75,6 +75,8 @@ class Earlier(BaseModel):
 def questions(session: Session, actor: Actor, incident: Incident) -> QuestionsView:
     """What is asked about an incident, what was answered, and which required answers are missing.
 
+    What was answered stays in the list, also where it is not asked any more.
+
     Whoever reported a restricted incident and is not among those who need to know sees their own answers only.
     """
     answers = {
@@ -93,11 +95,15 @@ def questions(session: Session, actor: Actor, incident: Incident) -> QuestionsVi
             earlier.setdefault(row.question, []).append(said)
     asked = policy.shipped()
     views = []
-    for question in asked.of(Category(incident.category)):
+    now_asked = {question.id for question in asked.of(Category(incident.category), Kind(incident.kind))}
+    for question in asked.questions:
         known = answers.get(question.id)
+        if known is None and question.id not in now_asked:
+            continue
         views.append(
             QuestionView(
-                **question.model_dump(exclude={"category"}),
+                **question.model_dump(exclude={"category", "kind", "required"}),
+                required=question.required and question.id in now_asked,
                 answer=known.value if known else None,
                 answered_by=known.answered_by if known else None,
                 answered_at=known.answered_at if known else None,

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Category
+from services.contracts.taxonomy import Category, Kind
 from services.intake.details.policy import AnswerType
 from services.intake.details.policy import shipped as second_moment
 from services.intake.details.store import Answer
@@ -138,9 +138,10 @@ def _add_told_later(session: Session, incident: Incident, fields: list[DraftFiel
     found = select(Answer.question, Answer.value).where(Answer.incident_id == incident.incident_id)
     answers = {row.question: row.value for row in session.execute(found)}
     known = {field.name: n for n, field in enumerate(fields)}
-    for asked in second_moment().of(Category(incident.category)):
+    needed = {one.id for one in second_moment().of(Category(incident.category), Kind(incident.kind))} & {*_NEEDED}
+    for asked in second_moment().questions:
         value = answers.get(asked.id)
-        if value is None and asked.id not in _NEEDED:
+        if value is None and asked.id not in needed:
             continue
         if asked.type is AnswerType.CHOICE and value is not None:
             value = str(value).replace("_", " ")
