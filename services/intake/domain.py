@@ -117,6 +117,14 @@ class TriagePolicy:
         return at + self.reminder_every, count >= self.escalate_after
 
 
+_LEAST: dict[str, Consequence] = {
+    "low": Consequence.MINOR,
+    "moderate": Consequence.MODERATE,
+    "severe": Consequence.MAJOR,
+}
+"""What was done is credible: the worst credible consequence is no less than the harm (NPSA, January 2008)."""
+
+
 def harm_contradiction(
     kind: Kind, category: Category, physical: PhysicalHarm, psychological: PsychologicalHarm, consequence: Consequence
 ) -> tuple[str, str, str] | None:
@@ -143,11 +151,12 @@ def harm_contradiction(
             "Set consequence to 5, or correct actual_harm.",
         )
     for field, harm in harmed:
-        if harm == "severe" and consequence < Consequence.MAJOR:
+        least = _LEAST.get(harm, Consequence.NEGLIGIBLE)
+        if consequence < least:
             return (
                 "consequence",
-                f"is below the harm that was done: {field} is severe",
-                f"Set consequence to 4 or 5, or correct {field}.",
+                f"is below the harm that was done: {field} is {harm}",
+                f"Set consequence to {int(least)} or more, or correct {field}.",
             )
     return None
 

@@ -3,14 +3,17 @@
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import Engine, text
 
 from services.contracts import activities as contract
 from services.intake import clocks
 from services.intake.activities import _WAITING
+from services.intake.checks import policy
 from services.runtime.actor import Actor, system
 from services.runtime.db import transaction
 from tests.conftest import MovableClock, ServiceClient
@@ -202,10 +205,18 @@ def test_late_checks_and_high_risk_do_not_hide_one_another(case: Case) -> None:
 
 def test_an_answer_settles_it_and_may_be_told_in_full_once(case: Case) -> None:
     case.reported("medication")
-    version = case.intake.get(f"/incidents/{case.id}", case.carer).json()["version"]
-    told = {"answers": {"clinical_advice": True, "clinical_advice_at": "At once, by the GP."}}
-    assert case.intake.put(f"/incidents/{case.id}/answers", case.carer, told, version=version).status_code == 200
-    assert (case.check("clinical-advice")["state"], case.check("clinical-advice")["how"]) == ("done", "answer")
+
+    def told(**answers: Any) -> tuple[str, str | None]:
+        version = case.intake.get(f"/incidents/{case.id}", case.carer).json()["version"]
+        body = {"answers": answers}
+        assert case.intake.put(f"/incidents/{case.id}/answers", case.carer, body, version=version).status_code == 200
+        return case.check("clinical-advice")["state"], case.check("clinical-advice")["how"]
+
+    # Neither a yes alone nor half of it: who advised and what is what the check is for.
+    assert told(clinical_advice=True) == ("to_do", None)
+    assert told(clinical_advice_at="At ten: hold the next dose.") == ("to_do", None)
+    assert told(clinical_adviser="gp") == ("done", "answer")
+    assert case.check("clinical-advice")["answers"] == {"adviser": "gp", "advice": "At ten: hold the next dose."}
     case.records("clinical-advice", **ADVICE)
     assert case.check("clinical-advice")["how"] == "hand"
     case.records("clinical-advice", 409, **ADVICE)
@@ -334,3 +345,23 @@ def test_ringing_twice_says_it_once(case: Case) -> None:
             )  # fmt: skip
             clocks.ring(session, command, case.clock.now(), system(case.manager.provider_id))
     assert len(case.events("check.warned")) == 1
+
+
+@pytest.mark.parametrize(
+    ("answered_with", "named"),
+    [
+        ({}, "no question tells 'adviser'"),
+        ({"adviser": "clinical_adviser"}, "no question tells 'advice'"),
+        ({"adviser": "clinical_advice_at", "advice": "clinical_advice_at"}, "is not answered as 'adviser' is"),
+        (
+            {"adviser": "clinical_adviser", "advice": "clinical_advice_at", "weather": "made_safe"},
+            "names what is not in asks",
+        ),
+    ],
+)
+def test_a_policy_in_which_a_yes_alone_settles_a_check_is_refused(answered_with: dict[str, str], named: str) -> None:
+    document = yaml.safe_load((Path(policy.__file__).parents[1] / "policies" / "checks.yaml").read_text())
+    rule = next(one for one in document["checks"] if one["id"] == "clinical-advice")
+    rule["answered_with"] = answered_with
+    with pytest.raises(ValueError, match=named):
+        policy.Policy(document)

@@ -17,10 +17,14 @@ from typing import Any
 import httpx
 import pytest
 from minio import Minio
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
 
+from services.intake.details import policy
 from services.runtime import audit
 from services.runtime.attachments import AttachmentSettings, storage
-from tests.conftest import ServiceClient
+from services.runtime.db import transaction
+from tests.conftest import MovableClock, ServiceClient
 
 
 @pytest.fixture
@@ -58,6 +62,76 @@ def test_the_type_decides_what_is_asked(intake: ServiceClient, home: uuid.UUID, 
     chain = intake.get(f"{path}/audit", actor("registered_manager")).json()
     assert audit.verify(chain) is None
     assert "half hour" not in str(chain)
+
+
+@pytest.mark.parametrize(
+    ("category", "kind", "missing"),
+    [
+        ("medication", "good_care", set()),
+        ("medication", "near_miss", {"made_safe", "medicine", "medicine_error"}),
+        ("fall", "near_miss", {"made_safe", "witnessed"}),
+        ("abuse_allegation", "good_care", set()),
+        ("missed_visit", "incident", {"made_safe", "visits_missed", "visit_risk_tier"}),
+        ("missed_visit", "near_miss", {"made_safe", "visits_missed", "visit_risk_tier"}),
+    ],
+)
+def test_good_care_is_not_asked_what_went_wrong_and_a_near_miss_not_who_was_hurt(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, category: str, kind: str, missing: set[str]
+) -> None:
+    carer = actor("carer")
+    changes = {"not_about_staff": True} if category == "abuse_allegation" else {}
+    path = report(intake, carer, home, now, category=category, kind=kind, **changes)
+    asked = intake.get(f"{path}/questions", carer).json()
+    assert set(asked["missing"]) == missing
+    if category == "medication":
+        told = intake.put(f"{path}/answers", carer, {"answers": {"clinical_advice": False}}, version=1)
+        assert [e["field"] for e in told.json()["errors"]] == ["answers.clinical_advice"]
+
+
+def test_what_was_answered_stays_in_the_list_also_where_it_is_not_asked_any_more(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carer = actor("carer")
+    path = report(intake, carer, home, now)
+    assert intake.put(f"{path}/answers", carer, {"answers": {"medicine": "A."}}, version=1).status_code == 200
+    fewer = [
+        q.model_copy(update={"kind": ["near_miss"]}) if q.id == "medicine" else q for q in policy.shipped().questions
+    ]
+    list_of = policy.shipped().model_copy(update={"questions": fewer})
+    monkeypatch.setattr(policy, "shipped", lambda: list_of)
+    shown = {q["id"]: q for q in intake.get(f"{path}/questions", carer).json()["questions"]}
+    assert (shown["medicine"]["answer"], shown["medicine"]["required"]) == ("A.", False)
+
+
+def test_an_account_that_is_changed_stays_as_it_was_with_whose_it_is_and_from_when(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    carer, manager = actor("carer"), actor("registered_manager")
+    path = report(intake, carer, home, now, category="fall")
+    told = ("Beside the bed, no pain.", "Beside the bed; the hip hurts.", "Beside the bed; the hip is broken.")
+    for n, (who, text_of) in enumerate(zip((carer, carer, manager), told, strict=True)):
+        given = intake.put(f"{path}/answers", who, {"answers": {"found_position": text_of}}, version=n + 1)
+        assert given.status_code == 200, given.text
+        clock.advance(timedelta(hours=12))
+    # Sent again by somebody else, the same answer is no new one.
+    same = {"found_position": told[2], "witnessed": False}
+    assert intake.put(f"{path}/answers", actor("registered_manager"), {"answers": same}, version=4).status_code == 200
+    asked = {q["id"]: q for q in intake.get(f"{path}/questions", manager).json()["questions"]}
+    assert (asked["found_position"]["answer"], asked["found_position"]["answered_by"]) == (told[2], str(manager.id))
+    earlier = asked["found_position"]["earlier"]
+    assert [(one["answer"], one["answered_by"]) for one in earlier] == [
+        (text_of, str(carer.id)) for text_of in told[:2]
+    ]
+    assert [datetime.fromisoformat(one["answered_at"]) for one in earlier] == [now, now + timedelta(hours=12)]
+    assert asked["witnessed"]["earlier"] == []
+    # Nobody who works for the service can change or remove what was said.
+    for change in ("update intake.answer_before set value = '1'", "delete from intake.answer_before"):
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction(service_engine("intake"), carer.provider_id) as session,
+        ):
+            session.execute(text(change))
 
 
 def test_of_a_missing_person_the_risk_the_police_profile_and_the_photograph_are_asked_and_shown(
@@ -331,6 +405,13 @@ def test_whoever_reports_an_allegation_may_add_to_it_and_reads_only_what_is_thei
 
     assert known(carer) == answers
     assert set(known(lead)) == {*answers, "made_safe"}
+    # What somebody else makes of it is not theirs to read; their own account is, and stays.
+    seen_again = {"answers": {"body_site": "Inside of the left arm, 2 cm."}}
+    assert intake.put(f"{path}/answers", lead, seen_again, version=3).status_code == 200
+    assert known(carer) == {"own_words": answers["own_words"]}
+    for who in (carer, lead):
+        shown = {one["id"]: one for one in intake.get(f"{path}/questions", who).json()["questions"]}
+        assert [one["answer"] for one in shown["body_site"]["earlier"]] == [answers["body_site"]]
     attached = attach(intake, path, carer, "mark.png", png(), "image/png")
     assert attached.status_code == 201, attached.text
     kept = f"{path}/attachments/{attached.json()['attachment_id']}"

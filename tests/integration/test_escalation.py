@@ -194,7 +194,7 @@ def test_what_starts_the_ladder_at_the_report(
         assert asked == []
         return
     assert [(one["rule"], one["role"], one["urgent"]) for one in asked] == [(rule, start, True)]
-    assert asked[0]["policy_version"] == "escalation-1"
+    assert asked[0]["policy_version"] == "escalation-2"
     assert LADDER[asked[0]["level"]] == start
 
 
@@ -211,6 +211,33 @@ def test_the_band_starts_it_at_triage(
     incident = rig.report(people.carer, home)
     rig.triage(people.registered_manager, incident, consequence, likelihood)
     assert [one["rule"] for one in rig.requested(incident)] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("harm", "night", "rule"),
+    [("severe", False, "severe-harm"), ("severe", True, "severe-harm-out-of-hours"), ("moderate", False, None)],
+)
+def test_severe_harm_calls_somebody_however_unlikely_it_is_to_happen_again(
+    rig: Rig, home: uuid.UUID, people: Any, harm: str, night: bool, rule: str | None
+) -> None:
+    if night:
+        rig.clock.advance(NIGHT - rig.clock.now())
+    incident = rig.report(people.carer, home)
+    rig.triage(people.registered_manager, incident, 4, 1, actual_harm=harm, reason="A step that is gone now.")
+    assert rig.intake.get(f"/incidents/{incident}", people.registered_manager).json()["band"] == "moderate"
+    assert [one["rule"] for one in rig.requested(incident)] == ([rule] if rule else [])
+
+
+def test_harm_that_proves_severe_calls_once_though_the_band_stays(rig: Rig, home: uuid.UUID, people: Any) -> None:
+    incident = rig.report(people.carer, home)
+    manager = people.registered_manager
+    rig.triage(manager, incident, 4, 1, actual_harm="moderate", reason="A step that is gone now.")
+    assert rig.requested(incident) == []
+    for reason in ("The hip is broken.", "Read once more."):
+        rig.triage(manager, incident, 4, 1, actual_harm="severe", reason=reason)
+        assert [(one["rule"], one["role"]) for one in rig.requested(incident)] == [
+            ("severe-harm", "registered_manager")
+        ]
 
 
 def test_only_a_change_for_the_worse_starts_it_again(rig: Rig, home: uuid.UUID, people: Any) -> None:
@@ -275,7 +302,7 @@ def test_a_repeat_of_one_person(
         session.execute(text("update intake.incident set band = 'low'"))
     incident = rig.report(people.carer, home)
     affect(rig, incident, person)
-    rig.triage(people.registered_manager, incident, 1, 1, reason="Nothing came of it.")
+    rig.triage(people.registered_manager, incident, 1, 1, actual_harm="none", reason="Nothing came of it.")
     with transaction(rig.engine, rig.provider) as session:
         found = session.scalars(text("select detail from intake.ladder_run")).all()
     assert found == ([rule] if rule else [])
@@ -331,7 +358,7 @@ def test_an_unanswered_rung_climbs_and_the_top_is_called_again(rig: Rig, home: u
     calls = rig.calls(people.quality_lead, incident)
     assert [c["step"] for c in calls] == list(range(1, 10))
     assert {c["outcome"] for c in calls} == {"unanswered"}
-    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-1")}
+    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-2")}
     waiting = rig.intake.get("/inbox", people.executive).json()["escalations"]
     assert [(w["escalation_id"], w["by_name"]) for w in waiting] == [(calls[-1]["escalation_id"], True)]
 

@@ -534,6 +534,40 @@ def test_a_referral_draft_carries_the_safeguarding_record_and_what_was_done(case
     assert "wishes" not in cqc
 
 
+@pytest.mark.parametrize(
+    ("category", "rule", "facts", "said"),
+    [
+        ("abuse_allegation", "cqc-abuse", {}, {"body_site": "Left upper arm, four marks of 1 cm", "own_words": "It was a hard grip."}),
+        ("fall", "cqc-serious-injury", {"serious_injury_test": "not_yet_known"},
+         {"found_position": "Beside the bed", "head_injury": True, "witnessed": False}),
+        ("medication", "police", {"crime_suspected": True}, {"medicine": "Two of 5 mg, not one", "medicine_error": "too_much"}),
+        ("choking", "cqc-serious-injury", {"serious_injury_test": "not_yet_known"}, {"food_texture": "Toast; level 5 is in the plan"}),
+        ("missing_person", "police", {}, {"last_seen": "At ten, in the garden", "missing_urgency": "within_the_hour"}),
+        ("death", "cqc-death", {}, {"death_expected": True, "restraint": False}),
+    ],
+)  # fmt: skip
+def test_a_notice_carries_every_detail_that_was_asked_for_and_answered(
+    case: Case, category: str, rule: str, facts: dict[str, Any], said: dict[str, Any]
+) -> None:
+    case.reported(category)
+    if facts:
+        case.answers(**facts)
+    path = f"/obligations/{case.row(rule)['obligation_id']}/draft"
+    before = {f["name"]: f for f in case.intake.get(path, case.manager).json()["fields"]}
+    unasked = said.keys() - {"death_expected"}
+    assert not unasked & before.keys(), "what nobody answered is not in the notice"
+    assert case.intake.put(f"/incidents/{case.id}/answers", case.carer, {"answers": said}, version=1).is_success
+    draft = case.intake.get(path, case.manager).json()
+    shown = {True: "yes", False: "no"}
+    for name, value in said.items():
+        text_of = shown[value] if isinstance(value, bool) else value.replace("_", " ")
+        assert [f["value"] for f in draft["fields"] if f["name"] == name] == [text_of]
+        assert f": {text_of}\n" in draft["text"]
+    codes = [line for line in draft["check_before_sending"] if "replace every name in it by a code" in line]
+    assert len(codes) == (1 if rule.startswith("cqc") else 0)
+    assert "made_safe" in draft["missing"]
+
+
 def test_what_was_decided_and_not_sent_is_in_the_digest(case: Case, service_engine: Callable[[str], Engine]) -> None:
     run = {f.__name__: f for f in build(Context(case.engine, service_engine("intake_system"), case.clock))}
 

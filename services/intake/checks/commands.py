@@ -109,31 +109,38 @@ def assess(session: Session, actor: Actor, incident: Incident, facts: Mapping[st
 
 
 def answered(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:
-    """What was answered in the second stage of the report opens checks, and settles those that it answers."""
+    """What was answered in the second stage of the report opens checks, and settles those that it answers in full."""
     found = select(Answer.question, Answer.value).where(Answer.incident_id == incident.incident_id)
     answers = {row.question: row.value for row in session.execute(found)}
     facts = facts_at_report(Category(incident.category), Kind(incident.kind))
     assess(session, actor, incident, {**facts, "head_injury": answers.get("head_injury")}, now)
-    said_yes = {rule.id for rule in policy.shipped().rules.values() if answers.get(rule.answered_by or "") is True}
-    if said_yes:
-        _settle(session, actor, incident, said_yes, BY_ANSWER, now)
+    told = {
+        rule.id: {ask: answers[question] for ask, question in rule.answered_with.items()}
+        for rule in policy.shipped().rules.values()
+        if answers.get(rule.answered_by or "") is True and answers.keys() >= set(rule.answered_with.values())
+    }
+    if told:
+        _settle(session, actor, incident, told, BY_ANSWER, now)
 
 
 def safeguarding_recorded(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:
     """The safeguarding record was filled in: the form is with those who may know of it."""
     rules = policy.shipped().rules.values()
-    kept = {rule.id for rule in rules if rule.kept_by is KeptBy.SAFEGUARDING}
+    kept: dict[str, dict[str, Any]] = {rule.id: {} for rule in rules if rule.kept_by is KeptBy.SAFEGUARDING}
     _settle(session, actor, incident, kept, KeptBy.SAFEGUARDING, now)
 
 
-def _settle(session: Session, actor: Actor, incident: Incident, ids: set[str], how: str, now: datetime) -> None:
+def _settle(
+    session: Session, actor: Actor, incident: Incident, told: Mapping[str, dict[str, Any]], how: str, now: datetime
+) -> None:
+    """Settle checks by what another record tells of them."""
     if incident.ended:
         return
     write_down(session, incident)
     rows = checks_of(session, incident.incident_id, lock=True)
-    settled = [row for rule, row in rows.items() if rule in ids and row.recorded_at is None]
+    settled = [row for rule, row in rows.items() if rule in told and row.recorded_at is None]
     for row in settled:
-        row.done_at, row.how = now, how
+        row.done_at, row.how, row.answers = now, how, told[row.rule]
         _recorded(session, actor, incident, row, now)
     if settled:
         _turn(session, actor, incident, now)

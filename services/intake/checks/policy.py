@@ -74,6 +74,7 @@ class CheckRule(_Strict):
     chased: bool = False
     kept_by: KeptBy | None = None
     answered_by: str | None = None
+    answered_with: dict[str, str] = Field(default_factory=dict)
     asks: list[Question] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -88,6 +89,14 @@ class CheckRule(_Strict):
             known = {q.id: q for q in questions().questions}.get(self.answered_by)
             if known is None or known.type is not AnswerType.YES_NO:
                 raise ValueError(f"answered_by: '{self.answered_by}' is not a question that is answered by yes or no")
+        for question in self.asks:
+            told = {q.id: q for q in questions().questions}.get(self.answered_with.get(question.id, ""))
+            if told is not None and (told.type, told.options) != (question.type, question.options):
+                raise ValueError(f"answered_with: '{told.id}' is not answered as '{question.id}' is")
+            if self.answered_by is not None and question.required and told is None:
+                raise ValueError(f"answered_with: no question tells '{question.id}', and a yes alone settles nothing")
+        if self.answered_with.keys() - {question.id for question in self.asks}:
+            raise ValueError("answered_with: names what is not in asks")
         ids = [question.id for question in self.asks]
         if len(set(ids)) != len(ids):
             raise ValueError("asks: an id is used twice")

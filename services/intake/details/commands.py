@@ -1,19 +1,20 @@
 """The second stage of reporting: answers to what the type asks for."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Category, Role
+from services.contracts.taxonomy import Category, Kind, Role
 from services.intake.checks import commands as checks
 from services.intake.details import policy
 from services.intake.details.describing import describe
 from services.intake.details.policy import problem_of
-from services.intake.details.store import Answer
+from services.intake.details.store import Answer, AnswerBefore
 from services.intake.store import Incident, reported_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
@@ -33,14 +34,19 @@ class GiveAnswers(BaseModel):
 def give_answers(
     session: Session, actor: Actor, incident_id: UUID, command: GiveAnswers, version: int, now: datetime
 ) -> Incident:
-    """Keep answers of the reporter or of whoever manages the incident. Every wrong one is named; then none is kept."""
+    """Keep answers of the reporter or of whoever manages the incident. Every wrong one is named; then none is kept.
+
+    An answer that is changed stays as it was, with who gave it when; the new one stands beside it.
+    """
     incident = reported_incident(session, actor, incident_id, lock=True)
     check_version(incident.version, version)
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
     if actor.id != incident.reporter_id and actor.roles <= {Role.CARER}:
         raise forbidden("Answers come from whoever reported the incident or manages it.")
-    asked = {question.id: question for question in policy.shipped().of(Category(incident.category))}
+    asked = {
+        question.id: question for question in policy.shipped().of(Category(incident.category), Kind(incident.kind))
+    }
     wrong = [
         problem
         for name, value in command.answers.items()
@@ -54,14 +60,7 @@ def give_answers(
             "Nothing was saved. Correct the answers below and send them again.",
             errors=wrong,
         )
-    for name, value in command.answers.items():
-        row = {"value": value, "answered_by": actor.id, "answered_at": now}
-        identity = {"incident_id": incident_id, "question": name, "provider_id": incident.provider_id}
-        session.execute(
-            insert(Answer)
-            .values(**identity, **row)
-            .on_conflict_do_update(index_elements=["incident_id", "question"], set_=row)
-        )
+    _keep(session, actor, incident, command.answers, now)
     incident.version += 1
     session.flush()
     audit.append(
@@ -77,3 +76,31 @@ def give_answers(
     describe(session, actor, incident, now)
     checks.answered(session, actor, incident, now)
     return incident
+
+
+def _keep(session: Session, actor: Actor, incident: Incident, given: Mapping[str, Any], now: datetime) -> None:
+    """Keep what is new. The same answer again is no new one: it stays whose it was."""
+    known = {
+        row.question: row for row in session.scalars(select(Answer).where(Answer.incident_id == incident.incident_id))
+    }
+    for name, value in given.items():
+        row = known.get(name)
+        if row is None:
+            row = Answer(incident_id=incident.incident_id, question=name, provider_id=incident.provider_id, revision=1)
+            session.add(row)
+        elif row.value == value:
+            continue
+        else:
+            session.add(
+                AnswerBefore(
+                    incident_id=row.incident_id,
+                    question=row.question,
+                    revision=row.revision,
+                    provider_id=row.provider_id,
+                    value=row.value,
+                    answered_by=row.answered_by,
+                    answered_at=row.answered_at,
+                )
+            )
+            row.revision += 1
+        row.value, row.answered_by, row.answered_at = value, actor.id, now

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.contracts.taxonomy import Category
+from services.contracts.taxonomy import Category, Kind
 from services.runtime.errors import FieldProblem
 from services.runtime.policy_file import PolicyKind
 
@@ -24,7 +24,7 @@ class AnswerType(StrEnum):
 
 
 class Question(BaseModel):
-    """One question, for some categories or for all."""
+    """One question, for some categories and kinds or for all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,6 +33,7 @@ class Question(BaseModel):
     type: AnswerType
     required: bool = False
     category: list[Category] | None = None
+    kind: list[Kind] | None = None
     options: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -57,9 +58,13 @@ class Questions(BaseModel):
             raise ValueError("two questions have the same id")
         return self
 
-    def of(self, category: Category) -> list[Question]:
-        """What is asked about an incident of a category."""
-        return [q for q in self.questions if q.category is None or category in q.category]
+    def of(self, category: Category, kind: Kind) -> list[Question]:
+        """What is asked about an incident of a category and kind."""
+        return [
+            q
+            for q in self.questions
+            if (q.category is None or category in q.category) and (q.kind is None or kind in q.kind)
+        ]
 
 
 @cache

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
@@ -12,7 +12,7 @@ from services.contracts.taxonomy import Band, Category, Kind, Stage
 from services.intake import access
 from services.intake.details import policy
 from services.intake.details.policy import AnswerType
-from services.intake.details.store import AffectedPerson, Answer
+from services.intake.details.store import AffectedPerson, Answer, AnswerBefore
 from services.intake.store import Incident
 from services.runtime import restriction
 from services.runtime.actor import Actor
@@ -22,8 +22,16 @@ SAME_PLACE = timedelta(days=28)
 SHOWN = 50
 
 
+class EarlierAnswer(BaseModel):
+    """What an answer said before it was changed, whose it was and from when."""
+
+    answer: Any
+    answered_by: UUID
+    answered_at: datetime
+
+
 class QuestionView(BaseModel):
-    """A question with its answer, if there is one."""
+    """A question with its answer, if there is one, and what it said before."""
 
     id: str
     text: str
@@ -33,6 +41,7 @@ class QuestionView(BaseModel):
     answer: Any = None
     answered_by: UUID | None = None
     answered_at: datetime | None = None
+    earlier: list[EarlierAnswer] = Field(default_factory=list, description="Earlier answers, the first one first.")
 
 
 class QuestionsView(BaseModel):
@@ -66,23 +75,39 @@ class Earlier(BaseModel):
 def questions(session: Session, actor: Actor, incident: Incident) -> QuestionsView:
     """What is asked about an incident, what was answered, and which required answers are missing.
 
+    What was answered stays in the list, also where it is not asked any more.
+
     Whoever reported a restricted incident and is not among those who need to know sees their own answers only.
     """
     answers = {
         row.question: row for row in session.scalars(select(Answer).where(Answer.incident_id == incident.incident_id))
     }
-    if not access.may_see(session, actor, incident.incident_id, in_scope=True):
+    own_only = not access.may_see(session, actor, incident.incident_id, in_scope=True)
+    if own_only:
         answers = {name: row for name, row in answers.items() if row.answered_by == actor.id}
+    earlier: dict[str, list[EarlierAnswer]] = {}
+    before = (
+        select(AnswerBefore).where(AnswerBefore.incident_id == incident.incident_id).order_by(AnswerBefore.revision)
+    )
+    for row in session.scalars(before):
+        if not own_only or row.answered_by == actor.id:
+            said = EarlierAnswer(answer=row.value, answered_by=row.answered_by, answered_at=row.answered_at)
+            earlier.setdefault(row.question, []).append(said)
     asked = policy.shipped()
     views = []
-    for question in asked.of(Category(incident.category)):
+    now_asked = {question.id for question in asked.of(Category(incident.category), Kind(incident.kind))}
+    for question in asked.questions:
         known = answers.get(question.id)
+        if known is None and question.id not in now_asked:
+            continue
         views.append(
             QuestionView(
-                **question.model_dump(exclude={"category"}),
+                **question.model_dump(exclude={"category", "kind", "required"}),
+                required=question.required and question.id in now_asked,
                 answer=known.value if known else None,
                 answered_by=known.answered_by if known else None,
                 answered_at=known.answered_at if known else None,
+                earlier=earlier.get(question.id, []),
             )
         )
     missing = [view.id for view in views if view.required and view.answer is None]

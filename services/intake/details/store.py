@@ -21,6 +21,21 @@ class Answer(Table):
     value: Mapped[Any] = mapped_column(JSONB)
     answered_by: Mapped[UUID]
     answered_at: Mapped[datetime]
+    revision: Mapped[int]
+
+
+class AnswerBefore(Table):
+    """What the answer said before it was changed. Rows are added, never changed: the first account stays."""
+
+    __tablename__ = "answer_before"
+
+    incident_id: Mapped[UUID] = mapped_column(primary_key=True)
+    question: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    value: Mapped[Any] = mapped_column(JSONB)
+    answered_by: Mapped[UUID]
+    answered_at: Mapped[datetime]
 
 
 class AffectedPerson(Table):

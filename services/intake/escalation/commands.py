@@ -118,11 +118,14 @@ def at_report(
 
 
 def at_triage(session: Session, actor: Actor, incident: Incident, before: Triage | None, now: datetime) -> None:
-    """Start the ladder for a high band, also when facts change for the worse; for a death found; for a repeat."""
+    """Start the ladder for a high band or severe harm, also when facts change for the worse; for a death found; for a repeat."""
     reasons, detail, series = [], None, None
-    if before is None or Band(incident.band or Band.LOW).rank > Band(before.band).rank:
+    harm = _harm(session, incident)
+    was = None if before is None else before.actual_harm
+    higher = before is None or Band(incident.band or Band.LOW).rank > Band(before.band).rank
+    if higher or (harm is PhysicalHarm.SEVERE and was not in (PhysicalHarm.SEVERE, PhysicalHarm.FATAL)):
         reasons.append(EscalationReason.HIGH_RISK)
-    if _fatal(session, incident) and (before is None or before.actual_harm != PhysicalHarm.FATAL):
+    if harm is PhysicalHarm.FATAL and was != PhysicalHarm.FATAL:
         reasons.append(EscalationReason.DEATH)
     if before is None and incident.kind != Kind.GOOD_CARE:
         detail = repeated(session, incident, now)
@@ -132,7 +135,7 @@ def at_triage(session: Session, actor: Actor, incident: Incident, before: Triage
         if series is not None:
             reasons.append(EscalationReason.SIMILAR)
     if reasons:
-        _request(session, actor, incident, reasons, now, detail=detail, series=series)
+        _request(session, actor, incident, reasons, now, detail=detail, series=series, harm=harm)
 
 
 def request_escalation(
@@ -165,15 +168,13 @@ def _request(
     count: int = 1,
     detail: str | None = None,
     series: str | None = None,
+    harm: PhysicalHarm | None = None,
 ) -> LadderRun | None:
     rules = policy.shipped()
-    band = None if incident.band is None else Band(incident.band)
-    circumstances = Circumstances(
-        band, Category(incident.category), Kind(incident.kind), out_of_hours(rules, now), count
-    )
     if incident.ended:
         return None
     session.flush()
+    circumstances = _circumstances(session, rules, incident, reasons, now, count, harm)
     _tell(session, actor, incident, rules, reasons, circumstances, now, series)
     rule = rules.choose(reasons, circumstances)
     if rule is None:
@@ -192,6 +193,22 @@ def _request(
     else:
         _keep(session, actor, incident, "escalation_joined", now, reason=rule.reason, rule=rule.id, run_id=run.run_id)
     return run
+
+
+def _circumstances(
+    session: Session,
+    rules: EscalationPolicy,
+    incident: Incident,
+    reasons: Sequence[EscalationReason],
+    now: datetime,
+    count: int = 1,
+    harm: PhysicalHarm | None = None,
+) -> Circumstances:
+    """What the rules may look at; the harm is only looked up where one of them does."""
+    if harm is None and rules.asks_for_harm(reasons):
+        harm = _harm(session, incident)
+    band = None if incident.band is None else Band(incident.band)
+    return Circumstances(band, Category(incident.category), Kind(incident.kind), out_of_hours(rules, now), count, harm)
 
 
 def _tell(
@@ -275,9 +292,8 @@ def glass_broken(session: Session, actor: Actor, incident: Incident, break_glass
     process of its own tells whoever stands there for those roles, until one of them answers.
     """
     rules = policy.shipped()
-    band = None if incident.band is None else Band(incident.band)
-    circumstances = Circumstances(band, Category(incident.category), Kind(incident.kind), out_of_hours(rules, now))
-    rule = rules.choose([EscalationReason.BREAK_GLASS], circumstances)
+    reasons = [EscalationReason.BREAK_GLASS]
+    rule = rules.choose(reasons, _circumstances(session, rules, incident, reasons, now))
     assert rule is not None, "the policy has a rule for every broken glass"
     level = _first_level(session, rules, incident, rule)
     run = _run(session, actor, incident, rules, rule, level, now, about=f"break-glass:{break_glass_id}")
@@ -394,14 +410,15 @@ def _repeats(session: Session, incident: Incident, one: Repeat, now: datetime) -
     return not session.scalar(_ASKED_LATELY, {**values, "detail": one.id, "since": now - one.quiet})
 
 
-def _fatal(session: Session, incident: Incident) -> bool:
+def _harm(session: Session, incident: Incident) -> PhysicalHarm | None:
+    """The harm that was done, by the newest triage."""
     newest = session.scalars(
         select(Triage.actual_harm)
         .where(Triage.incident_id == incident.incident_id)
         .order_by(Triage.revision.desc())
         .limit(1)
     ).first()
-    return newest == PhysicalHarm.FATAL
+    return None if newest is None else PhysicalHarm(newest)
 
 
 def was_asked(session: Session, incident_id: UUID, reason: EscalationReason) -> bool:

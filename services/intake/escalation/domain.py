@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from enum import StrEnum
 
-from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
+from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, PhysicalHarm, Role
 
 
 class Outcome(StrEnum):
@@ -35,6 +35,7 @@ class Circumstances:
     kind: Kind
     out_of_hours: bool
     count: int = 1
+    actual_harm: PhysicalHarm | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Rule:
     bands: frozenset[Band] | None = None
     categories: frozenset[Category] | None = None
     kinds: frozenset[Kind] | None = None
+    actual_harms: frozenset[PhysicalHarm] | None = None
     out_of_hours: bool | None = None
     at_least: int = 1
 
@@ -58,6 +60,7 @@ class Rule:
             and (self.bands is None or at.band in self.bands)
             and (self.categories is None or at.category in self.categories)
             and (self.kinds is None or at.kind in self.kinds)
+            and (self.actual_harms is None or at.actual_harm in self.actual_harms)
             and (self.out_of_hours is None or at.out_of_hours == self.out_of_hours)
             and at.count >= self.at_least
         )
@@ -133,6 +136,10 @@ class EscalationPolicy:
     def level(self, role: Role) -> int:
         """The level of a role's rung, from 0; of a role that stands on none, the lowest."""
         return self.ladder.index(role) if role in self.ladder else 0
+
+    def asks_for_harm(self, reasons: Sequence[EscalationReason]) -> bool:
+        """Whether a rule about one of these reasons looks at the harm that was done."""
+        return any(rule.actual_harms is not None and rule.reason in reasons for rule in self.rules)
 
     def choose(self, reasons: Sequence[EscalationReason], at: Circumstances) -> Rule | None:
         """Of all rules that fit, the one that starts highest; the first of those. None: nobody has to be called."""

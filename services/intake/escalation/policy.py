@@ -8,7 +8,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, Role
+from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, PhysicalHarm, Role
 from services.intake.escalation.domain import EscalationPolicy, Quietly, Repeat, Rule, Same, Tell
 from services.runtime.policy_file import PolicyKind
 
@@ -23,6 +23,7 @@ class _Rule(_Strict):
     band: list[Band] | None = None
     category: list[Category] | None = None
     kind: list[Kind] | None = None
+    actual_harm: list[PhysicalHarm] | None = None
     out_of_hours: bool | None = None
     at_least: int = Field(default=1, ge=1)
     start: Role
@@ -91,7 +92,7 @@ class _Document(_Strict):
                 raise ValueError(
                     f"repeats: '{series.id}' needs `type: true` and `quiet_days`: a provider has always some"
                 )
-        narrowed = {"band", "category", "kind", "out_of_hours", "at_least"}
+        narrowed = {"band", "category", "kind", "actual_harm", "out_of_hours", "at_least"}
         glass = [rule for rule in self.rules if rule.reason is EscalationReason.BREAK_GLASS]
         if all(rule.model_fields_set & narrowed for rule in glass):
             raise ValueError("rules: one must call somebody whenever the glass is broken, whatever the incident")
@@ -117,6 +118,7 @@ def _built(document: _Document) -> EscalationPolicy:
                 bands=None if rule.band is None else frozenset(rule.band),
                 categories=None if rule.category is None else frozenset(rule.category),
                 kinds=None if rule.kind is None else frozenset(rule.kind),
+                actual_harms=None if rule.actual_harm is None else frozenset(rule.actual_harm),
                 out_of_hours=rule.out_of_hours,
                 at_least=rule.at_least,
             )

@@ -8,9 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Category
+from services.contracts.taxonomy import Category, Kind
+from services.intake.details.policy import AnswerType
 from services.intake.details.policy import shipped as second_moment
 from services.intake.details.store import Answer
 from services.intake.obligations import policy
@@ -22,7 +24,8 @@ from services.intake.safeguarding.store import Safeguarding
 from services.intake.store import Incident, Location
 
 TO_COMPLETE = "[to be completed]"
-_ANSWERS = ("made_safe", "people_told")
+_NEEDED = ("made_safe", "people_told")
+"""What a notice is not complete without; the other answers of the second moment are in it where there are any."""
 _DATES = ("_on", "_from", "_to")
 
 
@@ -74,7 +77,7 @@ def draft(session: Session, incident: Incident, row: Obligation, now: datetime) 
     if rule.kept_by == "safeguarding":
         fields += _safeguarding(session, row)
     fields.append(_field("narrative", "What happened, in the words of the report", incident.narrative))
-    fields += _told_later(session, incident)
+    _add_told_later(session, incident, fields)
     missing = [field.name for field in fields if field.missing]
     checks = [f"{field.label}: complete it" for field in fields if field.missing]
     if rule.codes_only:
@@ -130,11 +133,23 @@ def _safeguarding(session: Session, row: Obligation) -> list[DraftField]:
     ]
 
 
-def _told_later(session: Session, incident: Incident) -> list[DraftField]:
-    """What was done, as the second moment asks for it."""
-    asked = [question for question in second_moment().of(Category(incident.category)) if question.id in _ANSWERS]
-    answers = {question.id: session.get(Answer, (incident.incident_id, question.id)) for question in asked}
-    return [_field(q.id, q.text.rstrip("?"), (row := answers[q.id]) and row.value) for q in asked]
+def _add_told_later(session: Session, incident: Incident, fields: list[DraftField]) -> None:
+    """All that was answered in the second moment, in its order. What a fact says already is not said twice."""
+    found = select(Answer.question, Answer.value).where(Answer.incident_id == incident.incident_id)
+    answers = {row.question: row.value for row in session.execute(found)}
+    known = {field.name: n for n, field in enumerate(fields)}
+    needed = {one.id for one in second_moment().of(Category(incident.category), Kind(incident.kind))} & {*_NEEDED}
+    for asked in second_moment().questions:
+        value = answers.get(asked.id)
+        if value is None and asked.id not in needed:
+            continue
+        if asked.type is AnswerType.CHOICE and value is not None:
+            value = str(value).replace("_", " ")
+        field = _field(asked.id, asked.text.rstrip("?"), value)
+        if asked.id not in known:
+            fields.append(field)
+        elif fields[known[asked.id]].missing:
+            fields[known[asked.id]] = field
 
 
 def _field(name: str, label: str, value: Any) -> DraftField:
