@@ -8,8 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from services.actions.impact import counting
+from services.actions.impact import counting, observing
 from services.actions.impact.domain import Window
+from services.actions.impact.store import measure_of
+from services.actions.store import Improvement
 from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Verdict
 from services.runtime import audit
 from services.runtime.db import transaction
@@ -91,6 +93,85 @@ def test_opening_freezes_what_was_chosen_or_the_policy_has(world: World) -> None
     world.open(other)
     [shipped] = measures(world, other)
     assert (shipped["category"], shipped["kind"], shipped["defined_by"]) == ("medication", "incident_rate", None)
+    assert shipped["definition"] == (
+        "Incidents of the category medication per 1,000 occupied bed days, over the whole provider."
+    )
+    assert shipped["numerator"].startswith("Incidents of the category medication, without near misses")
+    assert shipped["denominator"] == "Occupied bed days of the places and months that have a return."
+    # What somebody chose in words stays; the rest is put in words.
+    assert (frozen["definition"], frozen["numerator"].split(",")[0]) == (PRIVATE, "Incidents of the category fall")
+
+
+def test_the_first_agreed_action_freezes_the_measure(world: World) -> None:
+    incident_id = world.incident()
+    manager = {"scope": "location", "definition": "This home alone."}
+    path = f"/incidents/{incident_id}/measures"
+    assert world.http.post(path, world.manager, manager, version=0).status_code == 201
+    assert world.http.post(path, world.manager, {**manager, "category": "fall"}, version=1).status_code == 201
+    world.agree(incident_id)
+    before, frozen = measures(world, incident_id)
+    assert (before["baseline_first"], frozen["baseline_first"]) == (None, "2025-06-01")
+    late = world.http.post(path, world.manager, {"reason": "It suits better."}, version=2)
+    assert (late.status_code, late.json()["type"]) == (403, "/problems/forbidden")
+    assert define(world, incident_id, 2, 422, scope="provider")["errors"][0]["field"] == "reason"
+    world.clock.advance(timedelta(days=20))
+    changed = define(world, incident_id, 2, scope="provider", reason="The actions are for all homes.")
+    # Nothing has opened, so that the days are still those of the policy.
+    assert (changed["baseline_first"], changed["baseline_until"]) == ("2025-06-01", "2026-06-08")
+    assert (changed["defined_by"], changed["reason"]) == (str(world.lead.id), "The actions are for all homes.")
+    world.open(incident_id)
+    world.agree(incident_id)
+    assert measures(world, incident_id) == [before, frozen, changed]
+    assert world.http.post(path, world.manager, {"reason": "It suits better."}, version=3).status_code == 403
+    with transaction(world.engine, world.provider) as session:
+        told = [e["action"] for e in audit.read(session, "actions", incident_id) if e["action"].startswith("measure")]
+    assert told == ["measure_defined", "measure_defined", "measure_frozen", "measure_changed"]
+
+
+def test_an_indicator_is_frozen_with_its_definition(world: World) -> None:
+    score = indicator(world)
+    record(world, score, year(world, lambda n: 70 + n % 3))
+    incident_id = world.incident()
+    chosen = define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    assert (chosen["indicator_definition"], chosen["definition"]) == (None, None)
+    verified(world, incident_id, Band.HIGH)
+    [frozen] = measures(world, incident_id)
+    assert (frozen["indicator_definition"], frozen["definition"]) == (1, SCORE["definition"])
+    path = f"/indicators/{score['indicator_id']}"
+    body = {"definition": "Twenty charts, another form.", "reason": "The form was replaced."}
+    world.http.post(f"{path}/definitions", world.lead, body, version=2)
+    # All months again by the new form: of one definition, but not of the one that was frozen.
+    world.clock.advance(timedelta(days=31))
+    record(world, score, {**year(world, lambda n: 70 + n % 3), "2025-06": 70.0, "2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "mixed-definitions")
+    assert measures(world, incident_id) == [frozen]
+    world.judge(view["checkpoint_id"], Verdict.CANNOT_JUDGE)
+    define(
+        world, incident_id, 1, kind="indicator", indicator_id=score["indicator_id"], reason="The form was replaced.",
+        baseline_first="2025-06-01", baseline_until="2026-06-08",
+    )  # fmt: skip
+    assert measures(world, incident_id)[-1]["indicator_definition"] == 2
+    again = measured(world, incident_id, 0)
+    assert (again["proposed"], again["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+
+
+def test_a_place_without_a_region_is_not_measured_by_its_region(world: World) -> None:
+    incident_id = world.incident(region_id=None)
+    refused = define(world, incident_id, 0, 422, scope="region")
+    assert [e["field"] for e in refused["errors"]] == ["scope"]
+    assert define(world, incident_id, 0, scope="location")["scope"] == "location"
+    within = world.incident()
+    define(world, within, 0, scope="region")
+    # As a measure of before this was refused: it counts nothing, and not the whole provider.
+    with transaction(world.engine, world.provider) as session:
+        defined = measure_of(session, within, 1)
+        assert defined is not None
+        improvement = session.get_one(Improvement, (within, 1))
+        assert observing._measure(session, improvement, defined).locations == (world.location,)
+        improvement.region_id = None
+        assert observing._measure(session, improvement, defined).locations == ()
+        session.rollback()
 
 
 def test_a_change_after_opening_needs_a_reason_and_stays_on_record(world: World) -> None:

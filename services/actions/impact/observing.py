@@ -68,8 +68,7 @@ def look(
     prompted = prompted_on(session, improvement)
     before = _Before(baseline, None if prompted is None else month_of(prompted))
     if defined.kind == MeasureKind.INDICATOR:
-        assert defined.indicator_id is not None
-        return _indicator(session, defined.indicator_id, direction, before, after, last, improved_before)
+        return _indicator(session, defined, before, after, last, improved_before)
     return _rate(session, improvement, defined, before, after, confidence, last, improved_before)
 
 
@@ -132,8 +131,9 @@ def _measure(session: Session, improvement: Improvement, defined: Defined) -> Me
     places: tuple[UUID, ...] | None = None
     if defined.scope == Scope.LOCATION:
         places = (improvement.location_id,)
-    elif defined.scope == Scope.REGION and improvement.region_id is not None:
-        places = locations_of(session, improvement.region_id)
+    elif defined.scope == Scope.REGION:
+        # A place without a region has no others beside it: nothing is counted, rather than the whole provider.
+        places = () if improvement.region_id is None else locations_of(session, improvement.region_id)
     assert defined.category is not None
     assert defined.unit is not None
     return Measure(improvement.provider_id, Category(defined.category), ExposureUnit(defined.unit), places)
@@ -141,18 +141,18 @@ def _measure(session: Session, improvement: Improvement, defined: Defined) -> Me
 
 def _indicator(
     session: Session,
-    indicator_id: UUID,
-    direction: Direction,
+    defined: Defined,
     baseline: _Before,
     after: Window,
     last: bool,
     improved_before: bool,
 ) -> Looked:
     """Months count to the side on which they begin."""
-    indicator = session.get_one(Indicator, indicator_id)
+    assert defined.indicator_id is not None
+    indicator = session.get_one(Indicator, defined.indicator_id)
     rows = {
         row.month: row
-        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == indicator_id))
+        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == defined.indicator_id))
     }
     first = _months(baseline.whole.first, baseline.whole.until)
     second = [month for month in _months(after.first, after.until) if month not in first]
@@ -170,11 +170,13 @@ def _indicator(
     )
     counts = (_sum(rows, first), _sum(rows, second)) if indicator.counted else (None, None)
     found = Found(
-        direction=direction,
+        direction=Direction(defined.direction),
         series=series,
         before=counts[0],
         after=counts[1],
-        one_definition=len(used) <= 1,
+        one_definition=len(used) <= 1
+        if defined.indicator_definition is None
+        else used <= {defined.indicator_definition},
         last=last,
         improved_before=improved_before,
         left_out=left_out,
