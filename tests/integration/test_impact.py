@@ -12,7 +12,7 @@ from services.actions.impact import counting, observing
 from services.actions.impact.domain import Window
 from services.actions.impact.store import measure_of
 from services.actions.store import Improvement
-from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Verdict
+from services.contracts.taxonomy import Band, Category, ExposureUnit, Kind, Role, Verdict
 from services.runtime import audit
 from services.runtime.db import transaction
 from tests.integration.test_actions import PRIVATE, World, improved, months_before
@@ -374,6 +374,42 @@ def test_a_rate_that_people_record_is_compared_by_its_numerators(world: World) -
     record(world, falls, {"2026-07": {"numerator": 25, "denominator": "20.5"}})
     view = measured(world, incident_id, 0)
     assert (view["proposed"], view["rule"], view["events"], view["chart"]["kind"]) == ("worse", "rate-rose", 25, "u")
+
+
+def test_beside_a_better_score_stands_whether_people_still_report(world: World) -> None:
+    """The score rose; and of the medicines that had gone wrong each week, of falls and of near misses nobody tells any
+    more. Elsewhere they do, which is no matter of this home's score."""
+    now = world.clock.now()
+    elsewhere = UUID(int=7)
+    for place in (world.location, elsewhere):
+        world.exposure(months_before(date(2026, 7, 1), 15), "300", location_id=place)
+    for n in range(60):
+        at = now - timedelta(days=10 + 6 * n)
+        world.imported(at, reported_at=at + timedelta(hours=6))
+        world.imported(at, kind=Kind.NEAR_MISS)
+        world.imported(at, category=Category.FALL)
+        world.imported(at, category=Category.FALL, location_id=elsewhere)
+    incident_id = world.incident()
+    score = indicator(world, location_id=str(world.location))
+    record(world, score, year(world, lambda n: 70 + n % 3))
+    define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    verified(world, incident_id)
+    for n in range(3):
+        world.imported(now + timedelta(days=2 + n), reported_at=now + timedelta(days=4 + n))
+        world.imported(now + timedelta(days=2 + n), category=Category.FALL, location_id=elsewhere)
+    world.clock.advance(timedelta(days=52))
+    record(world, score, {"2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+    balance = view["balance"]
+    # A year at 300 a month; 22 days of June and 29 of July after.
+    assert (balance["incidents_before"], balance["incidents_after"]) == (60, 3)
+    assert balance["incidents_ratio"] == pytest.approx((3 / (220 + 300 * 29 / 31)) / (60 / 3600), rel=1e-4)
+    # Sixty falls and sixty near misses here before, neither since: what fell may be the telling.
+    assert (balance["other_reports_before"], balance["other_reports_after"]) == (120, 0)
+    assert balance["other_reports_ratio_high"] < 1
+    assert (balance["near_miss_share_before"], balance["near_miss_share_after"]) == (0.5, 0)
+    assert (balance["hours_to_report_before"], balance["hours_to_report_after"]) == (6, 48)
 
 
 def test_a_share_is_drawn_and_compared_as_a_share(world: World) -> None:

@@ -68,7 +68,7 @@ def look(
     prompted = prompted_on(session, improvement)
     before = _Before(baseline, None if prompted is None else month_of(prompted))
     if defined.kind == MeasureKind.INDICATOR:
-        return _indicator(session, defined, before, after, last, improved_before)
+        return _indicator(session, improvement, defined, before, after, confidence, last, improved_before)
     return _rate(session, improvement, defined, before, after, confidence, last, improved_before)
 
 
@@ -84,7 +84,7 @@ def _rate(
 ) -> Looked:
     measure = _measure(session, improvement, defined)
     first, second = by_month(session, measure, baseline.whole), by_month(session, measure, after)
-    kept = [month for month in first if month.month != baseline.prompting]
+    kept = _kept(first, baseline)
     before_all, after_all = total(kept), total(second)
     others = (_others(kept), _others(second))
     points = [*(month if month in kept else None for month in first), *second]
@@ -107,19 +107,65 @@ def _rate(
         improved_before=improved_before,
         left_out=len(kept) < len(first),
     )
-    ratio = rate_ratio(*others, confidence)
-    balance = {
-        "other_reports_before": others[0].events,
-        "other_reports_after": others[1].events,
-        "other_reports_ratio": None if ratio is None else ratio.ratio,
-        "other_reports_ratio_low": None if ratio is None else ratio.lower,
-        "other_reports_ratio_high": None if ratio is None else ratio.upper,
+    return Looked(found, _balance(session, measure, baseline, after, kept, second, confidence))
+
+
+def _balance(
+    session: Session,
+    measure: Measure,
+    baseline: _Before,
+    after: Window,
+    first: Sequence[Month],
+    second: Sequence[Month],
+    confidence: float,
+) -> dict[str, Any]:
+    """What is to be seen beside a measure: whether reporting itself fell, near misses, and how soon people report."""
+    before_all, after_all = total(first), total(second)
+    others = (_others(first), _others(second))
+    return {
+        **_told("other_reports", others[0], others[1], confidence),
         "near_miss_share_before": before_all.near_miss_share,
         "near_miss_share_after": after_all.near_miss_share,
         "hours_to_report_before": delay_hours(session, measure, baseline.parts),
         "hours_to_report_after": delay_hours(session, measure, (after,)),
     }
-    return Looked(found, balance)
+
+
+def _told(name: str, before: Observed, after: Observed, confidence: float) -> dict[str, Any]:
+    ratio = rate_ratio(before, after, confidence)
+    return {
+        f"{name}_before": before.events,
+        f"{name}_after": after.events,
+        f"{name}_ratio": None if ratio is None else ratio.ratio,
+        f"{name}_ratio_low": None if ratio is None else ratio.lower,
+        f"{name}_ratio_high": None if ratio is None else ratio.upper,
+    }
+
+
+def _beside_indicator(
+    session: Session,
+    improvement: Improvement,
+    indicator: Indicator,
+    baseline: _Before,
+    after: Window,
+    confidence: float,
+) -> dict[str, Any]:
+    """The same for a series that people record, of incidents of the case's category where the series is of; and their
+    rate, which is what a better score is meant to bring down."""
+    assert improvement.unit is not None
+    places = None if indicator.location_id is None else (indicator.location_id,)
+    unit = ExposureUnit(improvement.unit)
+    measure = Measure(improvement.provider_id, Category(improvement.category), unit, places)
+    whole, second = by_month(session, measure, baseline.whole), by_month(session, measure, after)
+    first = _kept(whole, baseline)
+    return {
+        **_told("incidents", total(first), total(second), confidence),
+        **_balance(session, measure, baseline, after, first, second, confidence),
+    }
+
+
+def _kept(months: Sequence[Month], baseline: _Before) -> list[Month]:
+    return [month for month in months if month.month != baseline.prompting]
 
 
 def _others(months: Sequence[Month]) -> Observed:
@@ -141,9 +187,11 @@ def _measure(session: Session, improvement: Improvement, defined: Defined) -> Me
 
 def _indicator(
     session: Session,
+    improvement: Improvement,
     defined: Defined,
     baseline: _Before,
     after: Window,
+    confidence: float,
     last: bool,
     improved_before: bool,
 ) -> Looked:
@@ -181,7 +229,7 @@ def _indicator(
         improved_before=improved_before,
         left_out=left_out,
     )
-    return Looked(found, {})
+    return Looked(found, _beside_indicator(session, improvement, indicator, baseline, after, confidence))
 
 
 def _months(first: date, until: date) -> list[date]:
