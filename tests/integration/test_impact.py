@@ -128,6 +128,16 @@ def test_the_first_agreed_action_freezes_the_measure(world: World) -> None:
     assert told == ["measure_defined", "measure_defined", "measure_frozen", "measure_changed"]
 
 
+def test_an_action_that_serves_another_incident_freezes_the_measure_of_both(world: World) -> None:
+    incident_id, served = world.incident(), world.incident()
+    define(world, served, 0, scope="location")
+    world.agree(incident_id, serves=[str(served)])
+    for one, scope in ((incident_id, "provider"), (served, "location")):
+        [frozen] = measures(world, one)
+        assert (frozen["scope"], frozen["baseline_until"]) == (scope, "2026-06-08")
+    assert define(world, served, 1, 422, scope="provider")["errors"][0]["field"] == "reason"
+
+
 def test_an_indicator_is_frozen_with_its_definition(world: World) -> None:
     score = indicator(world)
     record(world, score, year(world, lambda n: 70 + n % 3))
