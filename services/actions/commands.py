@@ -142,7 +142,8 @@ class CancelAction(Strict):
 def agree_action(session: Session, actor: Actor, command: AgreeAction, now: datetime) -> Action:
     """Agree an action for the current cycle of an incident. It opens with the others, or at once if they are open.
 
-    It counts in the current cycle of each other incident that it serves too, and opens with the first of them.
+    It counts in the current cycle of each other incident that it serves too, and opens with the first of them. The
+    first one of a cycle freezes by what the cycle's effect is measured.
 
     Raises 404 for an incident that is unknown here or out of scope, 409 when it has ended or the cycle is complete, 422
     for an owner who cannot answer for it.
@@ -219,6 +220,8 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
         sites=sorted(map(str, command.sites)),
         serves=sorted(map(str, command.serves)),
     )
+    for one in cycles:
+        freeze_measure(session, actor, one, now)
     if any(one.opened_at is not None and one.completed_at is None for one in cycles):
         _open(session, actor, action, now, late=True)
     return action
@@ -227,7 +230,7 @@ def agree_action(session: Session, actor: Actor, command: AgreeAction, now: date
 def open_actions(
     session: Session, command: activities.OpenActions, now: datetime, actor: Actor
 ) -> activities.ActionsPlan:
-    """Start the clocks of all agreed actions of a cycle and freeze the measure of their effect, once.
+    """Start the clocks of all agreed actions of a cycle, once; the measure of their effect is frozen, if nothing was agreed.
 
     Asked again it changes nothing and answers with all actions of the cycle that were not cancelled. Those agreed for
     another incident that serve this one are among them.

@@ -55,7 +55,7 @@ class Improvement(Table):
     """One cycle of an incident: whose actions belong together, and the measure of their effect.
 
     Every change of the cycle's actions and checkpoints locks this row first, so that what depends on all of them is
-    decided once. The measure is frozen when the actions open: category, unit, baseline window.
+    decided once. The measure is frozen when the first action is agreed: its words, category, unit, baseline window.
     """
 
     __tablename__ = "improvement"
@@ -68,6 +68,7 @@ class Improvement(Table):
     category: Mapped[str]
     band: Mapped[str | None]
     opened_at: Mapped[datetime | None]
+    frozen_at: Mapped[datetime | None]
     unit: Mapped[str | None]
     baseline_first: Mapped[date | None]
     baseline_until: Mapped[date | None]

@@ -327,7 +327,7 @@ def test_the_audit_chain_holds_and_nothing_people_typed_leaves_the_tables(world:
     chain = world.http.get(f"/incidents/{incident_id}/audit", world.manager).json()
     assert audit.verify(chain) is None
     assert [entry["action"] for entry in chain] == [
-        "agreed", "agreed", "measure_frozen", "opened", "opened", "evidence_added", "done", "returned",
+        "agreed", "measure_frozen", "agreed", "opened", "opened", "evidence_added", "done", "returned",
         "evidence_added", "done", "verified", "cancelled", "measured", "judged",
     ]  # fmt: skip
     assert PRIVATE not in json.dumps(chain)

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import pytest
 
-from services.actions.impact import counting
+from services.actions.impact import counting, observing
 from services.actions.impact.domain import Window
-from services.contracts.taxonomy import Band, Category, ExposureUnit, Role, Verdict
+from services.actions.impact.store import measure_of
+from services.actions.store import Improvement
+from services.contracts.taxonomy import Band, Category, ExposureUnit, Kind, Role, Verdict
 from services.runtime import audit
 from services.runtime.db import transaction
 from tests.integration.test_actions import PRIVATE, World, improved, months_before
@@ -91,6 +93,95 @@ def test_opening_freezes_what_was_chosen_or_the_policy_has(world: World) -> None
     world.open(other)
     [shipped] = measures(world, other)
     assert (shipped["category"], shipped["kind"], shipped["defined_by"]) == ("medication", "incident_rate", None)
+    assert shipped["definition"] == (
+        "Incidents of the category medication per 1,000 occupied bed days, over the whole provider."
+    )
+    assert shipped["numerator"].startswith("Incidents of the category medication, without near misses")
+    assert shipped["denominator"] == "Occupied bed days of the places and months that have a return."
+    # What somebody chose in words stays; the rest is put in words.
+    assert (frozen["definition"], frozen["numerator"].split(",")[0]) == (PRIVATE, "Incidents of the category fall")
+
+
+def test_the_first_agreed_action_freezes_the_measure(world: World) -> None:
+    incident_id = world.incident()
+    manager = {"scope": "location", "definition": "This home alone."}
+    path = f"/incidents/{incident_id}/measures"
+    assert world.http.post(path, world.manager, manager, version=0).status_code == 201
+    assert world.http.post(path, world.manager, {**manager, "category": "fall"}, version=1).status_code == 201
+    world.agree(incident_id)
+    before, frozen = measures(world, incident_id)
+    assert (before["baseline_first"], frozen["baseline_first"]) == (None, "2025-06-01")
+    late = world.http.post(path, world.manager, {"reason": "It suits better."}, version=2)
+    assert (late.status_code, late.json()["type"]) == (403, "/problems/forbidden")
+    assert define(world, incident_id, 2, 422, scope="provider")["errors"][0]["field"] == "reason"
+    world.clock.advance(timedelta(days=20))
+    changed = define(world, incident_id, 2, scope="provider", reason="The actions are for all homes.")
+    # Nothing has opened, so that the days are still those of the policy.
+    assert (changed["baseline_first"], changed["baseline_until"]) == ("2025-06-01", "2026-06-08")
+    assert (changed["defined_by"], changed["reason"]) == (str(world.lead.id), "The actions are for all homes.")
+    world.open(incident_id)
+    world.agree(incident_id)
+    assert measures(world, incident_id) == [before, frozen, changed]
+    assert world.http.post(path, world.manager, {"reason": "It suits better."}, version=3).status_code == 403
+    with transaction(world.engine, world.provider) as session:
+        told = [e["action"] for e in audit.read(session, "actions", incident_id) if e["action"].startswith("measure")]
+    assert told == ["measure_defined", "measure_defined", "measure_frozen", "measure_changed"]
+
+
+def test_an_action_that_serves_another_incident_freezes_the_measure_of_both(world: World) -> None:
+    incident_id, served = world.incident(), world.incident()
+    define(world, served, 0, scope="location")
+    world.agree(incident_id, serves=[str(served)])
+    for one, scope in ((incident_id, "provider"), (served, "location")):
+        [frozen] = measures(world, one)
+        assert (frozen["scope"], frozen["baseline_until"]) == (scope, "2026-06-08")
+    assert define(world, served, 1, 422, scope="provider")["errors"][0]["field"] == "reason"
+
+
+def test_an_indicator_is_frozen_with_its_definition(world: World) -> None:
+    score = indicator(world)
+    record(world, score, year(world, lambda n: 70 + n % 3))
+    incident_id = world.incident()
+    chosen = define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    assert (chosen["indicator_definition"], chosen["definition"]) == (None, None)
+    verified(world, incident_id, Band.HIGH)
+    [frozen] = measures(world, incident_id)
+    assert (frozen["indicator_definition"], frozen["definition"]) == (1, SCORE["definition"])
+    path = f"/indicators/{score['indicator_id']}"
+    body = {"definition": "Twenty charts, another form.", "reason": "The form was replaced."}
+    world.http.post(f"{path}/definitions", world.lead, body, version=2)
+    # All months again by the new form: of one definition, but not of the one that was frozen.
+    world.clock.advance(timedelta(days=31))
+    record(world, score, {**year(world, lambda n: 70 + n % 3), "2025-06": 70.0, "2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"]) == ("cannot_judge", "mixed-definitions")
+    assert measures(world, incident_id) == [frozen]
+    world.judge(view["checkpoint_id"], Verdict.CANNOT_JUDGE)
+    define(
+        world, incident_id, 1, kind="indicator", indicator_id=score["indicator_id"], reason="The form was replaced.",
+        baseline_first="2025-06-01", baseline_until="2026-06-08",
+    )  # fmt: skip
+    assert measures(world, incident_id)[-1]["indicator_definition"] == 2
+    again = measured(world, incident_id, 0)
+    assert (again["proposed"], again["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+
+
+def test_a_place_without_a_region_is_not_measured_by_its_region(world: World) -> None:
+    incident_id = world.incident(region_id=None)
+    refused = define(world, incident_id, 0, 422, scope="region")
+    assert [e["field"] for e in refused["errors"]] == ["scope"]
+    assert define(world, incident_id, 0, scope="location")["scope"] == "location"
+    within = world.incident()
+    define(world, within, 0, scope="region")
+    # As a measure of before this was refused: it counts nothing, and not the whole provider.
+    with transaction(world.engine, world.provider) as session:
+        defined = measure_of(session, within, 1)
+        assert defined is not None
+        improvement = session.get_one(Improvement, (within, 1))
+        assert observing._measure(session, improvement, defined).locations == (world.location,)
+        improvement.region_id = None
+        assert observing._measure(session, improvement, defined).locations == ()
+        session.rollback()
 
 
 def test_a_change_after_opening_needs_a_reason_and_stays_on_record(world: World) -> None:
@@ -293,6 +384,42 @@ def test_a_rate_that_people_record_is_compared_by_its_numerators(world: World) -
     record(world, falls, {"2026-07": {"numerator": 25, "denominator": "20.5"}})
     view = measured(world, incident_id, 0)
     assert (view["proposed"], view["rule"], view["events"], view["chart"]["kind"]) == ("worse", "rate-rose", 25, "u")
+
+
+def test_beside_a_better_score_stands_whether_people_still_report(world: World) -> None:
+    """The score rose; and of the medicines that had gone wrong each week, of falls and of near misses nobody tells any
+    more. Elsewhere they do, which is no matter of this home's score."""
+    now = world.clock.now()
+    elsewhere = UUID(int=7)
+    for place in (world.location, elsewhere):
+        world.exposure(months_before(date(2026, 7, 1), 15), "300", location_id=place)
+    for n in range(60):
+        at = now - timedelta(days=10 + 6 * n)
+        world.imported(at, reported_at=at + timedelta(hours=6))
+        world.imported(at, kind=Kind.NEAR_MISS)
+        world.imported(at, category=Category.FALL)
+        world.imported(at, category=Category.FALL, location_id=elsewhere)
+    incident_id = world.incident()
+    score = indicator(world, location_id=str(world.location))
+    record(world, score, year(world, lambda n: 70 + n % 3))
+    define(world, incident_id, 0, kind="indicator", indicator_id=score["indicator_id"])
+    verified(world, incident_id)
+    for n in range(3):
+        world.imported(now + timedelta(days=2 + n), reported_at=now + timedelta(days=4 + n))
+        world.imported(now + timedelta(days=2 + n), category=Category.FALL, location_id=elsewhere)
+    world.clock.advance(timedelta(days=52))
+    record(world, score, {"2026-07": 95.0})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"]) == ("improving_not_yet_proven", "signal-of-improvement")
+    balance = view["balance"]
+    # A year at 300 a month; 22 days of June and 29 of July after.
+    assert (balance["incidents_before"], balance["incidents_after"]) == (60, 3)
+    assert balance["incidents_ratio"] == pytest.approx((3 / (220 + 300 * 29 / 31)) / (60 / 3600), rel=1e-4)
+    # Sixty falls and sixty near misses here before, neither since: what fell may be the telling.
+    assert (balance["other_reports_before"], balance["other_reports_after"]) == (120, 0)
+    assert balance["other_reports_ratio_high"] < 1
+    assert (balance["near_miss_share_before"], balance["near_miss_share_after"]) == (0.5, 0)
+    assert (balance["hours_to_report_before"], balance["hours_to_report_after"]) == (6, 48)
 
 
 def test_a_share_is_drawn_and_compared_as_a_share(world: World) -> None:

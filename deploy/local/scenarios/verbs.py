@@ -773,7 +773,7 @@ class RecordMonths(Step):
 
 
 class ChooseMeasure(AboutIncident):
-    """Say by what the effect of the present cycle is measured; once actions are open, with a reason."""
+    """Say by what the effect of the present cycle is measured; once an action is agreed, with a reason."""
 
     api = Api("actions", "POST", f"{_INCIDENT}/measures", version_of=f"{_INCIDENT}/measures", patient=True)
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Response
 from fastapi.responses import JSONResponse
 
 from services.actions.impact import commands, indicators, measuring, queries
+from services.actions.impact.domain import DEFINERS, JUDGES, RECORDERS
 from services.actions.impact.store import visible_checkpoint, visible_indicator
 from services.actions.store import visible_incident
 from services.runtime.app import Database, Time
@@ -56,7 +57,7 @@ def judge(
 
     Quality and safeguarding leads, nominated individuals, directors.
     """
-    require_role(actor, *commands.JUDGES)
+    require_role(actor, *JUDGES)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -97,13 +98,12 @@ def define(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """For the current cycle. Frozen when its actions open; changed after that only with a reason, and judged by again
-    only with a baseline of its own.
+    """For the current cycle. Frozen when its first action is agreed, and changed after that only with a reason; once its
+    actions are open, it is judged by again only with a baseline of its own.
 
-    Managers, quality and safeguarding leads; once the actions are open, quality and safeguarding leads, nominated
-    individuals, directors.
+    Managers, quality and safeguarding leads, nominated individuals, directors; once it is frozen, no managers.
     """
-    require_role(actor, *commands.DEFINERS)
+    require_role(actor, *DEFINERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -121,7 +121,7 @@ def create_indicator(
 
     Managers, quality and safeguarding leads.
     """
-    require_role(actor, *commands.RECORDERS)
+    require_role(actor, *RECORDERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -164,7 +164,7 @@ def redefine(
     clock: Time,
 ) -> JSONResponse:
     """From the next values on, with a reason. Quality and safeguarding leads, nominated individuals, directors."""
-    require_role(actor, *commands.JUDGES)
+    require_role(actor, *JUDGES)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -182,7 +182,7 @@ def record(
 
     Managers, quality and safeguarding leads.
     """
-    require_role(actor, *commands.RECORDERS)
+    require_role(actor, *RECORDERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -207,7 +207,7 @@ def import_values(
 
     Managers, quality and safeguarding leads.
     """
-    require_role(actor, *commands.RECORDERS)
+    require_role(actor, *RECORDERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:

@@ -18,7 +18,7 @@ from services.actions.impact.verdict import compared, conclude, shown, shown_bet
 from services.actions.store import Improvement, lock_cycle
 from services.contracts import activities
 from services.contracts.actions import CheckpointMeasured, ImpactJudged, PlannedCheckpoint
-from services.contracts.taxonomy import Band, Role, Stage, Verdict
+from services.contracts.taxonomy import Band, Stage, Verdict
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
@@ -27,9 +27,6 @@ from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import ShortText
 
-RECORDERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
-JUDGES = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
-DEFINERS = (*RECORDERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 _NOTHING = Observed(0, 0, Decimal(0))
 
 

@@ -6,7 +6,12 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from services.contracts.taxonomy import Kind, Verdict
+from services.contracts.taxonomy import Kind, Role, Verdict
+
+# Who records series, who decides on effect, and who says by what it is measured as long as that is not frozen.
+RECORDERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
+JUDGES = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+DEFINERS = (*RECORDERS, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 
 _LONDON = ZoneInfo("Europe/London")
 

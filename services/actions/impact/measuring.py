@@ -1,4 +1,4 @@
-"""By what a cycle is measured: chosen before its actions open, frozen then, and changed later only on record."""
+"""By what a cycle is measured: chosen before its first action is agreed, frozen then, and changed later only on record."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from services.actions import policy
 from services.actions.history import SERVICE
 from services.actions.impact.counting import unit_of
-from services.actions.impact.domain import MeasureKind, Scope, Window, baseline_before, local_day
-from services.actions.impact.store import Defined, Strict, measure_of, visible_indicator
+from services.actions.impact.domain import JUDGES, MeasureKind, Scope, Window, baseline_before, local_day
+from services.actions.impact.store import Defined, Indicator, IndicatorDefinition, Strict, measure_of, visible_indicator
 from services.actions.store import Improvement, Incident, visible_incident
 from services.contracts.taxonomy import Category, ExposureUnit
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.db import insert_new
-from services.runtime.errors import conflict, invalid
+from services.runtime.errors import conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
 from services.runtime.text import LongText, ShortText
 from services.spc.chart import Direction
@@ -42,7 +42,7 @@ class DefineMeasure(Strict):
         default=None, description="The first day before the change to compare with. The policy's window else."
     )
     baseline_until: date | None = Field(default=None, description="The day after the last one of it.")
-    reason: ShortText | None = Field(default=None, description="Needed once the actions are open.")
+    reason: ShortText | None = Field(default=None, description="Needed once an action is agreed.")
 
     @model_validator(mode="after")
     def _whole(self) -> "DefineMeasure":
@@ -58,8 +58,9 @@ def define_measure(
 ) -> Defined:
     """Choose by what the current cycle is measured; `version` is the number of the definition seen, 0 for none.
 
-    Once the actions are open a change needs a reason, and has no baseline unless one is named with it: until then
-    nothing is judged by it. Raises 404, 409 when the cycle is settled, 412 when somebody else changed it, 422.
+    Once an action is agreed a change needs a reason and somebody who may decide on the effect (403). Once the actions
+    are open it has no baseline unless one is named with it: until then nothing is judged by it. Raises 404, 409 when
+    the cycle is settled, 412 when somebody else changed it, 422.
     """
     incident = visible_incident(session, actor, incident_id)
     assert incident.location_id is not None
@@ -81,12 +82,23 @@ def define_measure(
         raise conflict("already-ended", "This incident has ended", "Reopen it first if something is still to measure.")
     latest = measure_of(session, incident_id, incident.cycle)
     check_version(0 if latest is None else latest.number, version)
-    opened = improvement.opened_at
-    if opened is not None and command.reason is None:
-        raise invalid(
-            "reason", "is needed: the actions are open and the measure is frozen", "Say why it must change now."
+    frozen = improvement.frozen_at is not None
+    if frozen and not actor.roles.intersection(JUDGES):
+        raise forbidden(
+            "An action is agreed, and by what its effect is measured is frozen. Ask a quality or safeguarding lead, a"
+            " nominated individual or a director to change it."
         )
-    last_day = local_day(opened or now)
+    if frozen and command.reason is None:
+        raise invalid(
+            "reason", "is needed: an action is agreed and the measure is frozen", "Say why it must change now."
+        )
+    if command.scope is Scope.REGION and improvement.region_id is None:
+        raise invalid(
+            "scope",
+            "is a region, and the place of this case is in none",
+            "Count at the location or the whole provider.",
+        )
+    last_day = local_day(improvement.opened_at or now)
     if command.baseline_until is not None:
         assert command.baseline_first is not None
         if command.baseline_first >= command.baseline_until:
@@ -122,13 +134,25 @@ def define_measure(
         reason=command.reason,
     )
     session.add(defined)
-    _record(session, actor, improvement, defined, now, "measure_defined" if opened is None else "measure_changed")
+    if improvement.frozen_at is not None:
+        _put_in_words(session, defined)
+        if improvement.opened_at is None and defined.baseline_first is None:
+            # Nothing has begun, so that nobody can choose the days that suit the result.
+            baseline = _baseline(session, improvement, improvement.frozen_at)
+            defined.baseline_first, defined.baseline_until = baseline.first, baseline.until
+    _record(session, actor, improvement, defined, now, "measure_changed" if frozen else "measure_defined")
     return defined
 
 
 def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now: datetime) -> None:
-    """When the actions open: from here on nobody can choose the category, unit or baseline that suits the result."""
+    """When the first action is agreed, once: from here on nobody can choose what suits the result.
+
+    With the words of it: of a rate what is counted over what, of an indicator its definition of now.
+    """
+    if improvement.frozen_at is not None:
+        return
     rules = policy.shipped()
+    improvement.frozen_at = now
     defined = measure_of(session, improvement.incident_id, improvement.cycle)
     if defined is None:
         defined = Defined(
@@ -145,12 +169,45 @@ def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now
         )
         session.add(defined)
     if defined.baseline_first is None:
-        baseline = baseline_before(now, rules.baseline_days, prompted_on(session, improvement))
+        baseline = _baseline(session, improvement, now)
         defined.baseline_first, defined.baseline_until = baseline.first, baseline.until
+    _put_in_words(session, defined)
     improvement.unit = defined.unit or _unit(session, improvement)
     improvement.baseline_first, improvement.baseline_until = defined.baseline_first, defined.baseline_until
     improvement.policy_version = rules.version
     _record(session, actor, improvement, defined, now, "measure_frozen", policy_version=rules.version)
+
+
+def _baseline(session: Session, improvement: Improvement, at: datetime) -> Window:
+    return baseline_before(at, policy.shipped().baseline_days, prompted_on(session, improvement))
+
+
+_WHERE = {
+    Scope.PROVIDER: "over the whole provider",
+    Scope.REGION: "in the region of the case",
+    Scope.LOCATION: "at the location of the case",
+}
+
+
+def _put_in_words(session: Session, defined: Defined) -> None:
+    """Keep what is measured in words, where nobody chose any, so that a later change of them elsewhere changes nothing."""
+    if defined.indicator_id is not None:
+        indicator = session.get_one(Indicator, defined.indicator_id)
+        meant = session.get_one(IndicatorDefinition, (indicator.indicator_id, indicator.definition))
+        defined.indicator_definition = meant.number
+        words = (meant.definition, meant.numerator, meant.denominator)
+    else:
+        assert defined.category is not None
+        assert defined.unit is not None
+        category, unit = (code.replace("_", " ") for code in (defined.category, defined.unit))
+        words = (
+            f"Incidents of the category {category} per 1,000 {unit}, {_WHERE[Scope(defined.scope)]}.",
+            f"Incidents of the category {category}, without near misses and without what was withdrawn.",
+            f"{unit.capitalize()} of the places and months that have a return.",
+        )
+    defined.definition = defined.definition or words[0]
+    defined.numerator = defined.numerator or words[1]
+    defined.denominator = defined.denominator or words[2]
 
 
 def prompted_on(session: Session, improvement: Improvement) -> date | None:
@@ -198,6 +255,15 @@ def _record(
             "category": defined.category,
             "unit": defined.unit,
             "indicator_id": defined.indicator_id,
+            "indicator_definition": defined.indicator_definition,
+            **{
+                f"{name}_sha256": None if words is None else audit.digest(words)
+                for name, words in (
+                    ("definition", defined.definition),
+                    ("numerator", defined.numerator),
+                    ("denominator", defined.denominator),
+                )
+            },
             "baseline_first": defined.baseline_first,
             "baseline_until": defined.baseline_until,
             "reason_sha256": None if defined.reason is None else audit.digest(defined.reason),

@@ -68,8 +68,7 @@ def look(
     prompted = prompted_on(session, improvement)
     before = _Before(baseline, None if prompted is None else month_of(prompted))
     if defined.kind == MeasureKind.INDICATOR:
-        assert defined.indicator_id is not None
-        return _indicator(session, defined.indicator_id, direction, before, after, last, improved_before)
+        return _indicator(session, improvement, defined, before, after, confidence, last, improved_before)
     return _rate(session, improvement, defined, before, after, confidence, last, improved_before)
 
 
@@ -85,7 +84,7 @@ def _rate(
 ) -> Looked:
     measure = _measure(session, improvement, defined)
     first, second = by_month(session, measure, baseline.whole), by_month(session, measure, after)
-    kept = [month for month in first if month.month != baseline.prompting]
+    kept = _kept(first, baseline)
     before_all, after_all = total(kept), total(second)
     others = (_others(kept), _others(second))
     points = [*(month if month in kept else None for month in first), *second]
@@ -108,19 +107,65 @@ def _rate(
         improved_before=improved_before,
         left_out=len(kept) < len(first),
     )
-    ratio = rate_ratio(*others, confidence)
-    balance = {
-        "other_reports_before": others[0].events,
-        "other_reports_after": others[1].events,
-        "other_reports_ratio": None if ratio is None else ratio.ratio,
-        "other_reports_ratio_low": None if ratio is None else ratio.lower,
-        "other_reports_ratio_high": None if ratio is None else ratio.upper,
+    return Looked(found, _balance(session, measure, baseline, after, kept, second, confidence))
+
+
+def _balance(
+    session: Session,
+    measure: Measure,
+    baseline: _Before,
+    after: Window,
+    first: Sequence[Month],
+    second: Sequence[Month],
+    confidence: float,
+) -> dict[str, Any]:
+    """What is to be seen beside a measure: whether reporting itself fell, near misses, and how soon people report."""
+    before_all, after_all = total(first), total(second)
+    others = (_others(first), _others(second))
+    return {
+        **_told("other_reports", others[0], others[1], confidence),
         "near_miss_share_before": before_all.near_miss_share,
         "near_miss_share_after": after_all.near_miss_share,
         "hours_to_report_before": delay_hours(session, measure, baseline.parts),
         "hours_to_report_after": delay_hours(session, measure, (after,)),
     }
-    return Looked(found, balance)
+
+
+def _told(name: str, before: Observed, after: Observed, confidence: float) -> dict[str, Any]:
+    ratio = rate_ratio(before, after, confidence)
+    return {
+        f"{name}_before": before.events,
+        f"{name}_after": after.events,
+        f"{name}_ratio": None if ratio is None else ratio.ratio,
+        f"{name}_ratio_low": None if ratio is None else ratio.lower,
+        f"{name}_ratio_high": None if ratio is None else ratio.upper,
+    }
+
+
+def _beside_indicator(
+    session: Session,
+    improvement: Improvement,
+    indicator: Indicator,
+    baseline: _Before,
+    after: Window,
+    confidence: float,
+) -> dict[str, Any]:
+    """The same for a series that people record, of incidents of the case's category where the series is of; and their
+    rate, which is what a better score is meant to bring down."""
+    assert improvement.unit is not None
+    places = None if indicator.location_id is None else (indicator.location_id,)
+    unit = ExposureUnit(improvement.unit)
+    measure = Measure(improvement.provider_id, Category(improvement.category), unit, places)
+    whole, second = by_month(session, measure, baseline.whole), by_month(session, measure, after)
+    first = _kept(whole, baseline)
+    return {
+        **_told("incidents", total(first), total(second), confidence),
+        **_balance(session, measure, baseline, after, first, second, confidence),
+    }
+
+
+def _kept(months: Sequence[Month], baseline: _Before) -> list[Month]:
+    return [month for month in months if month.month != baseline.prompting]
 
 
 def _others(months: Sequence[Month]) -> Observed:
@@ -132,8 +177,9 @@ def _measure(session: Session, improvement: Improvement, defined: Defined) -> Me
     places: tuple[UUID, ...] | None = None
     if defined.scope == Scope.LOCATION:
         places = (improvement.location_id,)
-    elif defined.scope == Scope.REGION and improvement.region_id is not None:
-        places = locations_of(session, improvement.region_id)
+    elif defined.scope == Scope.REGION:
+        # A place without a region has no others beside it: nothing is counted, rather than the whole provider.
+        places = () if improvement.region_id is None else locations_of(session, improvement.region_id)
     assert defined.category is not None
     assert defined.unit is not None
     return Measure(improvement.provider_id, Category(defined.category), ExposureUnit(defined.unit), places)
@@ -141,18 +187,20 @@ def _measure(session: Session, improvement: Improvement, defined: Defined) -> Me
 
 def _indicator(
     session: Session,
-    indicator_id: UUID,
-    direction: Direction,
+    improvement: Improvement,
+    defined: Defined,
     baseline: _Before,
     after: Window,
+    confidence: float,
     last: bool,
     improved_before: bool,
 ) -> Looked:
     """Months count to the side on which they begin."""
-    indicator = session.get_one(Indicator, indicator_id)
+    assert defined.indicator_id is not None
+    indicator = session.get_one(Indicator, defined.indicator_id)
     rows = {
         row.month: row
-        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == indicator_id))
+        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == defined.indicator_id))
     }
     first = _months(baseline.whole.first, baseline.whole.until)
     second = [month for month in _months(after.first, after.until) if month not in first]
@@ -170,16 +218,18 @@ def _indicator(
     )
     counts = (_sum(rows, first), _sum(rows, second)) if indicator.counted else (None, None)
     found = Found(
-        direction=direction,
+        direction=Direction(defined.direction),
         series=series,
         before=counts[0],
         after=counts[1],
-        one_definition=len(used) <= 1,
+        one_definition=len(used) <= 1
+        if defined.indicator_definition is None
+        else used <= {defined.indicator_definition},
         last=last,
         improved_before=improved_before,
         left_out=left_out,
     )
-    return Looked(found, {})
+    return Looked(found, _beside_indicator(session, improvement, indicator, baseline, after, confidence))
 
 
 def _months(first: date, until: date) -> list[date]:

@@ -160,6 +160,7 @@ class MeasureView(BaseModel):
     category: Category | None
     unit: ExposureUnit | None
     indicator_id: UUID | None
+    indicator_definition: int | None
     definition: str | None
     numerator: str | None
     denominator: str | None

@@ -149,7 +149,8 @@ class IndicatorValue(Table):
 class Defined(Table):
     """By what a cycle is measured. The highest number counts; those before it stay, with who changed it and why.
 
-    Without a baseline it cannot be judged by: it was changed after the actions opened, and not based anew.
+    Without a baseline it cannot be judged by: it was changed after the actions opened, and not based anew. From when it
+    is frozen on it has its words, and of an indicator the definition by which its values count.
     """
 
     __tablename__ = "measure"
@@ -164,6 +165,7 @@ class Defined(Table):
     category: Mapped[str | None]
     unit: Mapped[str | None]
     indicator_id: Mapped[UUID | None]
+    indicator_definition: Mapped[int | None]
     definition: Mapped[str | None]
     numerator: Mapped[str | None]
     denominator: Mapped[str | None]
