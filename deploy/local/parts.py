@@ -211,6 +211,7 @@ def _shared_environment(
         "PLUMBLINE_TEMPORAL_ADDRESS": servers.temporal,
         "PLUMBLINE_TEMPORAL_NAMESPACE": os.environ.get("PLUMBLINE_TEMPORAL_NAMESPACE", "default"),
         "PLUMBLINE_TEMPORAL_CODEC_KEYS": credentials.temporal_codec_keys,
+        "PLUMBLINE_NOTICE_LINK": os.environ.get("PLUMBLINE_NOTICE_LINK", f"http://127.0.0.1:{ports['console']}"),
         "PLUMBLINE_OIDC_ISSUER": issuer,
         "PLUMBLINE_OIDC_AUDIENCE": tokens.AUDIENCE,
         "PLUMBLINE_OIDC_JWKS_URL": f"{issuer}/jwks.json",
