@@ -94,12 +94,12 @@ _STOP = frozenset(
         " would yet you your",
     )
 )
-_STEM = stemmer("english")
 
 
 def _stems(text: str | None) -> set[str]:
     words = [word for word in re.findall(r"[a-z]{2,}", (text or "").lower()) if word not in _STOP]
-    return set(_STEM.stemWords(words))
+    # A stemmer keeps the word it is at in itself, so that each thread needs its own; to make one costs microseconds.
+    return set(stemmer("english").stemWords(words))
 
 
 def _sentences(text: str) -> list[str]:

@@ -1,8 +1,6 @@
 """What an action says, put so that the same thing said twice is found: without filler, without endings, in any order."""
 
 import re
-from functools import cache
-from typing import Any
 
 from snowballstemmer import stemmer
 
@@ -70,12 +68,8 @@ FILLER = frozenset(
 """Words that tell one reminder from another no better than the spaces between."""
 
 
-@cache
-def _stemmer() -> Any:
-    return stemmer("english")
-
-
 def gist(wording: str) -> str:
     """The stems of the words that carry it, sorted; numbers and dates left out. Empty if nothing is left."""
     words = [word for word in re.findall(r"[a-z]+", wording.casefold()) if word not in FILLER and len(word) > 1]
-    return " ".join(sorted(set(_stemmer().stemWords(words))))
+    # A stemmer keeps the word it is at in itself, so that each thread needs its own; to make one costs microseconds.
+    return " ".join(sorted(set(stemmer("english").stemWords(words))))
