@@ -551,7 +551,17 @@ def _judge(cast: Cast, incident: Incident) -> None:
 
 
 def _closed(cast: Cast, incident: Incident) -> None:
-    cast.quality.until("intake", f"/incidents/{incident.id}", lambda i: i["stage"] == "closed", "the closure")
+    """Where the demonstration was played before, its closed cases are alike: it is asked whether one of them came back."""
+    record = f"/incidents/{incident.id}"
+    for asked in cast.quality.get("intake", f"{record}/recurrences"):
+        if asked["incident_id"] == incident.id and asked["answer"] is None:
+            body = {
+                "answer": "not_the_same",
+                "reason": "Another round, with other people; the change had begun elsewhere.",
+            }
+            cast.quality.change("intake", f"/recurrences/{asked['recurrence_id']}", "answer", body)
+            _step(cast, incident, "not the closed case again, decides the quality lead")
+    cast.quality.until("intake", record, lambda i: i["stage"] == "closed", "the closure")
     _step(cast, incident, "closed")
 
 
