@@ -11,6 +11,7 @@ from temporalio import workflow
 
 from services.contracts import activities
 from services.contracts.taxonomy import Role, Stage, Verdict
+from workflows import process_clock
 from workflows.messages import ActionFact, Case, CheckpointFact, CycleFacts, Standing
 
 _VERIFICATION_RINGS = "verification-rings"
@@ -106,7 +107,7 @@ async def _until(process: Process, ready: Ready) -> None:
             position.rings_for = clock[0]
         elif position.rings_for is not None:
             # What was waited for will not be done and nothing stands in for it: not when that was due, but now.
-            process.set_clock(workflow.now(), Role.REGISTERED_MANAGER)
+            process.set_clock(process_clock.current().at(workflow.now()), Role.REGISTERED_MANAGER)
             position.rings_for = None
         await process.wait(lambda clock=clock: ready() or _earliest(facts) != clock)
 

@@ -33,7 +33,8 @@ def test_what_is_owed_and_what_is_good_to_know_stand_on_it(person: Person, acces
 
 def test_the_links_of_messages_lead_somewhere(person: Person) -> None:
     page = person("registered_manager")
-    for path in ("/work", "/escalations/0196a7e2-0000-7000-8000-000000000001"):
+    one = "0196a7e2-0000-7000-8000-000000000001"
+    for path in ("/work", f"/escalations/{one}", f"/actions/{one}", f"/briefings/{one}", f"/themes/{one}"):
         page.goto(path)
         expect(page.get_by_role("heading", name="My work")).to_be_visible()
 

@@ -10,7 +10,9 @@ import pytest
 from services.actions.strength.wording import gist
 from services.review.gate import _stems
 
-WORDS = "Medicines reconciled nationally, conditional observations, unplugged mats, generously rewarded carers, knitting"
+WORDS = (
+    "Medicines reconciled nationally, conditional observations, unplugged mats, generously rewarded carers, knitting"
+)
 
 
 @pytest.mark.parametrize("taken", [gist, _stems], ids=["actions", "review"])

@@ -29,9 +29,12 @@ def my_work(visit: Visitor) -> Response:
 
 
 @router.get("/work")
-@router.get("/escalations/{notice_id}")
-def from_a_message(visit: Visitor, notice_id: str = "") -> Response:
-    """Where the links of messages lead. A call that somebody answered meanwhile is simply no longer there."""
+@router.get("/escalations/{subject_id}")
+@router.get("/actions/{subject_id}")
+@router.get("/briefings/{subject_id}")
+@router.get("/themes/{subject_id}")
+def from_a_message(visit: Visitor, subject_id: str = "") -> Response:
+    """Where the links of messages lead that have no page of their own yet. A call that was answered is no longer there."""
     return go("/")
 
 

@@ -35,8 +35,7 @@ def heard(session: Session, actor: Actor, now: datetime) -> list[InboxFeedback]:
         .where(Incident.provider_id == actor.provider_id, Incident.reporter_id == actor.id)
         .where(Feedback.sent_at > now - SHOWN)
         .ext(distinct_on(Feedback.incident_id))
-        .order_by(Feedback.incident_id.desc(), Feedback.sent_at.desc(), Feedback.feedback_id.desc())
-        .limit(MOST)
+        .order_by(Feedback.incident_id, Feedback.sent_at.desc(), Feedback.feedback_id.desc())
     )
     found = [
         InboxFeedback(
@@ -49,4 +48,4 @@ def heard(session: Session, actor: Actor, now: datetime) -> list[InboxFeedback]:
         for said, incident in session.execute(newest)
         if not access.excludes(session, actor, incident.incident_id)
     ]
-    return sorted(found, key=lambda one: one.sent_at, reverse=True)
+    return sorted(found, key=lambda one: one.sent_at, reverse=True)[:MOST]

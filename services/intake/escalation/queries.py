@@ -86,7 +86,7 @@ class Inbox(BaseModel):
     )
     routine: list[InboxRoutine] = Field(description=f"At most {MOST}.")
     feedback: list[InboxFeedback] = Field(
-        description=f"The newest word on each of the caller's own reports of the last {SHOWN.days} days."
+        description=f"The newest word of the last {SHOWN.days} days on each of the caller's own reports; at most 20."
     )
     routine_total: int
     routine_overdue: int
