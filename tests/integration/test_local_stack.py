@@ -143,6 +143,20 @@ def test_a_part_that_is_killed_is_started_again(home: Home) -> None:
     assert now["parts"]["temporal"]["pid"] == began["parts"]["temporal"]["pid"]
 
 
+def test_a_dead_server_whose_number_is_still_listed_does_not_keep_postgres_away(home: Home) -> None:
+    """In a container nobody may take note of what was killed: its number goes on answering, and the lock file names it."""
+    up(home, "--only=postgres")
+    record = Stack.load(home)
+    os.kill(status(home)["supervisor"], signal.SIGKILL)
+    processes.kill_all(processes.survivors(record)["postgres"])
+    with subprocess.Popen(["true"], user=home.postgres.stat().st_uid) as ended:
+        eventually(lambda: psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE)
+        lock = home.postgres / "postmaster.pid"
+        lock.write_text("\n".join([str(ended.pid), *lock.read_text().splitlines()[1:], ""]))
+        up(home, "--only=postgres")
+        assert int(lock.read_text().splitlines()[0]) != ended.pid
+
+
 def test_down_leaves_nothing_even_when_the_supervisor_was_killed(home: Home) -> None:
     """What goes on serving without a supervisor is said to be unsupervised, and is ended."""
     up(home)

@@ -193,3 +193,17 @@ async def test_a_verification_that_fails_asks_for_the_ladder(skipping: WorkflowE
             await case.tell(ActionReturned(incident_id=case.id, action_id=action, cycle=1, attempt=attempt, due_at=due))
         await case.until(lambda: [c.count for c in case.services.all(contract.REQUEST_ESCALATION)][-1:] == [2], "asked")
         assert {c.reason for c in case.services.all(contract.REQUEST_ESCALATION)} == {"verification_failed"}
+
+
+async def test_ladders_without_end_do_not_keep_what_failed_from_being_heard(skipping: WorkflowEnvironment) -> None:
+    """On a fast clock each call has run out when it is made: there is always one more rung to call."""
+    async with Running(skipping) as case:
+        ladder = Ladder(case)
+        case.services.escalated = lambda c: contract.Escalated(climb=ladder.climb(c.step + 1))
+        await case.reported(triage_hours=200)
+        await ladder.wanted()
+        await case.until(lambda: len(ladder.steps()) > 3, "one call after another")
+        due = await skipping.get_current_time() + timedelta(days=7)
+        await case.tell(ActionReturned(incident_id=case.id, action_id=uuid.uuid4(), cycle=1, attempt=1, due_at=due))
+        await case.until(lambda: bool(case.services.all(contract.REQUEST_ESCALATION)), "asked")
+        await ladder.answered()
