@@ -25,9 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker takes all that shares a stack, so that it is started once. First: xdist must see the mark."""
     for item in items:
         if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
-            item.add_marker(pytest.mark.xdist_group("slow" if "slow" in item.fixturenames else "fast"))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
     # What breaks things comes after what is played side by side.
     items.sort(key=lambda item: (item.path.name == "test_faults.py") + (item.path.parent.name == "browser"))
+
+
+def _group(item: pytest.Function) -> str:
+    if "slow" in item.fixturenames:
+        return "slow"
+    # What the stories leave open goes on reminding people each second: what is broken has a stack of its own.
+    return "faults" if item.path.name == "test_faults.py" else "fast"
 
 
 @pytest.fixture(scope="package")
