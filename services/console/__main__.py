@@ -6,11 +6,26 @@ import sys
 import uvicorn
 
 from services.console.app import build_app
-from services.console.pages import account, concern, incident, overview, report, work
+from services.console.pages import (
+    account,
+    action,
+    briefing,
+    checkpoint,
+    concern,
+    escalation,
+    incident,
+    overview,
+    report,
+    review,
+    work,
+)
 from services.console.settings import ConsoleSettings
 from services.runtime import logs
 
-ROUTERS = [work.router, concern.router, report.router, overview.router, incident.router, account.router]
+ROUTERS = [
+    one.router
+    for one in (work, escalation, action, review, briefing, checkpoint, concern, report, overview, incident, account)
+]
 
 
 def main() -> int:

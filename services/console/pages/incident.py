@@ -18,16 +18,17 @@ def story(visit: Visitor, incident_id: str) -> Response:
     """The whole record as this person may see it."""
     incident = visit.api.get("intake", f"/incidents/{incident_id}")
     timeline = visit.api.get_or_none("reporting", f"/incidents/{incident_id}/timeline")
-    reads = {
-        name: visit.api.get_or_none(service, path.format(incident_id))
-        for name, service, path in (
-            ("feedback", "intake", "/incidents/{}/feedback"),
-            ("escalations", "intake", "/incidents/{}/escalations"),
-            ("obligations", "intake", "/incidents/{}/obligations"),
-            ("access", "intake", "/incidents/{}/access"),
-            ("reviews", "review", "/reviews?incident_id={}"),
-            ("actions", "actions", "/actions?incident_id={}"),
-            ("checkpoints", "actions", "/checkpoints?incident_id={}"),
+    of = {"incident_id": incident_id, "limit": 200}
+    reads: dict[str, Any] = {
+        name: visit.api.get_or_none(service, path.format(incident_id), **query)
+        for name, service, path, query in (
+            ("feedback", "intake", "/incidents/{}/feedback", {}),
+            ("escalations", "intake", "/incidents/{}/escalations", {}),
+            ("obligations", "intake", "/incidents/{}/obligations", {}),
+            ("access", "intake", "/incidents/{}/access", {}),
+            ("reviews", "review", "/reviews", of),
+            ("actions", "actions", "/actions", of),
+            ("checkpoints", "actions", "/checkpoints", of),
         )
     }
     return visit.page(

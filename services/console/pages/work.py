@@ -1,27 +1,52 @@
-"""My work: what is mine now, most pressing first."""
+"""My work: one list of what is mine now, by clock."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.console.labels import label
+from services.console.page import TEXTS
+from services.console.pages.action import VERIFIERS
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
+from services.contracts.taxonomy import Role
 
 router = APIRouter(include_in_schema=False)
+_ = TEXTS.gettext
+
+STAFF = (Role.CARER, Role.SHIFT_LEAD, *VERIFIERS)
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that is somebody's move: what, on which page, until when. `of` is the incident and the stage it moves."""
+
+    what: str
+    about: str
+    href: str
+    due_at: str
+    of: tuple[str, str] = ("", "")
 
 
 @router.get("/")
 def my_work(visit: Visitor) -> Response:
-    """Calls that need an answer, what is owed, what waits for this person by clock, and what is good to know."""
-    inbox = _inbox(visit)
+    """Calls that need an answer, then all that waits for this person by clock, then what is good to know."""
+    with ThreadPoolExecutor(4) as asked:  # four services' worth of lists: side by side the page is there in time
+        waits = [asked.submit(lambda read=read: list(read(visit))) for read in (_actions, _reviews, _briefings)]  # type: ignore[misc]
+        inbox = read_inbox(visit)
+        items = [item for found in waits for item in found.result()]
+    moved = {item.of for item in items}
+    items += [*_duties(inbox), *(item for item in _routine(inbox) if item.of not in moved)]
     return visit.page(
         "work.html",
         calls=[call for call in inbox["escalations"] if call["to_answer"]],
         told=[call for call in inbox["escalations"] if not call["to_answer"]],
-        duties=inbox["duties"],
-        items=sorted(inbox["routine"], key=lambda item: datetime.fromisoformat(item["due_at"])),
+        items=sorted(items, key=lambda item: datetime.fromisoformat(item.due_at)),
         notices=inbox["notices"],
         feedback=inbox["feedback"],
         answered=visit.request.query_params.get("answered"),
@@ -29,12 +54,9 @@ def my_work(visit: Visitor) -> Response:
 
 
 @router.get("/work")
-@router.get("/escalations/{subject_id}")
-@router.get("/actions/{subject_id}")
-@router.get("/briefings/{subject_id}")
 @router.get("/themes/{subject_id}")
 def from_a_message(visit: Visitor, subject_id: str = "") -> Response:
-    """Where the links of messages lead that have no page of their own yet. A call that was answered is no longer there."""
+    """Where the links of messages lead that have no page of their own yet."""
     return go("/")
 
 
@@ -48,10 +70,62 @@ def answer(visit: Visitor, incident_id: str, escalation_id: str) -> Response:
     return go("/?answered=1")
 
 
-def _inbox(visit: Visit) -> dict[str, Any]:
+def read_inbox(visit: Visit) -> dict[str, Any]:
+    """What intake keeps for this person; nothing for a role that has no inbox."""
     try:
         return dict(visit.api.get("intake", "/inbox"))
     except Refused as refused:
         if refused.status == 403:
             return {"escalations": [], "duties": [], "notices": [], "routine": [], "feedback": []}
         raise
+
+
+def _duties(inbox: dict[str, Any]) -> Iterator[Item]:
+    for one in inbox["duties"]:
+        yield Item(label(one["kind"]), label(one["waits_for"]), f"/incidents/{one['incident_id']}", one["due_at"])
+
+
+def _routine(inbox: dict[str, Any]) -> Iterator[Item]:
+    for one in inbox["routine"]:
+        page = f"/incidents/{one['incident_id']}"
+        yield Item(_("Incident"), label(one["stage"]), page, one["due_at"], (one["incident_id"], one["stage"]))
+
+
+def _actions(visit: Visit) -> Iterator[Item]:
+    """What this person has to do, and what others say is done and this person may look at."""
+    for one in visit.api.all("actions", "/actions", mine="true", status="open"):
+        yield _action(one, _("To do"), one["due_at"], "acting")
+    if visit.has(*VERIFIERS):
+        for one in visit.api.all("actions", "/actions", most=200, status="done"):
+            if one["owner_id"] != str(visit.actor.id):
+                yield _action(one, _("To verify"), one["verify_due_at"], "verifying")
+
+
+def _action(one: dict[str, Any], what: str, due_at: str, stage: str) -> Item:
+    return Item(what, one["title"], f"/actions/{one['action_id']}", due_at, (one["incident_id"], stage))
+
+
+def _reviews(visit: Visit) -> Iterator[Item]:
+    """Those that this person's role leads while they are written, and those that it approves once they are handed in."""
+    if not visit.has(*VERIFIERS):
+        return
+    for status, role, what in (
+        ("open", "lead_role", _("Review to write")),
+        ("returned", "lead_role", _("Review that came back")),
+        ("submitted", "approval_role", _("Review to approve")),
+    ):
+        for one in visit.api.all("review", "/reviews", most=200, status=status):
+            if one[role] in visit.actor.roles:
+                about = f"{label(one['method'])}, {label(one['category']).lower()}"
+                page = f"/reviews/{one['review_id']}"
+                yield Item(what, about, page, one["due_at"], (one["incident_id"], "reviewing"))
+
+
+def _briefings(visit: Visit) -> Iterator[Item]:
+    """What this person has not understood yet, and what they are asked again."""
+    if not visit.has(*STAFF):
+        return
+    for one in visit.api.all("review", "/briefings", most=200, open="true"):
+        yield Item(_("Briefing to read"), one["summary"], f"/briefings/{one['briefing_id']}", one["due_at"])
+    for one in visit.api.all("review", "/recall-questions", most=200):
+        yield Item(_("Asked again"), one["question"], f"/briefings/{one['briefing_id']}", one["due_at"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from deploy.local.state import PROJECT
 from tests.e2e.running import RunningStack
@@ -38,6 +38,7 @@ def console(slow: RunningStack) -> RunningStack:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One browser for all of this folder, and no longer: while Playwright runs, the thread has an event loop."""
+    expect.set_options(timeout=20_000)  # the machine is shared by all tests
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched
@@ -51,7 +52,7 @@ def person(console: RunningStack, browser: Browser) -> Iterator[Callable[..., Pa
 
     def signed_in(persona: str, width: str = "desk", **options: object) -> Page:
         context = browser.new_context(viewport=WIDTHS[width], base_url=console.record.url("console"), **options)  # type: ignore[arg-type]
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.goto("/")

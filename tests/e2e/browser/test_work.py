@@ -1,12 +1,14 @@
 """My work in a real browser: what is owed, what is good to know, and where the links of messages lead."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 from playwright.sync_api import Page, expect
 
 from deploy.local.people import Person as Caller
-from deploy.local.personas import PERSONAS, PROVIDER
+from deploy.local.personas import LOCATION_NORTH_1, PERSONAS, PROVIDER
 from tests.e2e.browser.test_report import to_the_end
 from tests.e2e.running import RunningStack, eventually
 
@@ -15,28 +17,63 @@ Check = Callable[[Page], None]
 Shot = Callable[[Page, str], None]
 
 
-def test_what_is_owed_and_what_is_good_to_know_stand_on_it(person: Person, accessible: Check, shot: Shot) -> None:
-    """What is to be done within the day is owed before the day is over."""
+def test_what_is_mine_stands_in_one_list_by_clock(person: Person, accessible: Check, shot: Shot) -> None:
+    """What is to be done within the day is owed before the day is over, and stands with the rest by its clock."""
     to_the_end(carer := person("carer"))
     carer.get_by_role("button", name="Send the report").click()
     lead = person("shift_lead", "phone")
+    owed = lead.get_by_role("link", name="First hours: look at the care plan").first
 
-    def owed() -> bool:
+    def is_owed() -> bool:
         lead.goto("/")
-        return lead.get_by_role("heading", name="Owed, and soon late or late").is_visible()
+        return owed.is_visible()
 
-    eventually(owed, "the checks of a fall to be owed")
-    expect(lead.get_by_text("look at the care plan").first).to_be_visible()
+    eventually(is_owed, "the checks of a fall to be owed")
     accessible(lead)
     shot(lead, "work-owed")
 
 
-def test_the_links_of_messages_lead_somewhere(person: Person) -> None:
+def test_the_links_of_messages_lead_somewhere(person: Person, accessible: Check) -> None:
+    """Also when what they lead to is over, or is not for this person: the page says so, and how to go on."""
     page = person("registered_manager")
     one = "0196a7e2-0000-7000-8000-000000000001"
-    for path in ("/work", f"/escalations/{one}", f"/actions/{one}", f"/briefings/{one}", f"/themes/{one}"):
+    for path, says in (
+        ("/work", "My work"), (f"/themes/{one}", "My work"), (f"/escalations/{one}", re.compile("You are|Nobody waits")),
+        (f"/actions/{one}", "No such"), (f"/briefings/{one}", "No such"), (f"/reviews/{one}", "No such"), (f"/checkpoints/{one}", "No such"),
+    ):  # fmt: skip
         page.goto(path)
-        expect(page.get_by_role("heading", name="My work")).to_be_visible()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(says)
+        if path != "/work":
+            expect(
+                page.get_by_role("link", name="Go to your work").or_(page.get_by_text("My work")).first
+            ).to_be_visible()
+    accessible(page)
+
+
+def test_a_call_is_answered_in_one_tap_from_the_message(
+    console: RunningStack, person: Person, accessible: Check, shot: Shot
+) -> None:
+    """Looking at it answers nothing: programs open the links of messages too."""
+    with httpx.Client(timeout=30) as http:
+        carer, lead = (Caller(console.record, PERSONAS[name], http) for name in ("carer", "registered_manager"))
+        body = {
+            "location_id": str(LOCATION_NORTH_1), "occurred_at": datetime(2026, 6, 4, 12, tzinfo=UTC).isoformat(),
+            "kind": "incident", "category": "choking", "immediate_danger": True, "narrative": "Choked at lunch; breathes again.",
+        }  # fmt: skip
+        incident = carer.post("intake", "/incidents", body)["incident_id"]
+        called = lead.until(
+            "intake", "/inbox",
+            lambda inbox: next((one for one in inbox["escalations"] if one["incident_id"] == incident), None), "the call",
+        )  # fmt: skip
+        page = person("registered_manager", "phone")
+        page.goto(f"/escalations/{called['escalation_id']}")
+        accessible(page)
+        shot(page, "escalation")
+        call = page.locator("section").filter(has=page.locator(f"a[href='/incidents/{incident}']"))
+        call.get_by_role("button", name="I am on it").click()
+        expect(page.get_by_text("Your answer is recorded.")).to_be_visible()
+        calls = lead.get("intake", f"/incidents/{incident}/escalations")
+        assert lead.id in [one["acknowledged_by"] for one in calls]
 
 
 def test_a_concern_is_read_and_answered(console: RunningStack, person: Person, accessible: Check, shot: Shot) -> None:

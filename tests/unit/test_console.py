@@ -1,0 +1,67 @@
+"""The pages' own parts: the text of a review between form and draft, and the figure of a chart. No socket."""
+
+from typing import Any
+from xml.etree import ElementTree
+
+from services.console import chart
+from services.console.pages import review_draft
+
+REVIEW: dict[str, Any] = {
+    "what_happened": "It fell.", "why": None, "only_person_reason": None, "no_actions_reason": None,
+    "no_briefing_reason": None, "known_cause": None,
+    "factors": [
+        {"element": "tasks", "description": "First", "word": "rush"},
+        {"element": "organisation", "description": "Second", "word": None},
+    ],
+    "learning": [{"learning_id": "x", "statement": "Learned", "answers_factor": 1, "answers_cause": 0}],
+    "root_causes": [{"statement": "Beneath", "factors": [0, 1]}],
+    "five_whys": [{"problem": "P", "whys": ["W"], "leads_to_factor": 1}],
+    "barriers": [{"barrier": "B", "became": "failed", "why": None, "shows_factor": 0}],
+    "briefing": {"summary": "S", "options": ["a", "b"], "correct": 1, "audience": {"everywhere": True}},
+}  # fmt: skip
+
+
+def test_what_the_form_does_not_show_is_sent_as_it_was() -> None:
+    sent = review_draft.body(review_draft.stored(REVIEW), REVIEW)
+    assert sent["factors"] == REVIEW["factors"]
+    assert sent["learning"] == [{"statement": "Learned", "answers_factor": 1, "answers_cause": 0}]
+    for kept in ("root_causes", "five_whys", "barriers", "known_cause", "what_happened"):
+        assert sent[kept] == REVIEW[kept]
+    assert sent["briefing"]["audience"] == {"everywhere": True}
+    assert (sent["briefing"]["options"], sent["briefing"]["correct"]) == (["a", "b"], 1)
+
+
+def test_a_row_that_was_emptied_goes_and_what_points_at_the_rest_moves() -> None:
+    draft = review_draft.stored(REVIEW)
+    draft.factors[0] = {"element": "", "description": ""}
+    sent = review_draft.body(draft, REVIEW)
+    assert [one["description"] for one in sent["factors"]] == ["Second"]
+    assert sent["learning"][0]["answers_factor"] == 0
+    assert sent["root_causes"][0]["factors"] == [0]
+    assert (sent["five_whys"][0]["leads_to_factor"], sent["barriers"][0]["shows_factor"]) == (0, None)
+    assert review_draft.row_of("factors.0.description", draft) == "factors.1.description"
+    draft.briefing = dict.fromkeys(draft.briefing, "")
+    assert review_draft.body(draft, REVIEW)["briefing"] is None
+
+
+def test_the_figure_shows_what_stands_out_and_where_the_change_was() -> None:
+    flat = [0, 0, 0, 0]
+    rows = chart.points(
+        {
+            "values": [4.0, None, 5.0, 1.0], "centre": [4.0] * 4, "lower": [None] * 4, "upper": [6.0] * 4,
+            "baseline_points": 2, "months": ["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"],
+            "outside_limits": [0, 0, 0, -1], "shift_signal": flat, "trend_signal": flat, "two_of_three_signal": flat,
+        }
+    )  # fmt: skip
+    assert [row.name for row in rows] == ["2026-01", "2026-02", "2026-03", "2026-04"]
+    assert [(row.after, row.stands_out) for row in rows] == [
+        (False, False),
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
+    drawn = ElementTree.fromstring(str(chart.figure(rows, 'A "title" & more')))
+    assert drawn.attrib["aria-label"] == 'A "title" & more'
+    assert [one.tag for one in drawn].count("circle") == 2
+    assert [one.tag for one in drawn].count("path") == 1
+    assert chart.points({**{name: [] for name in ("values", "centre", "lower", "upper")}, "baseline_points": 0}) == []
