@@ -233,6 +233,7 @@ class EscalationReason(StrEnum):
     VERIFICATION_FAILED = "verification_failed"
     SIMILAR = "similar"
     CHECK_LATE = "check_late"
+    WHAT_HAPPENED = "what_happened"
 
 
 class ClockKind(StrEnum):

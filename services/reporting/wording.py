@@ -191,6 +191,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
         "check_late": "what must be done in the first hours is late",
+        "what_happened": "what happened cannot wait for its triage",
         "similar": "others like it have happened in the provider's services",
     },
     "recipient": {

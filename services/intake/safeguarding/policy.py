@@ -46,6 +46,7 @@ class Restricted(_Strict):
 
     roles: list[Role] = Field(min_length=1)
     may_be_called: list[Role]
+    may_be_called_once_named: list[Role] = Field(default_factory=list)
     break_glass: BreakGlass
 
 
