@@ -236,6 +236,15 @@ class EscalationReason(StrEnum):
     WHAT_HAPPENED = "what_happened"
 
 
+class LinkRelation(StrEnum):
+    """How two incidents belong together, as somebody sees it."""
+
+    SAME_EVENT = "same_event"
+    SAME_PERSON = "same_person"
+    SAME_CAUSE = "same_cause"
+    FOUND_LOOKING = "found_looking"
+
+
 class ClockKind(StrEnum):
     """What a clock beside the stages is for. It runs through nights, weekends and holidays."""
 

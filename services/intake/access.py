@@ -29,7 +29,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.contracts.intake import BreakGlassUsed, IncidentRestricted
 from services.contracts.taxonomy import Role
-from services.intake.safeguarding import policy
+from services.intake import policy
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.outbox import new_id
@@ -146,14 +146,17 @@ def may_hear(session: Session, incident_id: UUID) -> frozenset[Role] | None:
     return roles_of(session, incident_id).union(_may_be_called(session, incident_id))
 
 
-def need_to_know() -> Collection[Role]:
+def need_to_know(session: Session, provider_id: UUID) -> Collection[Role]:
     """The roles that see an allegation against staff because of what they are."""
-    return policy.shipped().restricted.roles
+    return policy.safeguarding(session, provider_id).restricted.roles
 
 
 def _may_be_called(session: Session, incident_id: UUID) -> frozenset[Role]:
     """The rungs that may be called besides: a manager of the place only once it is known whom it is about."""
-    rules = policy.shipped().restricted
+    row = restriction.find(session, "intake", incident_id)
+    if row is None:
+        return frozenset()
+    rules = policy.safeguarding(session, row.provider_id).restricted
     named = session.scalar(_SOMEBODY_NAMED, {"incident_id": incident_id})
     return frozenset(rules.may_be_called).union(rules.may_be_called_once_named if named else ())
 
@@ -176,7 +179,7 @@ def restrict(
     roles: Collection[Role] | None = None,
 ) -> None:
     """Restrict an incident, or with a higher revision change for whom it is, and tell the other services at once."""
-    allowed = policy.shipped().restricted.roles if roles is None else sorted(roles)
+    allowed = need_to_know(session, actor.provider_id) if roles is None else sorted(roles)
     restriction.keep(
         session,
         "intake",
@@ -253,7 +256,8 @@ def whose_move(session: Session, incident_id: UUID, role: str | None) -> Role | 
     row = None if role is None else restriction.find(session, "intake", incident_id)
     if row is None or role in row.roles or not row.roles:
         return None if role is None else Role(role)
-    return next((known for known in policy.shipped().restricted.roles if known in row.roles), Role(row.roles[0]))
+    known = need_to_know(session, row.provider_id)
+    return next((one for one in known if one in row.roles), Role(row.roles[0]))
 
 
 def open_by_break_glass(

@@ -250,7 +250,7 @@ def report_incident(
             "Leave not_about_staff out, or about_staff and about_line.",
         )
     # Whom they answer to is known without being typed.
-    away |= line.line_of(session, command.about_staff, access.need_to_know())
+    away |= line.line_of(session, command.about_staff, access.need_to_know(session, actor.provider_id))
     rules = policy.current(session, actor.provider_id)
     incident_id, danger, staff_named = new_id(), command.immediate_danger, bool(command.about_staff)
     allegation = command.category is Category.ABUSE_ALLEGATION and not command.not_about_staff
