@@ -391,7 +391,7 @@ def test_an_unanswered_rung_climbs_and_the_top_is_called_again(rig: Rig, home: u
     calls = rig.calls(people.quality_lead, incident)
     assert [c["step"] for c in calls] == list(range(1, 10))
     assert {c["outcome"] for c in calls} == {"unanswered"}
-    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-2")}
+    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-3")}
     waiting = rig.intake.get("/inbox", people.executive).json()["escalations"]
     assert [(w["escalation_id"], w["by_name"]) for w in waiting] == [(calls[-1]["escalation_id"], True)]
 

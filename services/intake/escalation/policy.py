@@ -99,7 +99,8 @@ class _Document(_Strict):
                     f"repeats: '{series.id}' needs `type: true` and `quiet_days`: a provider has always some"
                 )
         asked = {question.id for question in questions.shipped().questions}
-        for one in (*self.rules, *self.tell):
+        looking: list[_Rule | _Tell] = [*self.rules, *self.tell]
+        for one in looking:
             if one.answers is not None and one.reason is not EscalationReason.WHAT_HAPPENED:
                 raise ValueError(f"'{one.id}' looks at answers: its reason is {EscalationReason.WHAT_HAPPENED}")
             unknown = sorted(set(one.answers or {}) - asked)

@@ -17,9 +17,7 @@ router = APIRouter(tags=["links"])
 KEEPERS = (*MANAGERS, *SECOND_ROLES)
 
 
-@router.get(
-    "/incidents/{incident_id}/links", summary="Read what an incident is linked to, and what like it happened elsewhere"
-)
+@router.get("/incidents/{incident_id}/links", summary="Read what an incident is linked to, or could be")
 def read(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> queries.LinksView:
     """From either side, with who linked them and why. For managers."""
     require_role(actor, *KEEPERS)
