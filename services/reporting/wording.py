@@ -220,6 +220,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "health_protection": "the health protection team",
         "leder": "LeDeR",
         "commissioner": "the commissioner",
+        "delegating_team": "the NHS team that delegated the task",
         "nhs_england": "NHS England",
     },
     "method": {

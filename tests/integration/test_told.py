@@ -53,12 +53,12 @@ def test_who_is_told_of_what(rig: Rig, home: uuid.UUID, actor: Any) -> None:
     fall = rig.report(carer, home)
     assert told(rig, fall) == []
     rig.triage(manager, fall, 4, 4)
-    again = [("extreme-risk", "regional_manager"), ("extreme-risk", "nominated_individual")]
+    again = [("extreme-risk", role) for role in ("regional_manager", "nominated_individual", "quality_lead")]
     assert told(rig, fall) == [*again, ("extreme-risk", "registered_manager")]
     rig.triage(manager, fall, 2, 2, reason="Seen again.")
     rig.triage(manager, fall, 5, 5, reason="And again.")
-    assert told(rig, fall)[:3] == [*again, ("extreme-risk", "registered_manager")]
-    assert sorted(told(rig, fall)[3:]) == [], "each is told once"
+    assert told(rig, fall)[:4] == [*again, ("extreme-risk", "registered_manager")]
+    assert sorted(told(rig, fall)[4:]) == [], "each is told once"
 
 
 def test_several_people(rig: Rig, home: uuid.UUID, actor: Any) -> None:

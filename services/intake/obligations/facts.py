@@ -219,6 +219,9 @@ class Facts(BaseModel):
     commissioner_contract_hours: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
         default=None, description="Within how many hours by the contract"
     )
+    delegated_task: Yes = Field(
+        default=None, description="Was it about a task that an NHS team had delegated, such as an injection or a feed"
+    )
     nhs_funded_care: Yes = Field(default=None, description="Was it NHS-funded care")
 
 
