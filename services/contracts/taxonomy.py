@@ -233,6 +233,16 @@ class EscalationReason(StrEnum):
     VERIFICATION_FAILED = "verification_failed"
     SIMILAR = "similar"
     CHECK_LATE = "check_late"
+    WHAT_HAPPENED = "what_happened"
+
+
+class LinkRelation(StrEnum):
+    """How two incidents belong together, as somebody sees it."""
+
+    SAME_EVENT = "same_event"
+    SAME_PERSON = "same_person"
+    SAME_CAUSE = "same_cause"
+    FOUND_LOOKING = "found_looking"
 
 
 class ClockKind(StrEnum):

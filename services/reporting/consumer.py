@@ -513,6 +513,7 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (intake.HoldLifted, _told_only),
         (intake.RecurrenceAsked, _told_only),
         (intake.RecurrenceAnswered, _told_only),
+        (intake.IncidentLinked, _told_only),
         (intake.SafeguardingOpened, _told_only),
         (intake.SafeguardingDecided, _told_only),
         (intake.SafeguardingReferred, _told_only),

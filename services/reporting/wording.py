@@ -32,6 +32,7 @@ TEMPLATES = {
         "It is like a case that was closed: {to_role} says by {due_at} whether that one is opened again."
     ),
     intake.RecurrenceAnswered.TYPE: "Said of the closed case that is like it: {answer}.",
+    intake.IncidentLinked.TYPE: "Linked it with another incident: {relation}.",
     intake.SafeguardingOpened.TYPE: (
         "An adult may need safeguarding: refer to the local authority, or decide with a reason not to, by {refer_due_at}."
     ),
@@ -191,7 +192,14 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
         "check_late": "what must be done in the first hours is late",
+        "what_happened": "what happened cannot wait for its triage",
         "similar": "others like it have happened in the provider's services",
+    },
+    "relation": {
+        "same_event": "the same event, reported twice",
+        "same_person": "it happened to the same person",
+        "same_cause": "the cause may be the same",
+        "found_looking": "it was found while looking into the other",
     },
     "recipient": {
         "cqc": "CQC",
@@ -212,6 +220,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "health_protection": "the health protection team",
         "leder": "LeDeR",
         "commissioner": "the commissioner",
+        "delegating_team": "the NHS team that delegated the task",
         "nhs_england": "NHS England",
     },
     "method": {

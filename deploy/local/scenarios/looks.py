@@ -42,6 +42,10 @@ LOOKS: dict[str, Look] = {
     "earlier": Look(
         "intake", f"{_INCIDENT}/earlier", "Earlier incidents of the same person or place.", rows="incidents", key="incident_id"
     ),
+    "links": Look("intake", f"{_INCIDENT}/links", "Incidents that somebody linked with it.", rows="links", key="incident_id"),
+    "similar": Look(
+        "intake", f"{_INCIDENT}/links", "Incidents like it at other places, which could be linked.", rows="similar", key="incident_id"
+    ),
     "attachments": Look("intake", f"{_INCIDENT}/attachments", "Files kept with it.", key="attachment_id"),
     "audit": Look("intake", f"{_INCIDENT}/audit", "The hash-chained history intake keeps of it.", field="action"),
     "obligations": Look(

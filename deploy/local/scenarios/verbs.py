@@ -14,6 +14,7 @@ from services.contracts.taxonomy import (
     EnquiryOutcome,
     HoldFor,
     Kind,
+    LinkRelation,
     LocationType,
     PhysicalHarm,
     PsychologicalHarm,
@@ -194,6 +195,17 @@ class MarkDuplicate(AboutIncident):
 
     do: Literal["mark_duplicate"]
     same_as: Result = Field(serialization_alias="duplicate_of")
+
+
+class LinkIncidents(AboutIncident):
+    """Say that another incident belongs with this one: the same event, person or cause, or found while looking into it."""
+
+    api = Api("intake", "POST", f"{_INCIDENT}/links")
+
+    do: Literal["link"]
+    other: Result = Field(serialization_alias="other_id", description="The `id` of the other report.")
+    relation: LinkRelation
+    reason: Text
 
 
 class Reopen(AboutIncident):
@@ -1261,7 +1273,7 @@ class Call(Step):
 VERBS: dict[str, type[Step]] = {
     verb.model_fields["do"].annotation.__args__[0]: verb  # type: ignore[union-attr]
     for verb in (
-        Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
+        Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, LinkIncidents, Reopen,
         WriteReview, WriteTerms, EnterEvent, Involve, AskToContribute, Contribute, SubmitReview, ReturnReview, ApproveReview, AgreeAction, LinkLearning, AddEvidence, RecordSite, Complete, Verify,
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
         CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
