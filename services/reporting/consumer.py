@@ -74,7 +74,7 @@ def rebuild(session: Session, events: Sequence[Received]) -> None:
         store.keep_exposure(session, _newest_exposure(known))
         store.keep_traits(session, _newest_traits(known))
         told = [(_data(event), event) for event in known if event.type in _ON_CASE]
-        store.append_entries(session, [_entry(data.case_id, event) for data, event in told])
+        store.complete_entries(session, [_entry(data.case_id, event) for data, event in told])
         store.keep_cases(session, _apply(known[0].provider_id, {}, told))
 
 

@@ -99,7 +99,8 @@ def _insert_from_json(table: Table) -> str:
     )
 
 
-_APPEND = (
+_APPEND = f"{_insert_from_json(TIMELINE)} on conflict do nothing"
+_COMPLETE = (
     f"{_insert_from_json(TIMELINE)} on conflict (event_id) do update set version = excluded.version"
     " where timeline.version is null"
 )
@@ -168,8 +169,13 @@ def _told(case: domain.Case, parts: Mapping[UUID, Any]) -> Iterable[Any]:
 
 
 def append_entries(session: Session, entries: Iterable[domain.Entry]) -> None:
-    """Add lines to the timeline; one that is there already stays as it is, and gets its version if it had none."""
+    """Add lines to the timeline; one that is there already stays as it is."""
     _write(session, _APPEND, entries)
+
+
+def complete_entries(session: Session, entries: Iterable[domain.Entry]) -> None:
+    """Add lines that are not there, and the version to those that lack it. The lines must be different ones."""
+    _write(session, _COMPLETE, entries)
 
 
 def keep_locations(session: Session, rows: Iterable[domain.Location]) -> None:
