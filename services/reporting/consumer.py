@@ -4,7 +4,7 @@ Events come in batches of one provider. A batch is read into cases, applied in m
 statements that does not depend on its size.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -58,6 +58,62 @@ def project(session: Session, events: Sequence[Received]) -> None:
         store.keep_progress(session, Progress(provider_id, last_event_at, _lag_seconds(known[-1])))
 
 
+def rebuild(session: Session, events: Sequence[Received]) -> None:
+    """Make what is projected of some cases and places anew: whatever is kept of them now is not looked at.
+
+    `events` are of one provider, and all that the event log has of each of their cases, else a case would lose what is
+    missing. The caller has taken its turn (`store.take_turns`) before it read them. Readers see the old state until the
+    transaction commits, and the new one after.
+    """
+    known = [event for event in events if event.type in PROJECTED]
+    if not known:
+        return
+    _restrict(session, known)
+    with sending_ahead(session):
+        store.keep_locations(session, _newest_locations(known))
+        store.keep_exposure(session, _newest_exposure(known))
+        store.keep_traits(session, _newest_traits(known))
+        told = [(_data(event), event) for event in known if event.type in _ON_CASE]
+        store.complete_entries(session, [_entry(data.case_id, event) for data, event in told])
+        store.keep_cases(session, _apply(known[0].provider_id, {}, told))
+
+
+def case_of(lines: Sequence[Entry]) -> Case:
+    """The case that lines of one timeline add up to: with all lines the case as it is, with the first ones as it was.
+
+    Every line has a version, and there is at least one.
+    """
+    case = Case(Incident(lines[0].provider_id, lines[0].incident_id))
+    for line in lines:
+        model, apply = _ON_CASE[line.type]
+        if apply is not _told_only:
+            assert line.version is not None
+            # What a line leaves out is the id of its case, under one of two names.
+            ids = {"incident_id": line.incident_id, "theme_id": line.incident_id}
+            apply(case, model.model_validate({**line.summary, **ids}), _received(line, line.version))
+        case.incident.heard(line.at)
+    case.settle()
+    return case
+
+
+def _received(line: Entry, version: int) -> Received:
+    return Received(
+        event_id=line.event_id,
+        type=line.type,
+        provider_id=line.provider_id,
+        subject=str(line.incident_id),
+        key=str(line.incident_id),
+        version=version,
+        occurred_at=line.at,
+        actor=line.actor,
+        actor_role=line.actor_role,
+        data=line.summary,
+        topic="",
+        partition=0,
+        offset=0,
+    )
+
+
 def tell(case: Case, event: Received) -> None:
     """Let a case know of an event of its incident. `case.settle` is to follow the last one."""
     _tell(case, _data(event), event)
@@ -79,6 +135,10 @@ def _project_cases(session: Session, provider_id: UUID, events: Sequence[Receive
     cases = store.asked_cases(answer)
     # Before what must be thought about, to be written meanwhile.
     store.append_entries(session, entries)
+    store.keep_cases(session, _apply(provider_id, cases, told))
+
+
+def _apply(provider_id: UUID, cases: dict[UUID, Case], told: Iterable[tuple[CaseEvent, Received]]) -> Collection[Case]:
     for data, event in told:
         case = cases.get(data.case_id)
         if case is None:
@@ -86,7 +146,7 @@ def _project_cases(session: Session, provider_id: UUID, events: Sequence[Receive
         _tell(case, data, event)
     for case in cases.values():
         case.settle()
-    store.keep_cases(session, cases.values())
+    return cases.values()
 
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
@@ -104,6 +164,7 @@ def _entry(incident_id: UUID, event: Received) -> Entry:
         actor=event.actor,
         actor_role=event.actor_role,
         summary=summary,
+        version=event.version,
     )
 
 

@@ -114,6 +114,19 @@ class Planted:
         }
 
 
+@dataclass(frozen=True)
+class PlantedWeakness:
+    """A weakness of a service that was put into the year, and the share of its records that shows it."""
+
+    weakness: str
+    location_id: UUID
+    share: float
+
+    def view(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "location_id": str(self.location_id)}
+
+
 @dataclass
 class Year:
     """A made-up year: its services, its events in order of time, and what was planted."""
@@ -123,6 +136,7 @@ class Year:
     services: list[Service]
     told: list[Told]
     planted: list[Planted]
+    weaknesses: list[PlantedWeakness] = field(default_factory=list)
 
     @property
     def end(self) -> datetime:
