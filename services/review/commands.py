@@ -380,10 +380,12 @@ def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime)
             setattr(review, name, value)
         review.version += 1
         session.flush()
-        _say_depth(session, actor, review, "review_rerouted", now)
+        _say_depth(session, actor, review, "review_rerouted", now, deepened=True)
 
 
-def _say_depth(session: Session, actor: Actor, review: Review, action: str, now: datetime) -> None:
+def _say_depth(
+    session: Session, actor: Actor, review: Review, action: str, now: datetime, *, deepened: bool = False
+) -> None:
     _Change(session, actor, review, now).record(
         action,
         ReviewOpened(
@@ -395,6 +397,8 @@ def _say_depth(session: Session, actor: Actor, review: Review, action: str, now:
             due_at=review.due_at,
             rule=review.rule,
             policy_version=review.policy_version,
+            revision=review.version,
+            deepened=deepened,
         ),
         method=review.method,
         rule=review.rule,
@@ -448,6 +452,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
         method=ReviewMethod(review.method),
         lead_role=Role(review.lead_role),
         due_at=review.due_at,
+        revision=review.version,
     )
 
 
