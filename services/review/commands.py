@@ -761,9 +761,10 @@ def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
     asked = [question.id for question in template.asked(review.template, Category(review.category))]
     answered = methods.answers(session, review.review_id)
-    terms = own_questions(session, review)
+    terms, draft = own_questions(session, review), _draft(session, review)
     return [
-        *gate.findings(_draft(session, review), repeat=is_repeat(session, review)),
+        *gate.findings(draft, repeat=is_repeat(session, review)),
+        *gate.unlinked_learning(draft),
         *gate.unanswered(asked, answered),
         *gate.unanswered_terms({} if terms is None else {one.id: one.text for one in terms.questions}, answered),
         *gate.missing_records(template.needed(review.template), records.kept(session, review.review_id)),
