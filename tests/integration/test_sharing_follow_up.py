@@ -140,9 +140,15 @@ def test_where_it_is_not_understood_in_time_that_place_s_own_line_is_told(desk: 
         assert [one.location_id for one in found.tell] == lagging
         said.append({(one.role, one.urgent) for one in found.tell})
         desk.clock.advance(found.next_at - desk.clock.now())
-    manager, region, quality = (Role.REGISTERED_MANAGER, False), (Role.REGIONAL_MANAGER, True), (Role.QUALITY_LEAD, True)
+    manager, region, quality = (
+        (Role.REGISTERED_MANAGER, False),
+        (Role.REGIONAL_MANAGER, True),
+        (Role.QUALITY_LEAD, True),
+    )
     assert said == [{manager}, {manager}, {region}, {region}, {quality}, {quality}, {quality}]
-    rows = desk.rows("select data from review.outbox where type = 'plumbline.briefing.reminded.v1' order by occurred_at")
+    rows = desk.rows(
+        "select data from review.outbox where type = 'plumbline.briefing.reminded.v1' order by occurred_at"
+    )
     assert [(row["data"]["count"], row["data"]["missing"]) for row in rows] == [(n, 2) for n in range(1, 8)]
     shown = {one["location_id"]: one for one in reach(desk, plan)["locations"]["items"]}
     assert [shown[str(place)]["reminders"] for place in places] == [0, 7, 7]
