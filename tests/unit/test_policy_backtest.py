@@ -107,6 +107,7 @@ def test_without_facts_it_is_a_made_up_year_and_says_so(tmp_path: Path) -> None:
     assert said["changed"] == said["deeper"] == 0
     assert 0 < said["changed_otherwise"]["tier"] == len(said["reviewed_less"]) < said["incidents"]
     assert said["reviewed_less"][0]["went_badly"] is True
+    assert "mdt_review" in {one["before"] for one in said["methods"]}, "people who fall again are known there too"
 
 
 @pytest.mark.parametrize(

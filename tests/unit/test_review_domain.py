@@ -143,6 +143,17 @@ def test_a_policy_that_cannot_work_is_refused(tmp_path: Path, change: Any, said:
         policy.load(path)
 
 
+def test_a_provider_s_own_policy_may_go_by_what_happened_in_all_its_services(tmp_path: Path) -> None:
+    document = yaml.safe_load(DEFAULT.read_text())
+    rule = {**document["rules"][-1], "id": "series", "when": {"repeats_at_provider": 2}, "method": "mdt_review"}
+    document["rules"].insert(-1, rule)
+    path = tmp_path / "policy.yaml"
+    path.write_text(yaml.safe_dump(document))
+    situation = Situation(Kind.INCIDENT, Category.MEDICATION, Band.LOW, PhysicalHarm.LOW)
+    rules = [policy.load(path).choose(replace(situation, repeats_at_provider=n)).rule for n in (1, 2, 3)]
+    assert rules == ["otherwise", "series", "series"]
+
+
 @given(NEEDS, NEEDS)
 def test_a_full_draft_is_complete_whatever_the_policy_asks(actions: Need, briefing: Need) -> None:
     assert missing(COMPLETE, actions, briefing) == []
