@@ -36,7 +36,14 @@ from services.contracts.intake import (
     IncidentTriaged,
     IncidentWithdrawn,
 )
-from services.contracts.review import BriefingReached, ReviewApproved, ThemeAccepted, ThemeCommissioned, ThemeEnded
+from services.contracts.review import (
+    BriefingReached,
+    ReviewApproved,
+    ReviewOpened,
+    ThemeAccepted,
+    ThemeCommissioned,
+    ThemeEnded,
+)
 from services.contracts.taxonomy import ClockKind, Role, Stage
 from workflows.messages import (
     ActionFact,
@@ -50,6 +57,7 @@ from workflows.messages import (
     Position,
     RecheckFact,
     ReportFact,
+    ReviewClockFact,
     ReviewFact,
     RoutedEvent,
     ThemeCase,
@@ -164,6 +172,12 @@ def _duplicate(case: IncidentCase, _: IncidentMarkedDuplicate) -> None:
 def _reopened(case: IncidentCase, event: IncidentReopened) -> None:
     if event.cycle > case.position.cycle:
         case.position = Position(cycle=event.cycle, stage=event.stage)
+
+
+def _review_opened(case: Case, event: ReviewOpened) -> None:
+    facts = case.facts(event.cycle)
+    if event.deepened and (facts.deepened is None or event.revision > facts.deepened.revision):
+        facts.deepened = ReviewClockFact(revision=event.revision, due_at=event.due_at, lead_role=event.lead_role)
 
 
 def _review_approved(case: Case, event: ReviewApproved) -> None:
@@ -302,6 +316,7 @@ _LEARN: _Known = {
     IncidentWithdrawn.TYPE: (IncidentWithdrawn, _withdrawn),
     IncidentMarkedDuplicate.TYPE: (IncidentMarkedDuplicate, _duplicate),
     IncidentReopened.TYPE: (IncidentReopened, _reopened),
+    ReviewOpened.TYPE: (ReviewOpened, _review_opened),
     ClockSet.TYPE: (ClockSet, _clock_set),
     ClockStopped.TYPE: (ClockStopped, _clock_stopped),
     BlockerRaised.TYPE: (BlockerRaised, _blocker_raised),

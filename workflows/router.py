@@ -21,7 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
 from services.contracts.intake import BreakGlassUsed, ConcernContinued, ConcernRaised, IncidentReopened
-from services.contracts.review import AdoptionAsked, BriefingSent
+from services.contracts.review import AdoptionAsked, BriefingSent, ReviewOpened
 from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
@@ -50,9 +50,11 @@ _PERMANENT = (RPCStatusCode.INVALID_ARGUMENT,)
 
 
 def wanted(received: Received) -> bool:
-    """Whether a process waits for this event. The opening of actions is news only when the process did not ask."""
+    """Whether a process waits for this event. What it asked for itself, actions and a review opened, is no news."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
+    if received.type == ReviewOpened.TYPE:
+        return bool(received.data.get("deepened"))
     if received.type == BreakGlassUsed.TYPE:
         # While the incident's own process runs, its ladder calls people.
         return bool(received.data.get("ended"))

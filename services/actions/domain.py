@@ -91,6 +91,8 @@ class ImprovementPolicy:
     min_points_after: int
     confidence: float
     stronger_needed: Collection[Band]
+    stronger_needed_on_repeat: Collection[Band]
+    repeat_within: timedelta
     hand_over_before: timedelta
     draws_needed: Collection[Band]
     sources_needed: Collection[Band]

@@ -35,6 +35,11 @@ class _Verification(_Strict):
     recheck_after_days: dict[Band, _Days]
 
 
+class _Repeat(_Strict):
+    bands: list[Band] = Field(default_factory=list)
+    within_days: _Days = 180
+
+
 class _Extensions(_Strict):
     most: int = Field(ge=0, le=20)
     longest_working_days: int = Field(ge=1, le=260)
@@ -50,6 +55,7 @@ class _Document(_Strict):
     extension_days: _Days
     measure: _Measure
     stronger_needed: list[Band]
+    stronger_needed_on_repeat: _Repeat = Field(default_factory=_Repeat)
     hand_over_before_days: _Days
     verification: _Verification
     remind_before_days: dict[Band, _Days]
@@ -82,6 +88,8 @@ def _built(document: _Document) -> ImprovementPolicy:
         min_points_after=document.measure.min_points_after,
         confidence=document.measure.confidence_percent / 100,
         stronger_needed=frozenset(document.stronger_needed),
+        stronger_needed_on_repeat=frozenset(document.stronger_needed_on_repeat.bands),
+        repeat_within=timedelta(days=document.stronger_needed_on_repeat.within_days),
         hand_over_before=timedelta(days=document.hand_over_before_days),
         draws_needed=frozenset(document.verification.draws_needed),
         sources_needed=frozenset(document.verification.sources_needed),

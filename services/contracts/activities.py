@@ -296,12 +296,13 @@ class OpenReview(Command):
 
 
 class ReviewPlan(BaseModel):
-    """How the incident will be reviewed, by whom, until when."""
+    """How the incident will be reviewed, by whom, until when, as of which revision of the review."""
 
     review_id: UUID
     method: ReviewMethod
     lead_role: Role
     due_at: datetime
+    revision: int = 0
 
 
 END_REVIEW = "review.end_review"
@@ -377,11 +378,15 @@ class SendBriefing(Command):
 
 
 class BriefingPlan(BaseModel):
-    """To how many locations it went and until when they have."""
+    """To how many locations it went and until when they have.
+
+    `reminds_by_location`: each location that has not understood it by then is reminded by what follows the briefing.
+    """
 
     briefing_id: UUID
     audience: int
     due_at: datetime
+    reminds_by_location: bool = False
 
 
 FOLLOW_UP_BRIEFING = "review.follow_up_briefing"

@@ -595,6 +595,7 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (review.BriefingSent, _briefing_sent),
         (review.BriefingAcknowledged, _told_only),
         (review.BriefingReached, _briefing_reached),
+        (review.BriefingReminded, _told_only),
         (actions.ActionAgreed, _action_agreed),
         (actions.ActionOpened, _action_opened),
         (actions.ActionDone, _action_done),

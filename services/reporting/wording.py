@@ -75,6 +75,10 @@ TEMPLATES = {
     review.BriefingSent.TYPE: "Sent the lessons out, to be read by {due_at}. Locations: {audience}.",
     review.BriefingAcknowledged.TYPE: "Read the lessons and understood them.",
     review.BriefingReached.TYPE: "Enough staff have read and understood the lessons ({reach_percent}% of locations).",
+    review.BriefingReminded.TYPE: (
+        "Time to read the lessons ran out. Told {to_role} of each place that has not understood them (places: {missing},"
+        " reminder {count})."
+    ),
     actions.ActionAgreed.TYPE: "Agreed a change, owned by {owner_role}.",
     actions.ActionOpened.TYPE: "Work on a change may start; it is to be made by {due_at}.",
     actions.ActionDone.TYPE: "Says that a change is made. Somebody else must check it by {verify_due_at}.",
@@ -152,7 +156,7 @@ THEN = {
     Stage.REVIEWING: "If the review is late, whoever leads it is reminded, and then the line above is told.",
     Stage.ACTING: "If a change is late, its owner is reminded, and then the line above is told.",
     Stage.VERIFYING: "If nobody has checked in time, a reminder goes out, and then the line above is told.",
-    Stage.SHARING: "If too few have read it in time, the line above is told, and the case moves on.",
+    Stage.SHARING: "Where it is not understood in time, the manager of that place is reminded, and then the line above it.",
     Stage.CHECKING: "The figures are worked out by themselves; if nobody decides in time, the line above is told.",
 }
 """What happens by itself if nobody does anything."""

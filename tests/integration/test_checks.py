@@ -269,6 +269,28 @@ def test_a_fall_asks_for_advice_once_the_head_may_be_hurt_and_for_checks_that_ar
     assert case.check("welfare-checks")["answers"]["handed_over"] is True
 
 
+def test_after_a_restraint_people_are_talked_with_and_after_choking_advice_reaches_the_plan(case: Case) -> None:
+    case.reported("behaviour_distress")
+    assert case.check("debrief-after-restraint") is None
+    case.clock.advance(timedelta(hours=3))
+    version = case.intake.get(f"/incidents/{case.id}", case.carer).json()["version"]
+    said = {"answers": {"restraint": True}}
+    assert case.intake.put(f"/incidents/{case.id}/answers", case.carer, said, version=version).status_code == 200
+    times = {rule: case.check(rule) for rule in ("debrief-after-restraint", "staff-welfare")}
+    known = case.clock.now()
+    assert [datetime.fromisoformat(one["required_at"]) - known for one in times.values()] == [
+        timedelta(hours=1), timedelta(hours=72),
+    ]  # fmt: skip
+    assert all(one["chased"] for one in times.values())
+    case.records("staff-welfare", offered=True)
+    assert case.check("staff-welfare")["state"] == "done"
+    case.reported("choking")
+    advice = case.check("advice-in-plan")
+    assert datetime.fromisoformat(advice["required_at"]) - case.clock.now() == timedelta(hours=48)
+    case.records("advice-in-plan", advice_in_plan=True, who_has_it="Staff and kitchen; the ward by telephone.")
+    assert case.check("advice-in-plan")["variance_minutes"] == -48 * 60
+
+
 def test_what_is_refused(case: Case, actor: Any) -> None:
     case.reported("medication")
     early = case.clock.now() - timedelta(days=2)

@@ -156,6 +156,23 @@ async def reopened(case: Case) -> None:
     await _ended(case)
 
 
+async def deepened_review(case: Case) -> None:
+    """Facts come while it is reviewed; later a place does not read what was learned, of which another process reminds."""
+    case.services.reminds_by_location = True
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.deepened(await case.env.get_current_time() + timedelta(days=30))
+    await case.until(lambda: case.services.stages().count("1:reviewing") == 2, "the new clock")
+    await case.env.sleep(timedelta(days=30, hours=12))
+    await case.until(lambda: contract.REMIND in case.services.names(), "a reminder by the new clock")
+    await case.approved(actions=False)
+    await case.entered("1:sharing")
+    await case.env.sleep(timedelta(days=20, hours=12))
+    await case.reached()
+    await _ended(case)
+
+
 async def theme_late(theme: ThemeUnderTest) -> None:
     """Nobody accepts in time: the lead is told, then the line above. Then all of it, but without effect at first."""
     await theme.commissioned()
@@ -217,6 +234,7 @@ PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     second_cycle,
     withdrawn,
     reopened,
+    deepened_review,
 )
 
 

@@ -77,7 +77,7 @@ LOOKS: dict[str, Look] = {
     "concerns": Look("intake", "/concerns", "Concerns this person reviews.", rows="items", key="concern_id"),
     "answer": Look("", "", "What the API answered to the step that `of` names; nobody asks again.", record=True),
     "timeline": Look(
-        "reporting", f"{_INCIDENT}/timeline", "What happened, in sentences.", rows="entries", field="sentence"
+        "reporting", f"{_INCIDENT}/timeline", "What happened, in sentences.", rows="entries", field="what"
     ),
     "stages": Look("reporting", f"{_INCIDENT}/timeline", "The stages it went through.", rows="stages", field="stage"),
     "clocks": Look("reporting", f"{_INCIDENT}/timeline", "What somebody has until when for.", rows="clocks", field="what"),

@@ -633,7 +633,7 @@ class Understand(AboutAction):
 
 
 class AcceptWeaker(AboutIncident):
-    """An approver says why only weaker actions are enough although the risk is high."""
+    """An approver says why only weaker actions are enough although the risk is high, or it happened before."""
 
     api = Api("actions", "POST", _INCIDENT + "/weaker-actions")
 
