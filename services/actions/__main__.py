@@ -4,6 +4,7 @@ import sys
 
 from services.actions import activities, api, consumer
 from services.actions.agreeing import api as agreeing
+from services.actions.cancellation import api as cancellation
 from services.actions.evidence_file import api as evidence_file
 from services.actions.extension import api as extension
 from services.actions.impact import api as impact
@@ -23,6 +24,7 @@ SERVICE = Service(
     routers=[
         api.router,
         agreeing.router,
+        cancellation.router,
         evidence_file.router,
         extension.router,
         impact.router,

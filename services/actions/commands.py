@@ -422,7 +422,13 @@ def cancel_action(
     check_version(action.version, version)
     if ActionStatus(action.status).settled:
         raise wrong_status(action, "Only an action that is not verified yet can be cancelled")
-    action.status, action.cancel_reason = ActionStatus.CANCELLED, command.reason
+    cancel(session, actor, action, command.reason, now)
+    return action
+
+
+def cancel(session: Session, actor: Actor, action: Action, reason: str, now: datetime) -> None:
+    """It will not be done, and why; the caller holds its cycles and has checked who decides."""
+    action.status, action.cancel_reason = ActionStatus.CANCELLED, reason
     action.version += 1
     completed = complete_cycles(session, action, now)
     complete, checkpoints = completed[action.incident_id, action.cycle]
@@ -434,17 +440,16 @@ def cancel_action(
         "cancelled",
         ActionCancelled(
             incident_id=action.incident_id,
-            action_id=action_id,
+            action_id=action.action_id,
             cycle=action.cycle,
             cycle_complete=complete,
             checkpoints=checkpoints,
         ),
         completed,
-        reason_sha256=audit.digest(command.reason),
+        reason_sha256=audit.digest(reason),
         cycle_complete=complete,
         checkpoints=[planned.due_at for planned in checkpoints],
     )
-    return action
 
 
 def end_actions(session: Session, command: activities.EndActions, now: datetime, actor: Actor) -> None:

@@ -936,7 +936,7 @@ def test_another_provider_sees_no_row_of_any_table(world: World) -> None:
     # The consumer itself, which is not running here, writes the first; of the others there is none here.
     empty = {"inbox", "parked_event", "restriction", "finding", "proof_item", "dependency", "weaker_accepted"}
     empty |= {"indicator", "indicator_definition", "indicator_value"}
-    empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension"}
+    empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension", "cancellation_request"}
     empty |= {"location", "site", "served", "evidence_file", "opening"}
     for provider, holds in ((world.provider, True), (uuid.uuid4(), False)):
         for name in names:

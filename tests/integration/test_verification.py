@@ -302,6 +302,58 @@ def test_a_request_that_nobody_decided_ends_with_the_attempt(world: World) -> No
     assert ask(world, returned).status_code == 201
 
 
+# --- cancelling on request ---
+
+
+def test_an_owner_asks_to_cancel_and_an_approver_decides(world: World) -> None:
+    owner = world.owner = world.make_actor(Role.QUALITY_LEAD)
+    incident_id = world.incident()
+    world.open(incident_id)
+    action, other = world.agree(incident_id), world.agree(incident_id)
+    path = f"/actions/{action['action_id']}/cancellation-requests"
+
+    def ask_it(actor: Actor, **body: Any) -> Any:
+        body = body or {"reason": f"The round was moved. {PRIVATE}"}
+        return world.http.post(path, actor, body, version=view(world, action)["version"])
+
+    def answer(request: dict[str, Any], actor: Actor, **body: Any) -> Any:
+        url = f"{path}/{request['request_id']}/decision"
+        return world.http.post(url, actor, body, version=view(world, action)["version"])
+
+    assert ask_it(world.manager).status_code == 403, "who may cancel does so, who owns it asks"
+    assert refusal(ask_it(owner, reason="")) == (422, "reason")
+    assert world.http.post(path, owner, {"reason": "x"}, version=99).status_code == 412
+    first = ask_it(owner)
+    assert (first.status_code, first.json()["number"], first.json()["accepted"]) == (201, 1, None), first.text
+    assert refusal(ask_it(owner)) == (409, "already-asked")
+    assert view(world, action)["status"] == "open", "it goes on meanwhile"
+    waiting = world.http.get("/actions?asked=true", world.lead).json()["items"]
+    assert [one["action_id"] for one in waiting] == [action["action_id"]]
+    assert answer(first.json(), owner, accepted=True).status_code == 403
+    assert answer(first.json(), world.manager, accepted=True).status_code == 403, "no approver"
+    assert refusal(answer(first.json(), world.lead, accepted=False)) == (422, "reason")
+    assert answer(first.json(), world.lead, accepted=False, reason="It is still needed.").status_code == 200
+    assert refusal(answer(first.json(), world.lead, accepted=True)) == (409, "not-waiting")
+    assert world.http.get("/actions?asked=true", world.lead).json()["items"] == []
+
+    second = ask_it(owner).json()
+    assert second["number"] == 2
+    elsewhere = f"/actions/{other['action_id']}/cancellation-requests/{second['request_id']}/decision"
+    assert world.http.post(elsewhere, world.lead, {"accepted": True}, version=other["version"]).status_code == 404
+    assert answer(second, world.lead, accepted=True, reason="Another one does it.").status_code == 200
+    found = view(world, action)
+    assert (found["status"], found["cancel_reason"]) == ("cancelled", f"The round was moved. {PRIVATE}")
+    assert [(c["number"], c["accepted"]) for c in found["cancellations"]] == [(1, False), (2, True)]
+    assert refusal(ask_it(owner)) == (409, "wrong-status")
+    chain = world.http.get(f"/incidents/{incident_id}/audit", world.lead).json()
+    assert [e["action"] for e in chain[-5:]] == [
+        "cancellation_asked_for", "cancellation_refused", "cancellation_asked_for", "cancellation_accepted",
+        "cancelled",
+    ]  # fmt: skip
+    assert world.events(incident_id)[-1][0] == "action.cancelled"
+    assert PRIVATE not in json.dumps([chain, world.events(incident_id)])
+
+
 # --- reminders ---
 
 
