@@ -816,6 +816,7 @@ class ChooseMeasure(AboutIncident):
         le=60,
         description="Compare with so many months before; default: the policy's.",
     )
+    beside: list[Result] | None = Field(default=None, description="Ids of `begin_indicator` steps, shown with it.")
     reason: Text | None = None
 
 

@@ -104,7 +104,7 @@ def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: dateti
         improvement,
         defined,
         window,
-        confidence=rules.confidence,
+        rules=rules,
         last=_next_planned(session, checkpoint) is None,
         improved_before=_improved_before(session, checkpoint, defined.number),
     )
