@@ -2,7 +2,7 @@
 
 import sys
 
-from services.actions import activities, api, consumer
+from services.actions import activities, api, consumer, policy
 from services.actions.agreeing import api as agreeing
 from services.actions.cancellation import api as cancellation
 from services.actions.evidence_file import api as evidence_file
@@ -14,6 +14,7 @@ from services.actions.sites import api as sites
 from services.actions.strength import api as strength
 from services.actions.verification import api as verification
 from services.contracts.topics import topic, urgent_topic
+from services.runtime import policies
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -29,6 +30,7 @@ SERVICE = Service(
         extension.router,
         impact.router,
         people.router,
+        policies.router(policy.POLICIES),
         sampling.router,
         sites.router,
         strength.router,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm, Role
 from services.intake.domain import Suggestion, TriagePolicy, TriageRule
+from services.intake.recurrence.policy import KIND as RECURRENCE
 from services.runtime import first_match
 from services.runtime.first_match import Box
 from services.runtime.policies import Policies
@@ -149,7 +150,7 @@ KIND = PolicyKind("triage", _Document, build=_built, shipped=shipped, faults=_fa
 
 POLICIES = Policies(
     service="intake",
-    kinds={KIND.name: KIND},
+    kinds={KIND.name: KIND, RECURRENCE.name: RECURRENCE},
     writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
     publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
     published=lambda i, name, version, sha256: PolicyPublished(

@@ -170,7 +170,7 @@ def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now
     """
     if improvement.frozen_at is not None:
         return
-    rules = policy.shipped()
+    rules = policy.of_cycle(session, improvement)
     improvement.frozen_at = now
     defined = measure_of(session, improvement.incident_id, improvement.cycle)
     if defined is None:
@@ -198,7 +198,7 @@ def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now
 
 
 def _baseline(session: Session, improvement: Improvement, at: datetime) -> Window:
-    return baseline_before(at, policy.shipped().baseline_days, prompted_on(session, improvement))
+    return baseline_before(at, policy.of_cycle(session, improvement).baseline_days, prompted_on(session, improvement))
 
 
 _WHERE = {
@@ -244,7 +244,7 @@ def baseline_of(defined: Defined) -> Window | None:
 
 
 def _unit(session: Session, improvement: Improvement) -> ExposureUnit:
-    return unit_of(session, improvement.location_id) or policy.shipped().default_unit
+    return unit_of(session, improvement.location_id) or policy.of_cycle(session, improvement).default_unit
 
 
 def _record(

@@ -70,7 +70,7 @@ def accept_weaker(
 def check_strength(session: Session, improvement: Improvement, actions: list[Action]) -> None:
     """Refuse (409) to complete a cycle of high risk on weaker actions alone, unless an approver said why."""
     standing = [action for action in actions if action.status != ActionStatus.CANCELLED]
-    if improvement.band is None or Band(improvement.band) not in policy.shipped().stronger_needed:
+    if improvement.band is None or Band(improvement.band) not in policy.of_cycle(session, improvement).stronger_needed:
         return
     if not standing or not _only_weaker(standing):
         return
