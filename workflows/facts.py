@@ -202,6 +202,7 @@ def _action_done(case: Case, event: ActionDone) -> None:
     action = _action(case, event)
     if event.attempt > action.attempt and not action.finished:
         action.attempt, action.status, action.verify_due_at = event.attempt, "done", event.verify_due_at
+        action.verify_remind_at, action.verify_remind_role = event.remind_at, event.remind_role
 
 
 def _action_returned(case: Case, event: ActionReturned) -> None:

@@ -104,6 +104,8 @@ class ActionFact(BaseModel):
     extended: tuple[int, datetime, datetime | None] | None = None
     remind_at: datetime | None = None
     reminded: datetime | None = None
+    verify_remind_at: datetime | None = None
+    verify_remind_role: Role | None = None
 
     @property
     def finished(self) -> bool:

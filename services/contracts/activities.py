@@ -461,6 +461,16 @@ class RemindOwner(Command):
     action_id: UUID
 
 
+REMIND_VERIFIER = "actions.remind_verifier"
+
+
+class RemindVerifier(Command):
+    """A verification is due soon: the first of these people who may verify is to be told. Ignored once it is verified."""
+
+    action_id: UUID
+    people: list[UUID]
+
+
 class OwnerReminder(BaseModel):
     """The notice to send and to whom; None when there is nothing to remind of any more."""
 

@@ -185,9 +185,11 @@ def usable(policies: Policies, text: PolicyText) -> Checked:
     kind = _kind(policies, text.name)
     checked = check(text.source, kind)
     problems = list(checked.problems)
-    if checked.version == kind.shipped().version:
+    if (checked.version or "").rpartition("-")[0] == kind.shipped().version.rpartition("-")[0]:
         problems.append(
-            Problem(1, "version", "is the version of the shipped policy", "Give yours a version of its own.")
+            Problem(
+                1, "version", "is named as the shipped policies are", "Give yours a name of its own, such as own-1."
+            )
         )
     if problems:
         raise ServiceError(

@@ -166,6 +166,11 @@ class Services:
             self.asked.append((contract.REMIND_OWNER, c))
             return contract.OwnerReminder(notify=uuid.uuid4(), person_id=uuid.uuid4())
 
+        @activity.defn(name=contract.REMIND_VERIFIER)
+        async def remind_verifier(c: contract.RemindVerifier) -> contract.OwnerReminder:
+            self.asked.append((contract.REMIND_VERIFIER, c))
+            return contract.OwnerReminder(notify=uuid.uuid4(), person_id=c.people[-1])
+
         @activity.defn(name=contract.ASK_RECHECK)
         async def ask_recheck(c: contract.AskRecheck) -> contract.RecheckAsked:
             self.asked.append((contract.ASK_RECHECK, c))
@@ -224,6 +229,7 @@ class Services:
                 open_actions,
                 measure,
                 remind_owner,
+                remind_verifier,
                 ask_recheck,
                 end_actions,
                 republish("actions"),

@@ -662,6 +662,32 @@ class CancelAction(AboutAction):
     reason: Text
 
 
+class AskToCancel(AboutAction):
+    """The owner asks that it be cancelled; it goes on meanwhile."""
+
+    api = Api(
+        "actions", "POST", "/actions/{action}/cancellation-requests", version_of="/actions/{action}",
+        answer="request_id",
+    )  # fmt: skip
+
+    do: Literal["ask_to_cancel"]
+    reason: Text
+
+
+class DecideOnCancelling(AboutAction):
+    """An approver other than the owner cancels it, or refuses."""
+
+    api = Api(
+        "actions", "POST", "/actions/{action}/cancellation-requests/{request}/decision",
+        version_of="/actions/{action}",
+    )  # fmt: skip
+
+    do: Literal["decide_on_cancelling"]
+    request: Result = Field(exclude=True, description="The `id` of an `ask_to_cancel` step.")
+    accepted: bool
+    reason: Text | None = None
+
+
 class AcknowledgeBriefing(AboutIncident):
     """Read the briefing of the incident and answer its question."""
 
@@ -802,6 +828,7 @@ class ChooseMeasure(AboutIncident):
         le=60,
         description="Compare with so many months before; default: the policy's.",
     )
+    beside: list[Result] | None = Field(default=None, description="Ids of `begin_indicator` steps, shown with it.")
     reason: Text | None = None
 
 
@@ -1276,7 +1303,7 @@ VERBS: dict[str, type[Step]] = {
         Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, LinkIncidents, Reopen,
         WriteReview, WriteTerms, EnterEvent, Involve, AskToContribute, Contribute, SubmitReview, ReturnReview, ApproveReview, AgreeAction, LinkLearning, AddEvidence, RecordSite, Complete, Verify,
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
-        CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
+        CancelAction, AskToCancel, DecideOnCancelling, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, AnswerRecurrence, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,

@@ -88,7 +88,7 @@ def check_strength(session: Session, improvement: Improvement, actions: list[Act
 
 def _stronger_needed(session: Session, improvement: Improvement) -> str | None:
     """Why more than weaker actions is wanted, in words; None where it is not. A theme is of several incidents."""
-    rules, band = policy.shipped(), improvement.band
+    rules, band = policy.of_cycle(session, improvement), improvement.band
     if band is not None and Band(band) in rules.stronger_needed:
         return "The risk is high"
     if band is None or Band(band) not in rules.stronger_needed_on_repeat:
