@@ -33,6 +33,7 @@ from services.reporting.domain import (
     age_windows,
     whole_days,
 )
+from services.reporting.governance.oversight import Waiting, waiting
 from services.reporting.store import (
     INCIDENT,
     LOCATION,
@@ -214,6 +215,7 @@ class Overview(BaseModel):
     escalations_unacknowledged: int
     themes_open: int = Field(description="Thematic reviews of the caller's whole scope that are not over.")
     themes_overdue: int
+    governance: Waiting = Field(description="Decisions and challenges of meetings, and meetings that were not held.")
     by_location: list[LocationCount] = Field(description="The ten locations with most overdue, then most open.")
     last_event_at: datetime | None = Field(description="When the newest event that is counted here happened.")
     lag_seconds: float | None = Field(
@@ -595,6 +597,7 @@ def overview(
         escalations_unacknowledged=sum(row.escalations_unacknowledged for row in rows),
         themes_open=themes_open,
         themes_overdue=themes_overdue,
+        governance=waiting(session, actor, now, location_id=location_id, region_id=region_id),
         by_location=_by_location(session, now, within),
         last_event_at=progress.last_event_at if progress else None,
         lag_seconds=progress.lag_seconds if progress else None,
