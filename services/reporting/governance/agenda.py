@@ -222,7 +222,7 @@ def _last(session: Session, previous: Meeting, now: datetime) -> LastMeeting:
             func.count().filter(Item.kind == "decision").label("decisions"),
             func.count().filter(Item.kind == "challenge").label("challenges"),
             *(func.count().filter(Item.status == status).label(status) for status in ItemStatus),
-            func.count().filter(Item.status == ItemStatus.OPEN, Item.due_at < now).label("late"),
+            func.count().filter(Item.status == ItemStatus.OPEN, or_(Item.due_at < now, Item.climbs > 0)).label("late"),
         ).where(Item.meeting_id == previous.meeting_id)
     ).one()
     return LastMeeting(

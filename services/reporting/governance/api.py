@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from services.contracts.taxonomy import GovernanceKind, MeetingLevel
-from services.reporting.governance import commands, queries
+from services.reporting.governance import challenge, meetings, queries
 from services.reporting.governance.domain import ItemStatus
 from services.reporting.governance.store import visible_item, visible_meeting
 from services.runtime import audit
@@ -19,7 +19,7 @@ from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["governance"])
 
-_SERVICE = commands.SERVICE
+_SERVICE = meetings.SERVICE
 
 
 @router.get("/meetings", summary="List meetings")
@@ -36,7 +36,7 @@ def list_meetings(
 ) -> Page[queries.MeetingSummary]:
     """Meetings of the services and regions that the caller covers, and, for leaders of the whole provider, of executives and
     board; the newest first."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     with transaction(database, actor.provider_id) as session:
         return queries.meetings(
             session, actor, clock.now(), level=level, location_id=location_id, region_id=region_id, held=held,
@@ -46,15 +46,15 @@ def list_meetings(
 
 @router.post("/meetings", response_model=queries.MeetingView, status_code=201, summary="Call a meeting")
 def call_meeting(
-    body: commands.CallMeeting, actor: Caller, key: CommandKey, database: Database, clock: Time
+    body: meetings.CallMeeting, actor: Caller, key: CommandKey, database: Database, clock: Time
 ) -> JSONResponse:
     """Compile an agenda now, beside the cadence, with a reason. Whoever takes part in meetings of the place may."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            meeting = commands.call_meeting(session, actor, body, now)
+            meeting = meetings.call_meeting(session, actor, body, now)
             return Reply(201, queries.meeting_view(session, actor, meeting, now), meeting.version)
 
         return once(session, _SERVICE, actor, key, fingerprint("call-meeting", body), run)
@@ -66,7 +66,7 @@ def read_meeting(
 ) -> queries.MeetingView:
     """Its agenda as it was seen at `compiled_at`, and its decisions and challenges as they stand now. The ETag is its
     version."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     with transaction(database, actor.provider_id) as session:
         meeting = visible_meeting(session, actor, meeting_id)
         response.headers["ETag"] = f'"{meeting.version}"'
@@ -76,7 +76,7 @@ def read_meeting(
 @router.get("/meetings/{meeting_id}/audit", summary="Read the audit chain of a meeting")
 def read_meeting_audit(meeting_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
     """When it was compiled, with the digest of its agenda, and held. Anybody can verify the chain."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     with transaction(database, actor.provider_id) as session:
         visible_meeting(session, actor, meeting_id)
         return audit.read(session, _SERVICE, meeting_id)
@@ -87,7 +87,7 @@ def read_meeting_audit(meeting_id: UUID, actor: Caller, database: Database) -> l
 )
 def hold_meeting(
     meeting_id: UUID,
-    body: commands.HoldMeeting,
+    body: meetings.HoldMeeting,
     actor: Caller,
     key: CommandKey,
     version: ExpectedVersion,
@@ -95,12 +95,12 @@ def hold_meeting(
     clock: Time,
 ) -> JSONResponse:
     """When it was held and with how many; once. Whoever takes part in meetings of the place may."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            meeting = commands.hold_meeting(session, actor, meeting_id, body, version, now)
+            meeting = meetings.hold_meeting(session, actor, meeting_id, body, version, now)
             return Reply(200, queries.meeting_view(session, actor, meeting, now), meeting.version)
 
         return once(session, _SERVICE, actor, key, fingerprint(f"hold:{meeting_id}:{version}", body), run)
@@ -113,16 +113,16 @@ def hold_meeting(
     summary="Record a decision or a challenge",
 )
 def raise_item(
-    meeting_id: UUID, body: commands.RaiseItem, actor: Caller, key: CommandKey, database: Database, clock: Time
+    meeting_id: UUID, body: challenge.RaiseItem, actor: Caller, key: CommandKey, database: Database, clock: Time
 ) -> JSONResponse:
     """With one person who does it or responds, and until when. Whoever takes part in meetings of the place may; nobody
     challenges themselves."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            item = commands.raise_item(session, actor, meeting_id, body, now)
+            item = challenge.raise_item(session, actor, meeting_id, body, now)
             return Reply(201, queries.item_view(session, item, now), item.version)
 
         return once(session, _SERVICE, actor, key, fingerprint(f"raise:{meeting_id}", body), run)
@@ -175,7 +175,7 @@ def read_item_audit(item_id: UUID, actor: Caller, database: Database) -> list[di
 )
 def answer_item(
     item_id: UUID,
-    body: commands.AnswerItem,
+    body: challenge.AnswerItem,
     actor: Caller,
     key: CommandKey,
     version: ExpectedVersion,
@@ -187,7 +187,7 @@ def answer_item(
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            item = commands.answer_item(session, actor, item_id, body, version, now)
+            item = challenge.answer_item(session, actor, item_id, body, version, now)
             return Reply(200, queries.item_view(session, item, now), item.version)
 
         return once(session, _SERVICE, actor, key, fingerprint(f"answer:{item_id}:{version}", body), run)
@@ -196,7 +196,7 @@ def answer_item(
 @router.post("/governance-items/{item_id}/judgements", response_model=queries.ItemView, summary="Judge an answer")
 def judge_item(
     item_id: UUID,
-    body: commands.JudgeItem,
+    body: challenge.JudgeItem,
     actor: Caller,
     key: CommandKey,
     version: ExpectedVersion,
@@ -205,12 +205,12 @@ def judge_item(
 ) -> JSONResponse:
     """Accept it and say what it altered, or ask again. Who asked may, and regional and senior leaders of the place; never who
     answered."""
-    require_role(actor, *commands.GOVERNORS)
+    require_role(actor, *meetings.GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
-            item = commands.judge_item(session, actor, item_id, body, version, now)
+            item = challenge.judge_item(session, actor, item_id, body, version, now)
             return Reply(200, queries.item_view(session, item, now), item.version)
 
         return once(session, _SERVICE, actor, key, fingerprint(f"judge:{item_id}:{version}", body), run)

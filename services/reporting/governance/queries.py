@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
 from services.reporting.governance.agenda import Agenda, shown
-from services.reporting.governance.commands import JUDGES
+from services.reporting.governance.challenge import JUDGES
 from services.reporting.governance.domain import Altered, ItemStatus, Question
 from services.reporting.governance.store import Answer, Item, Meeting, covers, visible_items, visible_meetings
 from services.reporting.radar.policy import Weakness
@@ -45,7 +45,7 @@ class MeetingView(MeetingSummary):
     present: int | None
     minutes: str | None
     agenda: Agenda
-    items: list["ItemSummary"] = Field(
+    decisions_and_challenges: list["ItemSummary"] = Field(
         description="What the agenda opens with, and what this meeting raised, as it stands now."
     )
 
@@ -161,7 +161,7 @@ def meeting_view(session: Session, actor: Actor, meeting: Meeting, now: datetime
         present=meeting.present,
         minutes=meeting.minutes,
         agenda=agenda.model_copy(update={"items": [one for one in agenda.items if one in seen]}),
-        items=[ItemSummary(**_item(row, now)) for row in rows],
+        decisions_and_challenges=[ItemSummary(**_item(row, now)) for row in rows],
     )
 
 
