@@ -126,7 +126,11 @@ def candour(**values: Any) -> dict[str, Any]:
 def challenge(**values: Any) -> dict[str, Any]:
     """A challenge of a meeting, answered and accepted in time."""
     answer = {
-        "said": "On both shifts.", "by_role": "registered_manager", "at": at(33), "accepted": True, **values.pop("answer", {})
+        "said": "On both shifts.",
+        "by_role": "registered_manager",
+        "at": at(33),
+        "accepted": True,
+        **values.pop("answer", {}),
     }
     return {
         "kind": "challenge", "raised_level": "region", "level": "region", "raised_at": at(31), "status": "accepted",
