@@ -187,6 +187,8 @@ def test_a_challenge_is_answered_by_its_owner_and_judged_by_another_and_the_next
     waits = api.get("/governance-items", manager, params={"mine": True, "kind": "challenge"}).json()["items"]
     assert [x["item_id"] for x in waits] == [item["item_id"]]
     assert api.get("/overview", manager).json()["governance"] == {"open": 2, "late": 0, "meetings_not_held": 0}
+    assert api.get("/governance-items", actor("carer", locations=[home])).json()["items"] == []
+    assert api.get(one, actor("shift_lead", locations=[home])).status_code == 404
 
     said = {"said": "The nights of 8 and 9 June."}
     judged = {"accepted": False, "reason": "Nights only: what of the days?"}

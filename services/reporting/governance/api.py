@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from services.contracts.taxonomy import GovernanceKind, MeetingLevel
 from services.reporting.governance import challenge, meetings, queries
 from services.reporting.governance.domain import ItemStatus
-from services.reporting.governance.store import visible_item, visible_meeting
+from services.reporting.governance.store import GOVERNORS, visible_item, visible_meeting
 from services.runtime import audit
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
@@ -36,7 +36,7 @@ def list_meetings(
 ) -> Page[queries.MeetingSummary]:
     """Meetings of the services and regions that the caller covers, and, for leaders of the whole provider, of executives and
     board; the newest first."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     with transaction(database, actor.provider_id) as session:
         return queries.meetings(
             session, actor, clock.now(), level=level, location_id=location_id, region_id=region_id, held=held,
@@ -49,7 +49,7 @@ def call_meeting(
     body: meetings.CallMeeting, actor: Caller, key: CommandKey, database: Database, clock: Time
 ) -> JSONResponse:
     """Compile an agenda now, beside the cadence, with a reason. Whoever takes part in meetings of the place may."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
@@ -66,7 +66,7 @@ def read_meeting(
 ) -> queries.MeetingView:
     """Its agenda as it was seen at `compiled_at`, and its decisions and challenges as they stand now. The ETag is its
     version."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     with transaction(database, actor.provider_id) as session:
         meeting = visible_meeting(session, actor, meeting_id)
         response.headers["ETag"] = f'"{meeting.version}"'
@@ -76,7 +76,7 @@ def read_meeting(
 @router.get("/meetings/{meeting_id}/audit", summary="Read the audit chain of a meeting")
 def read_meeting_audit(meeting_id: UUID, actor: Caller, database: Database) -> list[dict[str, Any]]:
     """When it was compiled, with the digest of its agenda, and held. Anybody can verify the chain."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     with transaction(database, actor.provider_id) as session:
         visible_meeting(session, actor, meeting_id)
         return audit.read(session, _SERVICE, meeting_id)
@@ -95,7 +95,7 @@ def hold_meeting(
     clock: Time,
 ) -> JSONResponse:
     """When it was held and with how many; once. Whoever takes part in meetings of the place may."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
@@ -117,7 +117,7 @@ def raise_item(
 ) -> JSONResponse:
     """With one person who does it or responds, and until when. Whoever takes part in meetings of the place may; nobody
     challenges themselves."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 
@@ -205,7 +205,7 @@ def judge_item(
 ) -> JSONResponse:
     """Accept it and say what it altered, or ask again. Who asked may, and regional and senior leaders of the place; never who
     answered."""
-    require_role(actor, *meetings.GOVERNORS)
+    require_role(actor, *GOVERNORS)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 

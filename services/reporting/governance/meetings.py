@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from services.contracts.activities import CompiledMeetings
 from services.contracts.event import EventData
 from services.contracts.reporting import MeetingCompiled, MeetingHeld
-from services.contracts.taxonomy import MeetingLevel, Role
-from services.reporting.governance import agenda, policy, store
+from services.contracts.taxonomy import MeetingLevel
+from services.reporting.governance import agenda, policy
 from services.reporting.governance.domain import occurrence, place_of
 from services.reporting.governance.policy import GovernancePolicy
 from services.reporting.governance.store import Meeting, covers_place, visible_meeting
@@ -28,9 +28,6 @@ from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
 SERVICE = "reporting"
-GOVERNORS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, *sorted(store.SENIORS))
-"""Who takes part in meetings, each of the places that they cover."""
-
 BATCH = 25
 """So many agendas are compiled in one activity; the rest in the next."""
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, MetaData, SQLColumnExpression, Text, and_, or_, select, true
+from sqlalchemy import ColumnElement, DateTime, MetaData, SQLColumnExpression, Text, and_, false, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -17,6 +17,9 @@ SENIORS = frozenset(
     {Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR, Role.EXECUTIVE}
 )
 """Who sees the meetings of executives and board, if they cover the whole provider."""
+
+GOVERNORS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, *sorted(SENIORS))
+"""Who takes part in meetings, each of the places that they cover. Others see only what they were asked."""
 
 
 class Table(DeclarativeBase):
@@ -115,6 +118,8 @@ def covers(
     actor: Actor, location_id: SQLColumnExpression[UUID | None], region_id: SQLColumnExpression[UUID | None]
 ) -> ColumnElement[bool]:
     """The condition for rows of a place that the actor covers whole: their services, their regions; all, for seniors."""
+    if actor.id != SYSTEM_ID and not actor.roles.intersection(GOVERNORS):
+        return false()
     if actor.id == SYSTEM_ID or (actor.all_locations and SENIORS & actor.roles):
         return true()
     if actor.all_locations:
@@ -127,6 +132,8 @@ def covers(
 
 def covers_place(actor: Actor, location_id: UUID | None, region_id: UUID | None) -> bool:
     """The same for one place."""
+    if not actor.roles.intersection(GOVERNORS):
+        return False
     if location_id is None and region_id is None:
         return actor.all_locations and bool(SENIORS & actor.roles)
     if location_id is None:
