@@ -6,11 +6,19 @@ import sys
 import uvicorn
 
 from services.console.app import build_app
-from services.console.pages import account, concern, incident, overview, report, work
+from services.console.pages import account, concern, governance, incident, overview, report, work
 from services.console.settings import ConsoleSettings
 from services.runtime import logs
 
-ROUTERS = [work.router, concern.router, report.router, overview.router, incident.router, account.router]
+ROUTERS = [
+    work.router,
+    concern.router,
+    governance.router,
+    report.router,
+    overview.router,
+    incident.router,
+    account.router,
+]
 
 
 def main() -> int:

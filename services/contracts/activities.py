@@ -563,3 +563,36 @@ class Searched(BaseModel):
     found: int
     raised: int
     returned: int
+
+
+COMPILE_MEETINGS = "reporting.compile_meetings"
+
+
+class CompileMeetings(BaseModel):
+    """Compile the agendas of a provider's meetings that are due by its cadence. The same look again changes nothing."""
+
+    provider_id: UUID
+
+
+class CompiledMeetings(BaseModel):
+    """How many were compiled, whether more are due now, and when the next will be; None without any location."""
+
+    compiled: int
+    more: bool
+    next_at: datetime | None
+
+
+WATCH_GOVERNANCE_ITEM = "reporting.watch_governance_item"
+
+
+class WatchGovernanceItem(BaseModel):
+    """Look whether a decision or challenge still waits for its owner. One whose time ran out goes up a level."""
+
+    provider_id: UUID
+    item_id: UUID
+
+
+class GovernanceWatch(ConcernWatch):
+    """How it stands. `call` grows with each round and each level: who is named is told once for each."""
+
+    call: int

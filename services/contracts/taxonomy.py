@@ -365,3 +365,19 @@ class Employment(StrEnum):
     PERMANENT = "permanent"
     BANK = "bank"
     AGENCY = "agency"
+
+
+class MeetingLevel(StrEnum):
+    """At which level people meet to govern quality and safety, from the service up."""
+
+    SERVICE = "service"
+    REGION = "region"
+    EXECUTIVE = "executive"
+    BOARD = "board"
+
+
+class GovernanceKind(StrEnum):
+    """What a meeting leaves for somebody to do: what was decided, or a challenge that wants a response."""
+
+    DECISION = "decision"
+    CHALLENGE = "challenge"

@@ -33,7 +33,7 @@ from services.reporting.domain import (
 from services.runtime import restriction
 from services.runtime.consumer import Received, sending_ahead
 
-CaseEvent = IncidentData | ThemeData
+CaseEvent = IncidentData | ThemeData | reporting.GovernanceData
 
 
 def project(session: Session, events: Sequence[Received]) -> None:
@@ -51,7 +51,7 @@ def project(session: Session, events: Sequence[Received]) -> None:
         store.keep_locations(session, _newest_locations(known))
         store.keep_exposure(session, _newest_exposure(known))
         store.keep_traits(session, _newest_traits(known))
-        of_cases = [event for event in known if event.type in _ON_CASE]
+        of_cases = [event for event in known if event.type in _ON_CASE and _names_a_case(event)]
         if of_cases:
             _project_cases(session, provider_id, of_cases)
         last_event_at = max(event.occurred_at for event in known)
@@ -147,6 +147,11 @@ def _apply(provider_id: UUID, cases: dict[UUID, Case], told: Iterable[tuple[Case
     for case in cases.values():
         case.settle()
     return cases.values()
+
+
+def _names_a_case(event: Received) -> bool:
+    """A decision or challenge of a meeting need not be about any."""
+    return event.type not in _GOVERNANCE or bool(event.data.get("incident_id") or event.data.get("theme_id"))
 
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
@@ -538,6 +543,8 @@ def _impact_judged(case: Case, event: actions.ImpactJudged, received: Received) 
         _plan(case, event.cycle, [event.next_checkpoint], received)
 
 
+_GOVERNANCE = frozenset(event.TYPE for event in reporting.EVENTS if issubclass(event, reporting.GovernanceData))
+
 _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], None]]] = {
     model.TYPE: (model, apply)
     for model, apply in (
@@ -608,6 +615,10 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (actions.ActionRechecked, _rechecked),
         (actions.CheckpointMeasured, _checkpoint_measured),
         (actions.ImpactJudged, _impact_judged),
+        (reporting.GovernanceItemRaised, _told_only),
+        (reporting.GovernanceItemAnswered, _told_only),
+        (reporting.GovernanceItemJudged, _told_only),
+        (reporting.GovernanceItemEscalated, _told_only),
     )
 }
 
@@ -639,8 +650,10 @@ IGNORED = frozenset(
         directory.AbsenceRecorded.TYPE,
         # What commissioners are to be told of: a question of obligations.
         directory.ContractRecorded.TYPE,
-        # Its own word.
+        # Its own word, which it keeps as records.
         reporting.SignalAccepted.TYPE,
+        reporting.MeetingCompiled.TYPE,
+        reporting.MeetingHeld.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

@@ -99,6 +99,7 @@ def overview(
         themes_open=len(themes),
         themes_overdue=sum(_ran_out(one.earliest_due_at, as_of) for one in themes),
         by_location=_by_location(session, incidents, as_of),
+        governance=None,
         last_event_at=max((one.last_event_at for one in incidents if one.last_event_at), default=None),
         lag_seconds=None,
     )

@@ -35,6 +35,7 @@ from services.reporting.domain import (
     age_windows,
     whole_days,
 )
+from services.reporting.governance.oversight import Waiting, waiting
 from services.reporting.store import (
     INCIDENT,
     LOCATION,
@@ -216,6 +217,9 @@ class Overview(BaseModel):
     escalations_unacknowledged: int
     themes_open: int = Field(description="Thematic reviews of the caller's whole scope that are not over.")
     themes_overdue: int
+    governance: Waiting | None = Field(
+        description="Decisions and challenges of meetings, and meetings that were not held; as of a day that has passed: null."
+    )
     by_location: list[LocationCount] = Field(description="The ten locations with most overdue, then most open.")
     last_event_at: datetime | None = Field(description="When the newest event that is counted here happened.")
     lag_seconds: float | None = Field(
@@ -614,6 +618,7 @@ def overview(
         escalations_unacknowledged=sum(row.escalations_unacknowledged for row in rows),
         themes_open=themes_open,
         themes_overdue=themes_overdue,
+        governance=waiting(session, actor, now, location_id=location_id, region_id=region_id),
         by_location=_by_location(session, now, within),
         last_event_at=progress.last_event_at if progress else None,
         lag_seconds=progress.lag_seconds if progress else None,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.contracts import actions, intake, review
+from services.contracts import actions, intake, reporting, review
 from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, ThemeStage, Verdict
 from services.reporting.domain import ClockKind, Running
 
@@ -91,6 +91,15 @@ TEMPLATES = {
     actions.ActionRechecked.TYPE: "Checked a change again: it still works.",
     actions.CheckpointMeasured.TYPE: "Measured the difference the changes made: {proposed}. Somebody must decide by {decide_due_at}.",
     actions.ImpactJudged.TYPE: "Decided what the changes achieved: {verdict}.",
+    reporting.GovernanceItemRaised.TYPE: (
+        "Challenged {owner_role} about it at a meeting of the {level}. To be answered by {due_at}."
+    ),
+    reporting.GovernanceItemAnswered.TYPE: "Answered the challenge of a meeting.",
+    reporting.GovernanceItemJudged.TYPE: "Accepted the answer to a meeting.",
+    reporting.GovernanceItemEscalated.TYPE: (
+        "Nobody had answered a meeting in time: it is with the {level} now, and {to_role} was told. To be answered by"
+        " {due_at}."
+    ),
 }
 """The sentence for each type of event, with the fields it names. Who and when stand beside it."""
 
@@ -123,6 +132,13 @@ _VARIANTS = {
     (intake.SafeguardingDecided.TYPE, "refer", False): "Decided, with a reason, not to refer to the local authority.",
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
+    ),
+    (reporting.GovernanceItemRaised.TYPE, "kind", "decision"): (
+        "Decided about it at a meeting of the {level}. To be done by {owner_role} until {due_at}."
+    ),
+    (reporting.GovernanceItemAnswered.TYPE, "kind", "decision"): "Says that what a meeting decided is done.",
+    (reporting.GovernanceItemJudged.TYPE, "accepted", False): (
+        "Did not accept the answer to a meeting, and asked again. To be answered by {due_at}."
     ),
     (review.ThemeReminded.TYPE, "to_role", None): "Time ran out. Told whoever leads the theme.",
     (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
@@ -179,6 +195,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         PhysicalHarm.FATAL: "somebody died",
     },
     "stage": {**STAGES, **_THEME_STAGES},
+    "level": {"service": "service", "region": "region", "executive": "executives", "board": "board"},
     "decision": {"linked": "it belongs to the theme", "excluded": "it does not belong to it"},
     "answer": {"reopen": "it is opened again", "not_the_same": "it is not the same"},
     "reason": {

@@ -35,6 +35,7 @@ from tests.unit.pack_records import (
     at,
     briefing,
     candour,
+    challenge,
     changed,
     check,
     obligation,
@@ -144,6 +145,14 @@ def test_a_whole_chain_has_no_gap() -> None:
             "obligation_undecided",
             True,
         ),
+        (
+            "challenges",
+            [challenge(status="open", late=True, climbs=1, level="board", due_at=at(40), answers=[])],
+            "challenge_unanswered",
+            True,
+        ),
+        ("challenges", [challenge(climbs=1)], "challenge_late", True),
+        ("challenges", [challenge(status="answered", answer={"accepted": None})], "challenge_not_judged", False),
         ("candour", candour(status="to_decide", completed_at=None), "candour_undecided", False),
         ("candour", candour(missing=["letter"], completed_at=None, late_at=at(10)), "candour_incomplete", True),
         ("candour", candour(completed_at=at(12), late_at=at(10)), "candour_late", True),
@@ -359,10 +368,10 @@ class Answers:
         if kind == "obligations":
             return _page([{"incident_id": rows[5]["incident_id"], "rule": "cqc-serious-injury"}])
         if path.count("/") == 1:
-            return _page([{"review_id": "r", "action_id": "a", "checkpoint_id": "c"}])
+            return _page([{"review_id": "r", "action_id": "a", "checkpoint_id": "c", "item_id": "g"}])
         if kind == "briefings":
             return {**briefing(), "locations": {"items": [{"location_id": PLACE}]}}
-        return record[kind][0]
+        return record[{"governance-items": "challenges"}.get(kind, kind)][0]
 
 
 def _page(rows: list[Any]) -> dict[str, Any]:

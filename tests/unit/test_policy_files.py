@@ -26,6 +26,7 @@ FILES = {
     "safeguarding": "intake/policies/safeguarding.yaml",
     "speak_up": "intake/policies/speak_up.yaml",
     "recurrence": "intake/policies/recurrence.yaml",
+    "governance": "reporting/governance/policies/default.yaml",
 }
 REVIEW = (ROOT / FILES["review"]).read_text()
 TRIAGE = (ROOT / FILES["triage"]).read_text()

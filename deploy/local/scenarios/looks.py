@@ -118,6 +118,19 @@ LOOKS: dict[str, Look] = {
     "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
     "library": Look("review", "/library?limit=200", "What was learned, with what changed because of it.", rows="items", field="summary", key="briefing_id"),
     "supervisions": Look("review", "/supervisions?limit=200", "That supervisions took place.", rows="items", key="supervision_id"),
+    "meeting": Look("reporting", "/meetings/{of}", "A meeting with its frozen agenda, and what was raised.", record=True),
+    "agenda": Look(
+        "reporting", "/meetings/{of}", "What a meeting opens with and raised, as it stands now.",
+        rows="decisions_and_challenges", field="status", key="item_id",
+    ),
+    "challenge": Look("reporting", "/governance-items/{of}", "A challenge or decision with its answers.", field="status", record=True),
+    "challenges": Look(
+        "reporting", "/governance-items?incident_id={of}", "Challenges and decisions about an incident.", rows="items",
+        field="status", key="item_id",
+    ),
+    "asked_at_meetings": Look(
+        "reporting", "/governance-items?mine=true", "What meetings ask of this person.", rows="items", field="status", key="item_id"
+    ),
     "incidents": Look(
         "intake", "/incidents?limit=200", "The list of incidents as this person sees it.", rows="items", key="incident_id"
     ),

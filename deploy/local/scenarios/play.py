@@ -38,6 +38,7 @@ from deploy.local.scenarios.verbs import (
     AnswersFindings,
     Attach,
     Call,
+    Challenge,
     ChooseMeasure,
     Find,
     RecordMonths,
@@ -560,7 +561,7 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
         body["provider_id"] = str(stage.provider_id)
     if step.api.found_as:
         body[step.api.found_as] = words["found"]
-    if isinstance(step, AgreeAction):
+    if isinstance(step, AgreeAction | Challenge):
         body.setdefault("owner_role", str(stage.roles(step.owner)[0]))
     if isinstance(step, Triage) and step.earlier_seen == "all":
         earlier = player.get("intake", f"/incidents/{words['of']}/earlier")

@@ -16,6 +16,7 @@ from services.contracts.taxonomy import (
     Kind,
     LinkRelation,
     LocationType,
+    MeetingLevel,
     PhysicalHarm,
     PsychologicalHarm,
     Role,
@@ -1285,6 +1286,82 @@ class EndTheme(AboutTheme):
     reason: Text
 
 
+class CallMeeting(Step):
+    """Call a meeting beside the cadence; its agenda is compiled at once. Later steps name it with `of`."""
+
+    api = Api("reporting", "POST", "/meetings", answer="meeting_id")
+
+    do: Literal["call_meeting"]
+    level: MeetingLevel
+    place: Place | None = Field(default=None, serialization_alias="location_id", description="With level service.")
+    region: Region | None = Field(default=None, serialization_alias="region_id", description="With level region.")
+    reason: Text
+
+
+class HoldMeeting(Step):
+    """Record that a meeting was held."""
+
+    api = Api("reporting", "POST", "/meetings/{of}/held", version_of="/meetings/{of}")
+
+    do: Literal["hold_meeting"]
+    of: Result = Field(description="The `id` of a `call_meeting` step.")
+    held: Moment | None = Field(default=None, serialization_alias="held_at", description="Default: at the step.")
+    present: int
+    minutes: Text | None = None
+
+
+class Challenge(Step):
+    """Challenge somebody at a meeting, about an incident or about the place. Later steps name it with `of`."""
+
+    api = Api("reporting", "POST", "/meetings/{of}/items", answer="item_id")
+
+    do: Literal["challenge"]
+    of: Result = Field(description="The `id` of a `call_meeting` step.")
+    kind: Literal["challenge"] = "challenge"
+    question: Literal[
+        "does_the_evidence_support_it", "what_changed_and_why", "why_do_services_differ",
+        "are_actions_in_place_and_working", "independent_assurance", "other",
+    ] = "other"  # fmt: skip
+    said: Text
+    owner: Person = Field(serialization_alias="owner_id", description="Who is to answer.")
+    owner_role: Role | None = Field(default=None, description="Default: the person's first role.")
+    due: Moment | None = Field(default=None, serialization_alias="due_at", description="Default: by the policy.")
+    about: Result | None = Field(
+        default=None, serialization_alias="incident_id", description="The `id` of a report; else it is about the place."
+    )
+
+
+class DecideAtMeeting(Challenge):
+    """Record what a meeting decided, with who does it."""
+
+    do: Literal["decide_at_meeting"]  # type: ignore[assignment]
+    kind: Literal["decision"] = "decision"  # type: ignore[assignment]
+    question: None = None  # type: ignore[assignment]
+
+
+class AnswerChallenge(Step):
+    """Answer a challenge, or say that what a meeting decided is done."""
+
+    api = Api("reporting", "POST", "/governance-items/{of}/answers", version_of="/governance-items/{of}")
+
+    do: Literal["answer_challenge"]
+    of: Result = Field(description="The `id` of a `challenge` or `decide_at_meeting` step.")
+    said: Text
+
+
+class JudgeAnswer(Step):
+    """Accept an answer and say what it altered, or ask again."""
+
+    api = Api("reporting", "POST", "/governance-items/{of}/judgements", version_of="/governance-items/{of}")
+
+    do: Literal["judge_answer"]
+    of: Result = Field(description="The `id` of a `challenge` or `decide_at_meeting` step.")
+    accepted: bool
+    reason: Text
+    altered: list[Literal["plan", "money", "pace"]] = Field(default_factory=list)
+    due: Moment | None = Field(default=None, serialization_alias="due_at", description="Where it is asked again.")
+
+
 class Call(Step):
     """Anything else: one HTTP request. ${...} in path and body is filled in."""
 
@@ -1307,7 +1384,7 @@ VERBS: dict[str, type[Step]] = {
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, AnswerRecurrence, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
-        EndTheme, Call,
+        EndTheme, CallMeeting, HoldMeeting, Challenge, DecideAtMeeting, AnswerChallenge, JudgeAnswer, Call,
     )
 }  # fmt: skip
 ENDS = ("withdraw", "mark_duplicate")

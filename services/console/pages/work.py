@@ -24,6 +24,7 @@ def my_work(visit: Visitor) -> Response:
         items=sorted(inbox["routine"], key=lambda item: datetime.fromisoformat(item["due_at"])),
         notices=inbox["notices"],
         feedback=inbox["feedback"],
+        asked=_asked(visit),
         answered=visit.request.query_params.get("answered"),
     )
 
@@ -46,6 +47,16 @@ def answer(visit: Visitor, incident_id: str, escalation_id: str) -> Response:
         key=f"answer-{escalation_id}",
     )  # fmt: skip
     return go("/?answered=1")
+
+
+def _asked(visit: Visit) -> list[dict[str, Any]] | None:
+    """What meetings ask of this person; None while reporting is away, which must not hide the calls above."""
+    try:
+        return list(visit.api.get("reporting", "/governance-items", mine=True, limit=20)["items"])
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        return None
 
 
 def _inbox(visit: Visit) -> dict[str, Any]:
