@@ -597,7 +597,7 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     # People as directory tells of them, and what hangs on a briefing, are looked at in test_sharing*.py.
     elsewhere = {
         "person", "held_role", "briefing_person", "briefing_route", "adoption_check", "adoption_return", "recall",
-        "circumstance", "spot_check", "terms", "timeline_entry", "involved", "just_culture", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
+        "circumstance", "described", "spot_check", "terms", "timeline_entry", "involved", "just_culture", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
     }  # fmt: skip
     assert names - filled == {"inbox", "parked_event", "restriction", "opening", *OF_THEMES} | elsewhere
     with db.transaction(desk.engine, uuid.uuid4()) as session:

@@ -132,6 +132,8 @@ def test_who_falls_again_wherever_it_was_is_looked_at_by_several_professions(
         )
     assert (said["method"], said["deepened"], said["revision"]) == ("mdt_review", True, 2)
     assert who not in str(desk.view(plan, quality))
+    with db.transaction(desk.engine, uuid.uuid4()) as session:
+        assert session.execute(text("select 1 from review.described")).all() == [], "of another provider"
 
 
 def test_psychological_harm_counts_as_bodily_harm_does(desk: Desk, actor: Callable[..., Actor]) -> None:
@@ -144,10 +146,13 @@ def test_what_is_learned_later_deepens_an_open_review_once(desk: Desk, actor: Ca
     assert plan.method == "brief_fact_review"
     desk.hear("candour.asked", candour_id=str(uuid.uuid4()), round=1, decide_due_at=desk.clock.now().isoformat())
     assert desk.view(plan, quality)["version"] == 1  # the shipped policy asks for nothing more because of that
+    with db.transaction(desk.engine, desk.provider_id) as session:  # as if an earlier release had opened it
+        session.execute(text("update review.review set policy_version = 'default-2'"))
     for _ in range(2):
         desk.safeguarding()
         seen = desk.view(plan, quality)
         assert (seen["rule"], seen["method"], seen["version"]) == ("safeguarding", "structured_review", 2)
+        assert seen["decision"]["policy_version"] == "default-2", "what was shipped when it was opened"
     assert (seen["decision"]["inputs"]["safeguarding"], seen["decision"]["inputs"]["candour_asked"]) == (True, True)
     with db.transaction(desk.engine, desk.provider_id) as session:
         chain = audit.read(session, "review", desk.incident_id)
