@@ -419,6 +419,9 @@ def test_beside_a_better_score_stands_whether_people_still_report(world: World) 
     # Sixty falls and sixty near misses here before, neither since: what fell may be the telling.
     assert (balance["other_reports_before"], balance["other_reports_after"]) == (120, 0)
     assert balance["other_reports_ratio_high"] < 1
+    # Of the same type: sixty, then none. Whether that is earlier help or less telling a person says.
+    assert (balance["near_misses_before"], balance["near_misses_after"]) == (60, 0)
+    assert balance["near_misses_ratio_high"] < 1
     assert (balance["near_miss_share_before"], balance["near_miss_share_after"]) == (0.5, 0)
     assert (balance["hours_to_report_before"], balance["hours_to_report_after"]) == (6, 48)
 

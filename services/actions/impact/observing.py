@@ -182,11 +182,16 @@ def _balance(
     others = (_others(first), _others(second))
     return {
         **_told("other_reports", others[0], others[1], confidence),
+        **_told("near_misses", _near(before_all), _near(after_all), confidence),
         "near_miss_share_before": before_all.near_miss_share,
         "near_miss_share_after": after_all.near_miss_share,
         "hours_to_report_before": delay_hours(session, measure, baseline.parts),
         "hours_to_report_after": delay_hours(session, measure, (after,)),
     }
+
+
+def _near(counted: Observed) -> Observed:
+    return Observed(counted.near_misses, 0, counted.exposure)
 
 
 def _told(name: str, before: Observed, after: Observed, confidence: float) -> dict[str, Any]:
