@@ -11,7 +11,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from services.contracts.intake import IncidentRestricted
-from services.contracts.taxonomy import Band, Role, Stage
+from services.contracts.review import ThemeCommissioned
+from services.contracts.taxonomy import Band, Category, Role, Stage
 from services.reporting.governance import challenge as challenges
 from services.reporting.governance import meetings, policy
 from services.runtime import audit, db
@@ -376,3 +377,35 @@ def test_a_provider_meets_by_its_own_published_cadence(book: Book, api: ServiceC
     book.clock.advance(timedelta(days=10))
     watch(book, item)
     assert api.get(f"/governance-items/{item['item_id']}", lead).json()["level"] == "executive"  # regions do not meet
+
+
+def test_a_theme_is_on_the_agenda_of_its_region_and_above_and_a_decision_stands_in_its_history(
+    book: Book, api: ServiceClient, actor: Any
+) -> None:
+    home, theme, lead = book.location(region_id=REGION), uuid.uuid4(), actor("quality_lead")
+    book.tell(
+        ThemeCommissioned(
+            theme_id=theme, region_id=REGION, locations=[home], category=Category.MEDICATION, band=Band.HIGH,
+            lead_id=lead.id, signal_id=None, accept_due_at=book.clock.now() + timedelta(days=7), policy_version="t",
+        )
+    )  # fmt: skip
+    look(book)
+    for level, count in (("service", 0), ("region", 1), ("executive", 1), ("board", 1)):
+        [found] = [one for one in meeting(api, lead, level=level)["agenda"]["topics"] if one["topic"] == "themes"]
+        assert (found["count"], found["records"]) == (count, [str(theme)] * count), level
+    board = meeting(api, actor("director"), level="board")
+    body = {
+        "kind": "decision", "said": "A pharmacist for the region.", "owner_id": str(lead.id), "owner_role": "quality_lead",
+        "theme_id": str(theme),
+    }  # fmt: skip
+    path = f"/meetings/{board['meeting_id']}/items"
+    assert api.post(path, actor("director"), {**body, "theme_id": str(uuid.uuid4())}).status_code == 404
+    item = api.post(path, actor("director"), body).json()
+    done = api.post(f"/governance-items/{item['item_id']}/answers", lead, {"said": "She began on 1 June."}, version=1)
+    assert done.json()["status"] == "answered"
+    hear_itself(book)
+    told = [entry["what"] for entry in api.get(f"/themes/{theme}/timeline", lead).json()["entries"]]
+    assert told[1:] == [
+        "Decided about it at a meeting of the board. To be done by the quality lead until 15 June 2026, 10:00.",
+        "Says that what a meeting decided is done.",
+    ]

@@ -133,7 +133,7 @@ def challenge(**values: Any) -> dict[str, Any]:
         **values.pop("answer", {}),
     }
     return {
-        "kind": "challenge", "raised_level": "region", "level": "region", "raised_at": at(31), "status": "accepted",
+        "item_id": "g", "kind": "challenge", "raised_level": "service", "level": "service", "raised_at": at(31), "status": "accepted",
         "raised_role": "regional_manager", "owner_role": "registered_manager", "said": "Did you watch the nights?",
         "due_at": None, "late": False, "climbs": 0, "altered": ["pace"], "answers": [answer], **values,
     }  # fmt: skip

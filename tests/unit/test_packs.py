@@ -163,6 +163,14 @@ def test_each_gap_is_found_and_none_beside_it(path: str, value: Any, code: str, 
     assert codes(changed(path, value)) == [(code, late)]
 
 
+def test_a_challenge_is_shown_with_its_level_its_answer_and_what_it_altered() -> None:
+    [section] = [lines for label, lines in made("quality_lead").sections if label == "Challenge and response"]
+    assert section[0].endswith(
+        "challenge of the service meeting, by the regional manager to the registered manager. Did you watch the nights?"
+    )
+    assert section[1].endswith("answered by the registered manager, accepted; it altered pace. On both shifts.")
+
+
 def test_done_is_not_verified() -> None:
     record = changed("actions.0.status", "done")
     record["actions"][0] |= {"verify_due_at": at(39), "verifications": []}
@@ -341,6 +349,8 @@ class Answers:
         if path == "/themes/t/members":
             decided = ["linked", "excluded", "linked"]
             return _page([{"incident_id": rows[n]["incident_id"], "decision": d} for n, d in enumerate(decided)])
+        if path == "/governance-items/g/audit":
+            return chain(UUID(int=0x91))
         if path == "/themes/t/audit":
             return chain(UUID(int=0x71))
         if path == "/overview":
@@ -431,7 +441,7 @@ def test_a_pack_is_whole_and_verifies(built: Built) -> None:
     assert built.incidents == 7 == len([name for name in files if name.startswith("records/")])
     assert len(said["candidates"]) == 11
     assert sorted(said["serious"].values()) == [["death"], ["serious injury"]]
-    assert (found.chains, found.entries) == (21, 63)
+    assert (found.chains, found.entries) == (28, 84)
     assert files["pack.pdf"].startswith(b"%PDF")
     html = files["index.html"].decode()
     for shown in ("with the seed 7", "11 incidents and near misses", "<svg", "Safety culture", "What is not in it"):

@@ -102,6 +102,9 @@ def incident(reader: Reader, incident_id: str) -> Read | None:
         "withheld": withheld,
     }
     chains = {service: parts.read(f"the audit chain of {service}", service, f"{own}/audit") for service in CHAINS}
+    for asked in record["challenges"] or []:
+        path = f"/governance-items/{asked['item_id']}/audit"
+        chains[f"reporting/{asked['item_id']}"] = parts.read("the audit chain of a challenge", "reporting", path)
     return Read(record, {service: chain for service, chain in chains.items() if chain})
 
 

@@ -239,15 +239,15 @@ def _challenges(record: Mapping[str, Any]) -> Iterator[Gap]:
     for one in record.get("challenges") or []:
         kind, owner = one["kind"], word(one["owner_role"])
         expected = f"The {owner} answers, and somebody else accepts it"
-        up = "" if not one["climbs"] else ", also after it went up to the " + word(one["level"])
+        up = "" if not one["climbs"] else ", also after it went up to the " + one["level"]
         if one["status"] == "open" and one["late"]:
-            what = f"A {kind} of the {word(one['raised_level'])} meeting was not answered in time{up}."
+            what = f"A {kind} of the {one['raised_level']} meeting was not answered in time{up}."
             yield Gap("challenge_unanswered", what, expected, _due(one["due_at"]))
         elif one["climbs"]:
-            what = f"A {kind} of the {word(one['raised_level'])} meeting was answered only after it went up."
+            what = f"A {kind} of the {one['raised_level']} meeting was answered only after it went up."
             yield Gap("challenge_late", what, expected)
         if one["status"] == "answered":
-            what = f"Nobody has accepted the answer to a {kind} of the {word(one['raised_level'])} meeting yet."
+            what = f"Nobody has accepted the answer to a {kind} of the {one['raised_level']} meeting yet."
             yield Gap("challenge_not_judged", what, expected, late=False)
 
 

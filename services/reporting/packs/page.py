@@ -306,7 +306,7 @@ class _Writer:
         for one in self._record.get("challenges") or []:
             text = self._redactor.text("review", one["said"])
             yield (
-                f"{when(one['raised_at'])}: {word(one['kind'])} of the {word(one['raised_level'])} meeting, by the"
+                f"{when(one['raised_at'])}: {word(one['kind'])} of the {one['raised_level']} meeting, by the"
                 f" {word(one['raised_role'])} to the {word(one['owner_role'])}.{f' {text}' if text else ''}"
             )
             for answer in one["answers"]:
