@@ -1,4 +1,6 @@
-"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, the digest every morning."""
+"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, webhooks
+every minute, the digest every morning.
+"""
 
 from datetime import timedelta
 
@@ -19,8 +21,10 @@ from temporalio.client import (
 from workflows.digest import DigestWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import GRACE_SECONDS, ReconcileWorkflow
+from workflows.webhooks import WebhooksWorkflow
 
-RECONCILE, DIGEST, PATTERNS = "reconcile", "digest", "patterns"
+RECONCILE, DIGEST, PATTERNS, WEBHOOKS = "reconcile", "digest", "patterns", "webhooks"
+WEBHOOKS_EVERY = timedelta(minutes=1)
 DIGEST_HOUR = 7
 """In the time of England."""
 
@@ -42,6 +46,13 @@ async def ensure_schedules(
         ScheduleActionStartWorkflow(PatternsWorkflow.run, id=PATTERNS, task_queue=task_queue),
         ScheduleSpec(intervals=[ScheduleIntervalSpec(every=patterns_every)]),
         catchup_window=timedelta(minutes=1),
+    )
+    await _ensure(
+        client,
+        WEBHOOKS,
+        ScheduleActionStartWorkflow(WebhooksWorkflow.run, id=WEBHOOKS, task_queue=task_queue),
+        ScheduleSpec(intervals=[ScheduleIntervalSpec(every=WEBHOOKS_EVERY)]),
+        catchup_window=WEBHOOKS_EVERY,
     )
     await _ensure(
         client,

@@ -18,6 +18,7 @@ from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
 from workflows.thematic import ThematicReviewWorkflow
+from workflows.webhooks import WebhooksWorkflow
 
 PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
 
@@ -31,7 +32,7 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler, the digest and patterns."""
+    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler, the digest, patterns, webhooks."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
@@ -45,6 +46,7 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
             ReconcileWorkflow,
             DigestWorkflow,
             PatternsWorkflow,
+            WebhooksWorkflow,
         ],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),

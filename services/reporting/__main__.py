@@ -7,6 +7,7 @@ from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
+from services.reporting.webhooks import api as webhooks
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -14,7 +15,7 @@ SERVICE = Service(
     name="reporting",
     title="Reporting",
     description="What it all adds up to, and can we show it.",
-    routers=[api.router, exports.router, patterns.router, radar.router],
+    routers=[api.router, exports.router, patterns.router, radar.router, webhooks.router],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],
     consumes_urgent=[urgent_topic(publisher) for publisher in PUBLISHERS],

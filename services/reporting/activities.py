@@ -8,6 +8,8 @@ from temporalio import activity
 
 from services.contracts import activities as contract
 from services.reporting.patterns import commands
+from services.reporting.webhooks import sending
+from services.reporting.webhooks.settings import WebhookSettings
 from services.runtime.actor import system
 from services.runtime.process import Context
 from services.runtime.temporal import activity_errors
@@ -29,4 +31,9 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def search_patterns(command: contract.SearchPatterns) -> contract.Searched:
         return commands.search(context.engine, command.provider_id, context.clock.now(), system(command.provider_id))
 
-    return [list_providers, search_patterns]
+    @activity.defn(name=contract.SEND_WEBHOOKS)
+    @activity_errors("reporting", contract.SEND_WEBHOOKS)
+    def send_webhooks() -> contract.WebhooksSent:
+        return sending.send_all(context.engine, context.system_engine, context.clock.now, WebhookSettings())
+
+    return [list_providers, search_patterns, send_webhooks]

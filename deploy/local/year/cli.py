@@ -105,10 +105,10 @@ def _table(found: dict[str, Any]) -> None:
     console.print("¹ in years with nothing planted, per 100 services and month")
     table = Table("weakness", "planted", "recall", "shown", "precision", "false alarms²")
     for name, one in found["weaknesses"].items():
-        values = (
+        shown = (
             one["planted"], one["recall"], one["shown"], one["precision"],
             one["false_alarms_stable_per_100_services_judged"],
         )  # fmt: skip
-        table.add_row(name, *("-" if value is None else str(value) for value in values))
+        table.add_row(name, *("-" if value is None else str(value) for value in shown))
     console.print(table)
     console.print("² at the end of years with nothing planted, per 100 services that have enough records to be judged")
