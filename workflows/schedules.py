@@ -1,4 +1,5 @@
-"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, the digest every morning.
+"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, webhooks every minute, the
+digest every morning.
 
 Meetings follow Plumbline's clock: their schedule only sees to it, every hour, that the process that watches them is there.
 """
@@ -23,8 +24,10 @@ from workflows.digest import DigestWorkflow
 from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import GRACE_SECONDS, ReconcileWorkflow
+from workflows.webhooks import WebhooksWorkflow
 
-RECONCILE, DIGEST, PATTERNS, MEETINGS = "reconcile", "digest", "patterns", "meetings"
+RECONCILE, DIGEST, PATTERNS, MEETINGS, WEBHOOKS = "reconcile", "digest", "patterns", "meetings", "webhooks"
+WEBHOOKS_EVERY = timedelta(minutes=1)
 DIGEST_HOUR = 7
 """In the time of England."""
 
@@ -54,6 +57,13 @@ async def ensure_schedules(
         ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
         catchup_window=timedelta(minutes=1),
         at_once=True,
+    )
+    await _ensure(
+        client,
+        WEBHOOKS,
+        ScheduleActionStartWorkflow(WebhooksWorkflow.run, id=WEBHOOKS, task_queue=task_queue),
+        ScheduleSpec(intervals=[ScheduleIntervalSpec(every=WEBHOOKS_EVERY)]),
+        catchup_window=WEBHOOKS_EVERY,
     )
     await _ensure(
         client,

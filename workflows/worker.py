@@ -20,6 +20,7 @@ from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
 from workflows.thematic import ThematicReviewWorkflow
+from workflows.webhooks import WebhooksWorkflow
 
 PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
 
@@ -49,6 +50,7 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
             PatternsWorkflow,
             MeetingsWorkflow,
             ChallengeWorkflow,
+            WebhooksWorkflow,
         ],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),

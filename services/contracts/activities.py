@@ -547,6 +547,16 @@ class Providers(BaseModel):
     providers: list[UUID]
 
 
+SEND_WEBHOOKS = "reporting.send_webhooks"
+
+
+class WebhooksSent(BaseModel):
+    """How many events were taken by the systems that asked for them, and how many systems did not answer."""
+
+    events: int
+    unanswered: int
+
+
 SEARCH_PATTERNS = "reporting.search_patterns"
 
 

@@ -9,6 +9,7 @@ from services.reporting.governance import api as governance
 from services.reporting.governance import policy
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
+from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
@@ -23,6 +24,7 @@ SERVICE = Service(
         patterns.router,
         radar.router,
         governance.router,
+        webhooks.router,
         policies.router(policy.POLICIES),
     ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),

@@ -9,6 +9,8 @@ from temporalio import activity
 from services.contracts import activities as contract
 from services.reporting.governance import challenge, meetings
 from services.reporting.patterns import commands
+from services.reporting.webhooks import sending
+from services.reporting.webhooks.settings import WebhookSettings
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -42,4 +44,9 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, query.provider_id) as session:
             return challenge.watch(session, system(query.provider_id), query.item_id, context.clock.now())
 
-    return [list_providers, search_patterns, compile_meetings, watch_item]
+    @activity.defn(name=contract.SEND_WEBHOOKS)
+    @activity_errors("reporting", contract.SEND_WEBHOOKS)
+    def send_webhooks() -> contract.WebhooksSent:
+        return sending.send_all(context.engine, context.system_engine, context.clock.now, WebhookSettings())
+
+    return [list_providers, search_patterns, compile_meetings, watch_item, send_webhooks]

@@ -624,6 +624,9 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
 
 _PUBLISHER = {event.TYPE: publisher for publisher, published in PUBLISHERS.items() for event in published}
 
+TOLD = frozenset(event for event, (model, _) in _ON_CASE.items() if issubclass(model, IncidentData))
+"""Every type of which there can be a line in the timeline of an incident."""
+
 PROJECTED = frozenset(_ON_CASE) | {directory.LocationRecorded.TYPE, directory.ExposureRecorded.TYPE}
 """Every type that `project` applies."""
 
