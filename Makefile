@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 VENV       := .venv/bin
 UV         := .tools/bin/uv
 SPEED      ?= 86400
-WORKERS    ?= 2
+WORKERS    ?= 4
 
 # A Python that works and has wheels for everything; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
@@ -57,7 +57,7 @@ bench: setup ## measure throughput and latency, and the yardsticks beside them
 	$(VENV)/python -m tests.load.bench
 
 test-browser: setup ## run the tests in a real browser (needs Debian's chromium)
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/browser
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
 
 vendor: setup ## fetch the browser libraries of the console again (needs npm)
 	$(VENV)/python -m services.console.vendor

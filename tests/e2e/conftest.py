@@ -1,4 +1,4 @@
-"""One whole stack for all tests of this folder that a worker runs, a provider in it, and stories played side by side."""
+"""Two whole stacks for all tests of this folder: a day a second for whole lives, slower for first hours and the browser."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -14,16 +14,27 @@ from tests.e2e import stories
 from tests.e2e.journey import Care
 from tests.e2e.running import PATIENCE, RunningStack
 
+SLOWER = 1200
+"""A third of what first hours are written for: all of `make test` shares the machine, and their limits are on the clock."""
+START = "2026-06-04T12:00:00"
+"""A Thursday: by the time the stack is ready a working day is near, the weekend that SC-06 needs is not far."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker takes all that shares a stack, so that it is started once. First: xdist must see the mark."""
     for item in items:
         if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
-            own = "scenarios" if "first_hours" in item.fixturenames or "slow" in item.fixturenames else "e2e"
-            item.add_marker(pytest.mark.xdist_group(own))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
     # What breaks things comes after what is played side by side.
-    items.sort(key=lambda item: item.path.name == "test_faults.py")
+    items.sort(key=lambda item: (item.path.name == "test_faults.py") + (item.path.parent.name == "browser"))
+
+
+def _group(item: pytest.Function) -> str:
+    if "slow" in item.fixturenames:
+        return "slow"
+    # What the stories leave open goes on reminding people each second: what is broken has a stack of its own.
+    return "faults" if item.path.name == "test_faults.py" else "fast"
 
 
 @pytest.fixture(scope="package")
@@ -37,6 +48,17 @@ def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
             yield running
         finally:
             running.down()
+
+
+@pytest.fixture(scope="package")
+def slow(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
+    """A stack on which twenty minutes pass in a second."""
+    running = RunningStack(Home(run_folder / f"slow-{worker_id}"))
+    try:
+        running.up(f"--clock-speed={SLOWER}", f"--clock-start={START}")
+        yield running
+    finally:
+        running.down()
 
 
 @pytest.fixture(scope="package")

@@ -9,29 +9,13 @@ from typing import Any
 
 import pytest
 
-from deploy.local.state import Home
 from tests.e2e.running import RunningStack
 from tests.e2e.stories import LIVES, SCENARIOS, life
 
 FIRST_HOURS = [path for path in SCENARIOS if path not in LIVES]
-SPEED = 1200
-"""A third of what they are written for: all of `make test` shares the machine, and their limits are on the clock."""
-START = "2026-06-04T12:00:00"
-"""A Thursday: by the time the stack is ready a working day is near, the weekend that SC-06 needs is not far."""
 AT_ONCE = 8
 
 Played = dict[str, Future[subprocess.CompletedProcess[str]]]
-
-
-@pytest.fixture(scope="module")
-def slow(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
-    """A stack on which twenty minutes pass in a second."""
-    stack = RunningStack(Home(run_folder / f"scenarios-{worker_id}"))
-    try:
-        stack.up(f"--clock-speed={SPEED}", f"--clock-start={START}")
-        yield stack
-    finally:
-        stack.down()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS, PROVIDER
-from tests.browser.test_report import to_the_end
+from tests.e2e.browser.test_report import to_the_end
 from tests.e2e.running import RunningStack, eventually
 
 Person = Callable[..., Page]
@@ -17,7 +17,7 @@ Shot = Callable[[Page, str], None]
 
 
 def test_what_is_owed_and_what_is_good_to_know_stand_on_it(person: Person, accessible: Check, shot: Shot) -> None:
-    """At a day a second what is to be done within the day is late at once."""
+    """What is to be done within the day is owed before the day is over."""
     to_the_end(carer := person("carer"))
     carer.get_by_role("button", name="Send the report").click()
     lead = person("shift_lead", "phone")

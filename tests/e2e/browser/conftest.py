@@ -1,4 +1,4 @@
-"""A real browser before a whole stack: Debian's Chromium, driven by Playwright. Skipped, loudly, where there is none."""
+"""A real browser before the stack of the first hours: Debian's Chromium, driven by Playwright. Skipped, loudly, where there is none."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from deploy.local.state import PROJECT, Home
+from deploy.local.state import PROJECT
 from tests.e2e.running import RunningStack
 
 CHROMIUM = os.environ.get("PLUMBLINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -17,29 +17,22 @@ SHOTS = PROJECT / "build" / "screenshots"
 WIDTHS = {"phone": {"width": 320, "height": 640}, "desk": {"width": 1280, "height": 900}}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker takes them all: they share a stack and a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-            if CHROMIUM is None:
+    """Say loudly that nothing was looked at in a browser."""
+    if CHROMIUM is None:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
                 item.add_marker(
                     pytest.mark.skip(reason="NO BROWSER TESTS: install Debian's chromium, or set PLUMBLINE_CHROMIUM")
                 )
 
 
 @pytest.fixture(scope="package")
-def console(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
-    """A whole stack, lived in: the demonstration has been played on it."""
-    stack = RunningStack(Home(run_folder / f"browser-{worker_id}"))
-    try:
-        stack.up("--clock-speed=86400")
-        done = stack.plumbline("demo", "--scenario", "near-miss", "--json")
-        assert done.returncode == 0, done.stderr
-        yield stack
-    finally:
-        stack.down()
+def console(slow: RunningStack) -> RunningStack:
+    """A whole stack, lived in: a case of the demonstration has been played on it."""
+    done = slow.plumbline("demo", "--scenario", "near-miss", "--json")
+    assert done.returncode == 0, done.stderr
+    return slow
 
 
 @pytest.fixture(scope="package")
