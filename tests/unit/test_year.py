@@ -37,7 +37,9 @@ def test_every_kind_is_planted_and_its_incidents_are_told() -> None:
 
 
 def test_a_stable_year_has_nothing_planted() -> None:
-    assert make_year(7, services=20, planted=False).planted == []
+    stable = make_year(7, services=20, planted=False)
+    assert stable.planted == []
+    assert stable.provider_id != make_year(7, services=20).provider_id, "the two can be looked at in one database"
 
 
 def test_weak_services_are_planted_and_their_records_show_it() -> None:
