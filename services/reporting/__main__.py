@@ -5,6 +5,7 @@ import sys
 from services.contracts.topics import PUBLISHERS, topic, urgent_topic
 from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
+from services.reporting.filters import api as filters
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
 from services.reporting.webhooks import api as webhooks
@@ -15,7 +16,7 @@ SERVICE = Service(
     name="reporting",
     title="Reporting",
     description="What it all adds up to, and can we show it.",
-    routers=[api.router, exports.router, patterns.router, radar.router, webhooks.router],
+    routers=[api.router, exports.router, filters.router, patterns.router, radar.router, webhooks.router],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],
     consumes_urgent=[urgent_topic(publisher) for publisher in PUBLISHERS],
