@@ -5,6 +5,7 @@ import sys
 from services.contracts.topics import PUBLISHERS, topic, urgent_topic
 from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
+from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
 from services.reporting.governance import policy
 from services.reporting.patterns import api as patterns
@@ -21,6 +22,7 @@ SERVICE = Service(
     routers=[
         api.router,
         exports.router,
+        filters.router,
         patterns.router,
         radar.router,
         governance.router,

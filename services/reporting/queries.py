@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, and_, func, not_, select, text, true, tuple_
 from sqlalchemy.orm import Session
 
@@ -338,6 +338,8 @@ def summary(row: Any, now: datetime) -> IncidentSummary:
 @dataclass(frozen=True)
 class Wanted:
     """Which incidents are wanted: each part that is given narrows them."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     stage: Stage | None = None
     band: Band | None = None

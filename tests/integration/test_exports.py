@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from services.contracts import intake
 from services.contracts.taxonomy import Band, Category, Kind
 from services.reporting.exports import queries
+from services.runtime.outbox import new_id
 from tests.integration.test_reporting import CARER, Book
 
 SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -86,6 +87,33 @@ def test_a_table_has_what_the_list_has_and_no_formula(
     assert api.get("/incidents/export?format=pdf", lead).status_code == 422
     for path in ("/incidents/export?format=csv", "/locations/overview/export?format=csv", "/incidents/changes"):
         assert api.get(path, actor("carer")).status_code == 403
+
+
+def test_a_filter_is_kept_for_oneself_and_used(book: Book, api: Any, actor: Any) -> None:
+    lead, other, home = actor("quality_lead"), actor("quality_lead"), book.location()
+    high, low = book.report(home), book.report(home)
+    book.triage(high, Band.HIGH)
+    book.triage(low, Band.LOW)
+    book.project()
+    path = f"/saved-filters/{new_id()}"
+    body = {"name": "High and late", "wanted": {"band": "high", "overdue": False, "location_id": str(home)}}
+    made = api.put(path, lead, body)
+    assert made.status_code == 200, made.text
+    [kept] = api.get("/saved-filters", lead).json()["items"]
+    assert kept["wanted"] == body["wanted"]
+    assert [one["incident_id"] for one in api.get(f"/incidents?{kept['query']}", lead).json()["items"]] == [str(high)]
+    assert [row["incident_id"] for row in table(api.get(f"/incidents/export?format=csv&{kept['query']}", lead))] == [
+        str(high)
+    ]
+    assert api.get("/saved-filters", other).json()["items"] == []
+    assert api.put(path, other, body, version=1).status_code == 404
+    assert api.put(path, lead, body).status_code == 428
+    assert api.put(path, lead, body, version=7).status_code == 412
+    for wrong in ({"band": "purple"}, {"nobody": "knows"}, {"reported_from": "2026-06-08T00:00:00"}):
+        assert api.put(f"/saved-filters/{new_id()}", lead, {**body, "wanted": wrong}).status_code == 422, wrong
+    assert api.put(path, lead, {**body, "archived": True}, version=1).json()["version"] == 2
+    assert api.get("/saved-filters", lead).json()["items"] == []
+    assert api.get("/saved-filters", actor("carer")).status_code == 403
 
 
 def test_changes_come_in_the_order_in_which_they_became_known(book: Book, api: Any, actor: Any) -> None:
