@@ -29,7 +29,7 @@ from workflows.worker import serve
 
 logger = logging.getLogger(__name__)
 
-PUBLISHERS = ("intake", "review", "actions")
+PUBLISHERS = ("intake", "review", "actions", "reporting")
 
 
 class WorkflowSettings(ProcessSettings, KafkaSettings, TemporalSettings):

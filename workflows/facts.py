@@ -36,7 +36,14 @@ from services.contracts.intake import (
     IncidentTriaged,
     IncidentWithdrawn,
 )
-from services.contracts.review import BriefingReached, ReviewApproved, ThemeAccepted, ThemeCommissioned, ThemeEnded
+from services.contracts.review import (
+    BriefingReached,
+    ReviewApproved,
+    ReviewOpened,
+    ThemeAccepted,
+    ThemeCommissioned,
+    ThemeEnded,
+)
 from services.contracts.taxonomy import ClockKind, Role, Stage
 from workflows.messages import (
     ActionFact,
@@ -50,6 +57,7 @@ from workflows.messages import (
     Position,
     RecheckFact,
     ReportFact,
+    ReviewClockFact,
     ReviewFact,
     RoutedEvent,
     ThemeCase,
@@ -166,6 +174,12 @@ def _reopened(case: IncidentCase, event: IncidentReopened) -> None:
         case.position = Position(cycle=event.cycle, stage=event.stage)
 
 
+def _review_opened(case: Case, event: ReviewOpened) -> None:
+    facts = case.facts(event.cycle)
+    if event.deepened and (facts.deepened is None or event.revision > facts.deepened.revision):
+        facts.deepened = ReviewClockFact(revision=event.revision, due_at=event.due_at, lead_role=event.lead_role)
+
+
 def _review_approved(case: Case, event: ReviewApproved) -> None:
     case.facts(event.cycle).review = ReviewFact(
         actions_needed=event.actions_needed, briefing_needed=event.briefing_needed
@@ -188,6 +202,7 @@ def _action_done(case: Case, event: ActionDone) -> None:
     action = _action(case, event)
     if event.attempt > action.attempt and not action.finished:
         action.attempt, action.status, action.verify_due_at = event.attempt, "done", event.verify_due_at
+        action.verify_remind_at, action.verify_remind_role = event.remind_at, event.remind_role
 
 
 def _action_returned(case: Case, event: ActionReturned) -> None:
@@ -302,6 +317,7 @@ _LEARN: _Known = {
     IncidentWithdrawn.TYPE: (IncidentWithdrawn, _withdrawn),
     IncidentMarkedDuplicate.TYPE: (IncidentMarkedDuplicate, _duplicate),
     IncidentReopened.TYPE: (IncidentReopened, _reopened),
+    ReviewOpened.TYPE: (ReviewOpened, _review_opened),
     ClockSet.TYPE: (ClockSet, _clock_set),
     ClockStopped.TYPE: (ClockStopped, _clock_stopped),
     BlockerRaised.TYPE: (BlockerRaised, _blocker_raised),

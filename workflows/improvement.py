@@ -172,6 +172,7 @@ async def sharing(process: Process) -> Stage:
     facts = _facts(process)
     if not process.position.opened:
         plan = await process.send_briefing()
+        process.position.reminded_elsewhere = plan.reminds_by_location
         await process.enter(plan.due_at, Role.REGISTERED_MANAGER)
     await process.wait(lambda: facts.briefing_reached)
     return after_sharing(facts)

@@ -302,8 +302,16 @@ class IncidentWorkflow(CaseProcess):
                 activities.REVIEW_QUEUE,
                 activities.ReviewPlan,
             )
+            position.review_revision = plan.revision
             await self.enter(plan.due_at, plan.lead_role)
-        await self.wait(lambda: facts.review is not None)
+        while facts.review is None and not self.over():
+            deeper = facts.deepened
+            if deeper is not None and deeper.revision > position.review_revision:
+                # Facts came and it is reviewed deeper: it goes by the clock and the lead of the deeper method.
+                position.review_revision, position.entry = deeper.revision, position.entry + 1
+                await self.enter(deeper.due_at, deeper.lead_role)
+                continue
+            await self.wait(lambda seen=deeper: facts.review is not None or facts.deepened != seen)  # type: ignore[misc]
         return improvement.after_review(facts) if facts.review is not None else Stage.REVIEWING
 
     async def enter(self, due_at: datetime | None, next_move: Role | None) -> None:
@@ -332,6 +340,10 @@ class IncidentWorkflow(CaseProcess):
 
     async def ran_out(self, position: Standing) -> None:
         """Remind whoever has the next move, then go up the line."""
+        if position.reminded_elsewhere:
+            # Where it happened nobody can read for the places that lag: the briefing's process calls their own line.
+            position.due_at = None
+            return
         stage = self._case.position.stage
         reminded = await self._remind(position, stage)
         position.due_at = reminded.next_at

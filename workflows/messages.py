@@ -82,6 +82,14 @@ class ReviewFact(BaseModel):
     briefing_needed: bool
 
 
+class ReviewClockFact(BaseModel):
+    """The clock of a review that was deepened while it was written; the highest revision counts."""
+
+    revision: int
+    due_at: datetime
+    lead_role: Role
+
+
 class ActionFact(BaseModel):
     """How far one action is. `attempt` counts completions, so that a late event cannot move it back."""
 
@@ -96,6 +104,8 @@ class ActionFact(BaseModel):
     extended: tuple[int, datetime, datetime | None] | None = None
     remind_at: datetime | None = None
     reminded: datetime | None = None
+    verify_remind_at: datetime | None = None
+    verify_remind_role: Role | None = None
 
     @property
     def finished(self) -> bool:
@@ -127,6 +137,7 @@ class CycleFacts(BaseModel):
     """What is known of one cycle of the chain, in whatever order it became known."""
 
     review: ReviewFact | None = None
+    deepened: ReviewClockFact | None = None
     actions: dict[str, ActionFact] = Field(default_factory=dict)
     actions_complete: bool = False
     briefing_reached: bool = False
@@ -148,7 +159,7 @@ class Standing(BaseModel):
     """Where a process is in its stage, and whether the opening steps of the stage are behind it.
 
     `due_at` and `next_move` are the clock that runs now, `reminders` how often it ran out, `rings_for` what of the
-    actions it was set for.
+    actions it was set for. `reminded_elsewhere`: another process acts when this clock runs out.
     """
 
     cycle: int = 1
@@ -159,6 +170,7 @@ class Standing(BaseModel):
     reminders: int = 0
     rings_for: datetime | None = None
     measured: UUID | None = None
+    reminded_elsewhere: bool = False
 
 
 class Position(Standing):
@@ -167,6 +179,7 @@ class Position(Standing):
     stage: Stage = Stage.REPORTED
     triage_revision: int = 0
     band: Band | None = None
+    review_revision: int = 0
 
 
 class ThemePosition(Standing):

@@ -34,6 +34,8 @@ _DELIVERY_RETRY = RetryPolicy(
 _DELIVERY_TIMEOUT = timedelta(minutes=1)
 # Until whoever is asked to look again, and has not, is asked once more one rung further up.
 _RECHECK_AGAIN = timedelta(days=7)
+_VERIFIERS_REMINDED = "verifiers-reminded"
+"""Processes that began before remind owners only, until they continue as new."""
 
 
 class CaseProcess(ABC):
@@ -157,32 +159,61 @@ class CaseProcess(ABC):
     # What verified and open actions want, beside the stages.
 
     async def watch_reminders(self) -> None:
-        """Remind the owner of each open action some time before it is due, where the policy says so, or their cover."""
+        """Remind before something is due, where the policy says so: of an open action its owner or their cover, of one
+        that is done whoever can verify it."""
+        verifying = workflow.patched(_VERIFIERS_REMINDED)
         while True:
-            await workflow.wait_condition(lambda: self._next_reminder() is not None)
-            following = self._next_reminder()
+            await workflow.wait_condition(lambda: self._next_reminder(verifying) is not None)
+            following = self._next_reminder(verifying)
             assert following is not None
             remind_at, action_id, action = following
-            if await self.until(lambda seen=following: self._next_reminder() != seen, remind_at):  # type: ignore[misc]
+            if await self.until(lambda seen=following: self._next_reminder(verifying) != seen, remind_at):  # type: ignore[misc]
                 continue
-            command = activities.RemindOwner(
-                action_id=UUID(action_id), **self.command(f"remind-owner:{action_id}:{remind_at}")
-            )
-            reminder: activities.OwnerReminder = await self.activity(
-                activities.REMIND_OWNER, command, activities.ACTIONS_QUEUE, activities.OwnerReminder
-            )
+            step = f"remind-owner:{action_id}:{remind_at}"
+            if action.status == "open":
+                reminder: activities.OwnerReminder = await self.activity(
+                    activities.REMIND_OWNER,
+                    activities.RemindOwner(action_id=UUID(action_id), **self.command(step)),
+                    activities.ACTIONS_QUEUE,
+                    activities.OwnerReminder,
+                )
+            else:
+                reminder = await self._remind_verifier(action_id, action, f"remind-verifier:{action_id}:{remind_at}")
             action.reminded = remind_at
             if reminder.notify is not None and reminder.person_id is not None:
                 self.case.notices[str(reminder.notify)] = NoticeFact(
                     run_id="", person_id=reminder.person_id, path=f"/actions/{action_id}", urgent=False
                 )
 
-    def _next_reminder(self) -> tuple[datetime, str, ActionFact] | None:
-        due = [
-            (action.remind_at, action_id, action)
-            for action_id, action in self.case.facts(self.position.cycle).actions.items()
-            if action.remind_at is not None and action.status == "open" and action.reminded != action.remind_at
-        ]
+    async def _remind_verifier(self, action_id: str, action: ActionFact, step: str) -> activities.OwnerReminder:
+        assert action.verify_remind_role is not None
+        location_id, *_ = self.place()
+        on_call: activities.OnCall = await self.activity(
+            activities.RESOLVE_ON_CALL,
+            activities.ResolveOnCall(
+                location_id=location_id, role=action.verify_remind_role, **self.command(f"{step}:resolve")
+            ),
+            activities.DIRECTORY_QUEUE,
+            activities.OnCall,
+        )
+        first = [] if on_call.person_id is None else [on_call.person_id]
+        people = [*first, *(one.person_id for one in on_call.others)]
+        reminder: activities.OwnerReminder = await self.activity(
+            activities.REMIND_VERIFIER,
+            activities.RemindVerifier(action_id=UUID(action_id), people=people, **self.command(step)),
+            activities.ACTIONS_QUEUE,
+            activities.OwnerReminder,
+        )
+        return reminder
+
+    def _next_reminder(self, verifying: bool) -> tuple[datetime, str, ActionFact] | None:
+        due = []
+        for action_id, action in self.case.facts(self.position.cycle).actions.items():
+            at = action.remind_at if action.status == "open" else None
+            if verifying and action.status == "done" and action.verify_remind_role is not None:
+                at = action.verify_remind_at
+            if at is not None and action.reminded != at:
+                due.append((at, action_id, action))
         return min(due, key=lambda one: one[:2]) if due else None
 
     async def watch_rechecks(self) -> None:

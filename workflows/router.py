@@ -21,12 +21,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from services.contracts.actions import ActionOpened
 from services.contracts.intake import BreakGlassUsed, ConcernContinued, ConcernRaised, IncidentReopened
-from services.contracts.review import AdoptionAsked, BriefingSent
+from services.contracts.reporting import GovernanceItemAnswered, GovernanceItemJudged, GovernanceItemRaised
+from services.contracts.review import AdoptionAsked, BriefingSent, ReviewOpened
 from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
-from workflows import briefing, concern, glass, search_attributes, thematic
+from workflows import briefing, challenge, concern, glass, search_attributes, thematic
 from workflows.facts import NEEDED, NEEDED_OF_THEME
 from workflows.incident import WORKFLOW, workflow_id
 from workflows.messages import EVENT_SIGNAL, IncidentCase, RoutedEvent, ThemeCase
@@ -38,6 +39,7 @@ ROUTED = Counter("plumbline_router_events_total", "Events seen by the router.", 
 
 INCIDENT_QUEUE = "incident"
 CONCERNS = frozenset({ConcernRaised.TYPE, ConcernContinued.TYPE})
+CHALLENGES = frozenset({GovernanceItemRaised.TYPE, GovernanceItemAnswered.TYPE, GovernanceItemJudged.TYPE})
 _SIDE_BY_SIDE = {"urgent": 32, "normal": 2}
 """Incidents handed on at once. Few of the ordinary: what Temporal's store is busy with delays what is urgent."""
 
@@ -50,13 +52,15 @@ _PERMANENT = (RPCStatusCode.INVALID_ARGUMENT,)
 
 
 def wanted(received: Received) -> bool:
-    """Whether a process waits for this event. The opening of actions is news only when the process did not ask."""
+    """Whether a process waits for this event. What it asked for itself, actions and a review opened, is no news."""
     if received.type == ActionOpened.TYPE:
         return bool(received.data.get("late"))
+    if received.type == ReviewOpened.TYPE:
+        return bool(received.data.get("deepened"))
     if received.type == BreakGlassUsed.TYPE:
         # While the incident's own process runs, its ladder calls people.
         return bool(received.data.get("ended"))
-    if _follows_up(received):
+    if received.type in CHALLENGES or _follows_up(received):
         return True
     if _of_theme(received):
         return received.type in NEEDED_OF_THEME
@@ -137,6 +141,17 @@ def _start(received: Received) -> dict[str, Any]:
             "id": glass.workflow_id(broken.break_glass_id),
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             "static_summary": "broken glass",
+        }
+    if received.type in CHALLENGES:
+        item_id = UUID(received.key)
+        return {
+            "workflow": challenge.WORKFLOW,
+            "arg": challenge.ChallengeCase(item_id=item_id, provider_id=received.provider_id),
+            "id": challenge.workflow_id(item_id),
+            "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            # One that runs already sleeps until the time that it knew of.
+            "start_signal": challenge.LOOK_SIGNAL,
+            "static_summary": "challenge",
         }
     if _follows_up(received):
         return {

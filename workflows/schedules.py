@@ -1,4 +1,8 @@
-"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, the digest every morning."""
+"""What runs by itself, in real time: the reconciler every few minutes, patterns every hour, webhooks every minute, the
+digest every morning.
+
+Meetings follow Plumbline's clock: their schedule only sees to it, every hour, that the process that watches them is there.
+"""
 
 from datetime import timedelta
 
@@ -17,10 +21,13 @@ from temporalio.client import (
 )
 
 from workflows.digest import DigestWorkflow
+from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import GRACE_SECONDS, ReconcileWorkflow
+from workflows.webhooks import WebhooksWorkflow
 
-RECONCILE, DIGEST, PATTERNS = "reconcile", "digest", "patterns"
+RECONCILE, DIGEST, PATTERNS, MEETINGS, WEBHOOKS = "reconcile", "digest", "patterns", "meetings", "webhooks"
+WEBHOOKS_EVERY = timedelta(minutes=1)
 DIGEST_HOUR = 7
 """In the time of England."""
 
@@ -45,6 +52,21 @@ async def ensure_schedules(
     )
     await _ensure(
         client,
+        MEETINGS,
+        ScheduleActionStartWorkflow(MeetingsWorkflow.run, id=MEETINGS, task_queue=task_queue),
+        ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=1))]),
+        catchup_window=timedelta(minutes=1),
+        at_once=True,
+    )
+    await _ensure(
+        client,
+        WEBHOOKS,
+        ScheduleActionStartWorkflow(WebhooksWorkflow.run, id=WEBHOOKS, task_queue=task_queue),
+        ScheduleSpec(intervals=[ScheduleIntervalSpec(every=WEBHOOKS_EVERY)]),
+        catchup_window=WEBHOOKS_EVERY,
+    )
+    await _ensure(
+        client,
         DIGEST,
         ScheduleActionStartWorkflow(DigestWorkflow.run, id=DIGEST, task_queue=task_queue),
         ScheduleSpec(
@@ -55,12 +77,18 @@ async def ensure_schedules(
 
 
 async def _ensure(
-    client: Client, name: str, action: ScheduleActionStartWorkflow, spec: ScheduleSpec, *, catchup_window: timedelta
+    client: Client,
+    name: str,
+    action: ScheduleActionStartWorkflow,
+    spec: ScheduleSpec,
+    *,
+    catchup_window: timedelta,
+    at_once: bool = False,
 ) -> None:
     policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=catchup_window)
     schedule = Schedule(action=action, spec=spec, policy=policy)
     try:
-        await client.create_schedule(name, schedule)
+        await client.create_schedule(name, schedule, trigger_immediately=at_once)
     except ScheduleAlreadyRunningError:
         # Its interval may have changed since, and its input is encrypted with the key of that time.
         await client.get_schedule_handle(name).update(lambda _: ScheduleUpdate(schedule))

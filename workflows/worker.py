@@ -10,14 +10,17 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from services.runtime.temporal import GRACE
 from workflows.briefing import BriefingWorkflow
+from workflows.challenge import ChallengeWorkflow
 from workflows.concern import ConcernWorkflow
 from workflows.digest import DigestWorkflow
 from workflows.glass import GlassWorkflow
 from workflows.incident import IncidentWorkflow
+from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
 from workflows.thematic import ThematicReviewWorkflow
+from workflows.webhooks import WebhooksWorkflow
 
 PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
 
@@ -31,7 +34,7 @@ def runner() -> SandboxedWorkflowRunner:
 
 
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, themes, concerns, broken glass, briefings, the reconciler, the digest and patterns."""
+    """A worker for incidents, themes, concerns, broken glass, briefings, challenges, and what runs on schedules."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
@@ -45,6 +48,9 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
             ReconcileWorkflow,
             DigestWorkflow,
             PatternsWorkflow,
+            MeetingsWorkflow,
+            ChallengeWorkflow,
+            WebhooksWorkflow,
         ],
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),

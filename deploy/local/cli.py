@@ -24,6 +24,7 @@ _NEIGHBOURS = {
     "incidents": "deploy.local.imports:incidents",
     "pack": "deploy.local.pack.cli:pack",
     "policy": "deploy.local.policy_files:policy",
+    "reporting": "deploy.local.projection:reporting",
     "scenario": "deploy.local.scenarios.cli:scenario",
     "spc": "deploy.local.spc:spc",
 }

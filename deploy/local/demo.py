@@ -387,7 +387,8 @@ def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None
         evidence = {"kind": "audit_result", "description": "All charts replaced; ten of ten checked."}
         manager.post("actions", f"{record}/evidence", evidence)
         manager.change("actions", record, "completion")
-    verified = {"outcome": "passed", "method": "spot_check", "draw_id": _look(quality, record, good=10)}
+    drawn = _look(quality, record, good=10)
+    verified = {"outcome": "passed", "method": "spot_check", "draw_id": drawn, "shifts": ["day", "night"]}
     quality.change("actions", record, "verification", verified)
     _step(cast, incident, "verified by somebody else, 10 of 10")
     _acknowledge(cast, incident)

@@ -19,6 +19,7 @@ from services.intake.policy import KIND as TRIAGE
 from services.intake.recurrence.policy import KIND as RECURRENCE
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.speak_up.policy import KIND as SPEAK_UP
+from services.reporting.governance.policy import KIND as GOVERNANCE
 from services.review.backtest.domain import backtest
 from services.review.backtest.facts import read
 from services.review.domain import ReviewPolicy
@@ -41,6 +42,7 @@ KINDS = {
         SPEAK_UP,
         RECURRENCE,
         IMPROVEMENT,
+        GOVERNANCE,
     )
 }
 

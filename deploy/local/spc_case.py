@@ -33,6 +33,10 @@ class Skipped(Exception):
     """An analysis asks for what is not offered."""
 
 
+class _NoTable(Exception):
+    """An analysis asks for a column, and the file that should have it is not there."""
+
+
 @dataclass(frozen=True)
 class _Table:
     """The rows of a case. Cells are text; a blank is a missing value."""
@@ -40,8 +44,11 @@ class _Table:
     columns: list[str]
     rows: list[dict[str, str]]
     event: bool
+    absent: str | None = None
 
     def numbers(self, column: str) -> Floats:
+        if self.absent is not None:
+            raise _NoTable(f"{self.absent}, which should have the column {column!r}, is not there")
         if column not in self.columns:
             raise Skipped(f"the case has no column {column!r}")
         return np.array([_number(row.get(column)) for row in self.rows], dtype=np.float64)
@@ -58,23 +65,39 @@ class _Table:
 def answer(path: Path) -> dict[str, Any]:
     """The results of all analyses of a case, in its own schema. Raises ValueError for a file that is no case."""
     try:
-        case = json.loads(path.read_text())
-        analyses = case["analyses"]
-        table = _read(path, case.get("input") or {})
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        case = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(case, dict):
+            raise TypeError("it is no object")
+        analyses, given = case["analyses"], case.get("input") or {}
+        if not isinstance(analyses, list) or not all(isinstance(one, dict) for one in analyses):
+            raise TypeError("analyses is no list of objects")
+        if not all(isinstance(one.get("inputs") or {}, dict) for one in analyses) or not isinstance(given, dict):
+            raise TypeError("input, and the inputs of an analysis, are objects")
+    except KeyError as error:
+        raise ValueError(f"{path.name} is not a case: {error} is missing") from error
+    except (TypeError, RecursionError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} is not a case: {error}") from error
-    changed_at = _change(analyses, table)
-    return {"case_id": case.get("case_id", path.stem), "analyses": [_answered(a, table, changed_at) for a in analyses]}
+    table = _read(path, given)
+    try:
+        changed_at = _change(analyses, table)
+        answers = [_answered(one, table, changed_at) for one in analyses]
+    except _NoTable as error:
+        raise ValueError(str(error)) from error
+    return {"case_id": case.get("case_id", path.stem), "analyses": answers}
 
 
 def _answered(analysis: dict[str, Any], table: _Table, changed_at: int | None) -> dict[str, Any]:
     name = analysis.get("chart")
     try:
         result = _analyse(analysis, table, changed_at)
+        json.dumps(result, allow_nan=False)
     except Skipped as reason:
         result = {"skipped": str(reason)}
+    except (OverflowError, MemoryError):
+        result = {"error": "The figures are too large to compute with"}
     except ValueError as error:
-        result = {"error": str(error)}
+        said = str(error)
+        result = {"error": "The figures are too large to compute with" if "JSON compliant" in said else said}
     return {"analysis_id": analysis.get("analysis_id"), "chart": name, "result": result}
 
 
@@ -187,7 +210,10 @@ def _change(analyses: list[dict[str, Any]], table: _Table) -> int | None:
             position = inputs.get(key)
             if isinstance(position, int):
                 return position
-        starts = _starts(inputs, table.labels(None))
+        try:
+            starts = _starts(inputs, table.labels(None))
+        except ValueError:
+            continue  # said of the analysis itself
         if starts:
             return starts[0]
     return None
@@ -392,9 +418,21 @@ def _drawn(name: str, inputs: dict[str, Any], preset: Preset, table: _Table) -> 
     column = inputs.get("denominator_column")
     exposure = table.numbers(column) if column else None
     labels = table.labels(inputs.get("x_column"))
-    scale = float(inputs.get("multiplier") or 1)
+    scale = _above(inputs, "multiplier", 1)
+    if kind is not Kind.XMR:
+        _check_counted(name, counts, exposure)
     drawn = _draw(kind, counts, exposure, scale, preset, _starts(inputs, labels), _fixed(inputs))
     return drawn, labels, exposure
+
+
+def _check_counted(name: str, counts: Floats, exposure: Floats | None) -> None:
+    """What is counted, and over what, is never below 0; a part is never more than its whole."""
+    if (counts < 0).any():
+        raise ValueError(f"A chart {name!r} is of counts or of times between: none is below 0")
+    if exposure is not None and (exposure < 0).any():
+        raise ValueError("A denominator is below 0")
+    if name in ("p", "pp") and exposure is not None and ((counts > exposure) & (exposure > 0)).any():
+        raise ValueError(f"A chart {name!r} is of shares: a numerator is above its denominator")
 
 
 def _draw(
@@ -436,23 +474,46 @@ def _factor(constant: object) -> float:
 
 def _judged(inputs: dict[str, Any]) -> tuple[Direction, float | None]:
     named = inputs.get("improvement_direction") or Direction.NEUTRAL
-    if named not in set(Direction):
+    if not isinstance(named, str) or named not in set(Direction):
         raise Skipped(f"direction {named!r} is not offered")
     target = inputs.get("target")
+    if target is not None and not _is_number(target):
+        raise ValueError(f"target {target!r} is not a number")
     return Direction(named), None if target is None else float(target)
 
 
+def _above(inputs: dict[str, Any], key: str, otherwise: float) -> float:
+    """A number above 0, or what counts where none is given."""
+    value = inputs.get(key)
+    if value is None:
+        return otherwise
+    if not _is_number(value) or value <= 0:
+        raise ValueError(f"{key} {value!r} is not a number above 0")
+    return float(value)
+
+
+def _position(key: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{key} {value!r} is not a whole number from 1")
+    return value
+
+
 def _fixed(inputs: dict[str, Any]) -> int | None:
-    chosen = inputs.get("fix_after_n_points") or inputs.get("freeze_after_n_points")
-    return None if chosen is None else int(chosen)
+    for key in ("fix_after_n_points", "freeze_after_n_points"):
+        if inputs.get(key):
+            return _position(key, inputs[key])
+    return None
 
 
 def _starts(inputs: dict[str, Any], labels: list[Any]) -> list[int]:
     """Where new segments begin: after so many points, or at the first period that starts at or after a date."""
     parts = inputs.get("part_after_n_points")
-    starts = [int(p) for p in (parts if isinstance(parts, list) else [] if parts is None else [parts])]
+    parts = parts if isinstance(parts, list) else [] if parts is None else [parts]
+    starts = [_position("part_after_n_points", part) for part in parts]
     dates = inputs.get("rebase_dates") or []
     for day in dates if isinstance(dates, list) else [dates]:
+        if not re.fullmatch(r"\d{4}-\d\d(-\d\d.*)?", str(day)):
+            raise ValueError(f"rebase_dates {day!r} is not a day")
         found = next((i for i, label in enumerate(labels) if str(label) >= str(day)), None)
         if found is not None:
             starts.append(found)
@@ -463,8 +524,13 @@ def _ratio(inputs: dict[str, Any], table: _Table) -> _Result:
     given = {**next((row for row in table.rows if row.get("label") == inputs.get("label")), {}), **inputs}
     before = Counted(_number(given.get("before_events")), _number(given.get("before_exposure")))
     after = Counted(_number(given.get("after_events")), _number(given.get("after_exposure")))
-    per = float(inputs.get("rate_per") or 1)
-    found = rate_ratio(before, after, float(inputs.get("confidence") or 0.95))
+    for name, counted in (("before", before), ("after", after)):
+        if not (counted.events >= 0 and counted.events == round(counted.events) and counted.exposure >= 0):
+            raise ValueError(f"{name}_events is a whole number and {name}_exposure a number, both from 0")
+    per, confidence = _above(inputs, "rate_per", 1), _above(inputs, "confidence", 0.95)
+    if confidence >= 1:
+        raise ValueError(f"confidence {confidence!r} is not below 1")
+    found = rate_ratio(before, after, confidence)
     rates: _Result = {
         "rate_before": _cell(before.events / before.exposure * per) if before.exposure > 0 else None,
         "rate_after": _cell(after.events / after.exposure * per) if after.exposure > 0 else None,
@@ -490,6 +556,7 @@ def _dispersion(inputs: dict[str, Any], table: _Table) -> _Result:
     counts = table.numbers(_named(inputs, "y_column", "value_column"))
     column = inputs.get("denominator_column")
     exposure = table.numbers(column) if column else np.ones(counts.shape)
+    _check_counted("p" if kind == "binomial" else "u", counts, exposure)
     found = dispersion(counts, exposure, binomial=kind == "binomial")
     if found is None:
         raise ValueError("Dispersion needs two periods with events")
@@ -518,21 +585,27 @@ def _named(inputs: dict[str, Any], *keys: str) -> str:
 def _read(path: Path, given: dict[str, Any]) -> _Table:
     file = path.parent / str(given.get("csv") or f"{path.stem}.csv")
     event = given.get("grain") == "event"
-    if not file.exists():
-        return _Table([], [], event)
-    with file.open(newline="") as stream:
-        reader = csv.DictReader(stream)
-        rows = list(reader)
-        return _Table(list(reader.fieldnames or []), rows, event)
+    if not file.is_file():
+        return _Table([], [], event, absent=file.name)
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            table = _Table(list(reader.fieldnames or []), list(reader), event)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{file.name} is not a CSV in UTF-8: {error}") from error
+    return table
 
 
 def _number(cell: object) -> float:
-    if cell is None or str(cell).strip() in ("", "NA", "NaN"):
+    if cell is None or str(cell).strip().lower() in ("", "na", "nan"):
         return math.nan
     try:
-        return float(str(cell))
+        number = float(str(cell))
     except ValueError:
-        raise Skipped(f"{cell!r} is not a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise Skipped(f"{cell!r} is not a number")
+    return number
 
 
 def _is_date(cell: str | None) -> bool:

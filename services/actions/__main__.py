@@ -2,8 +2,9 @@
 
 import sys
 
-from services.actions import activities, api, consumer
+from services.actions import activities, api, consumer, policy
 from services.actions.agreeing import api as agreeing
+from services.actions.cancellation import api as cancellation
 from services.actions.evidence_file import api as evidence_file
 from services.actions.extension import api as extension
 from services.actions.impact import api as impact
@@ -13,6 +14,7 @@ from services.actions.sites import api as sites
 from services.actions.strength import api as strength
 from services.actions.verification import api as verification
 from services.contracts.topics import topic, urgent_topic
+from services.runtime import policies
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -23,10 +25,12 @@ SERVICE = Service(
     routers=[
         api.router,
         agreeing.router,
+        cancellation.router,
         evidence_file.router,
         extension.router,
         impact.router,
         people.router,
+        policies.router(policy.POLICIES),
         sampling.router,
         sites.router,
         strength.router,

@@ -37,6 +37,12 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return commands.remind_owner(session, command, context.clock.now(), system(command.provider_id))
 
+    @activity.defn(name=contract.REMIND_VERIFIER)
+    @activity_errors("actions", contract.REMIND_VERIFIER)
+    def remind_verifier(command: contract.RemindVerifier) -> contract.OwnerReminder:
+        with transaction(context.engine, command.provider_id) as session:
+            return commands.remind_verifier(session, command, context.clock.now(), system(command.provider_id))
+
     @activity.defn(name=contract.ASK_RECHECK)
     @activity_errors("actions", contract.ASK_RECHECK)
     def ask_recheck(command: contract.AskRecheck) -> contract.RecheckAsked:
@@ -55,4 +61,4 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "actions", str(command.incident_id))
 
-    return [open_actions, measure_checkpoint, remind_owner, ask_recheck, end_actions, republish]
+    return [open_actions, measure_checkpoint, remind_owner, remind_verifier, ask_recheck, end_actions, republish]

@@ -46,6 +46,9 @@ def list_actions(
     mine: Annotated[bool, Query(description="Only what you own, or answer for while its owner is away.")] = False,
     overdue: Annotated[bool, Query(description="Only those late to be done, or late to be verified.")] = False,
     unlinked: Annotated[bool, Query(description="Only those that are not linked to what was learned.")] = False,
+    asked: Annotated[
+        bool, Query(description="Only those whose owner asked for more time or to cancel, and nobody has decided.")
+    ] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[queries.ActionSummary]:
@@ -59,6 +62,7 @@ def list_actions(
             owner_id=owner_id,
             overdue=overdue,
             unlinked=unlinked,
+            asked=asked,
             mine=mine,
             now=clock.now(),
             limit=limit,

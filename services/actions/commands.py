@@ -28,6 +28,7 @@ from services.actions.agreeing.domain import Priority
 from services.actions.domain import (
     ActionStatus,
     EvidenceKind,
+    independent,
 )
 from services.actions.history import SERVICE
 from services.actions.history import record as _record
@@ -66,7 +67,7 @@ from services.contracts.actions import (
     PlannedCheckpoint,
 )
 from services.contracts.taxonomy import Band, Role, Strength
-from services.runtime import audit
+from services.runtime import audit, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
@@ -248,7 +249,6 @@ def open_actions(
     )
     lock_all(session, {own, *((one.incident_id, one.cycle) for one in actions_of(session, *own))})
     improvement, counted = session.get_one(Improvement, own), actions_of(session, *own)
-    rules = policy.shipped()
     if improvement.opened_at is None:
         improvement.band, improvement.opened_at = command.band, now
         freeze_measure(session, actor, improvement, now)
@@ -266,7 +266,7 @@ def open_actions(
             for action in counted
             if action.due_at is not None and action.status != ActionStatus.CANCELLED
         ],
-        agree_due_at=add_working_days(now, rules.agree_working_days),
+        agree_due_at=add_working_days(now, policy.of_cycle(session, improvement).agree_working_days),
     )
 
 
@@ -299,7 +299,7 @@ def remind_at(session: Session, action: Action, now: datetime) -> datetime | Non
     improvement = session.get_one(Improvement, (action.incident_id, action.cycle))
     if improvement.band is None or action.due_at is None:
         return None
-    before = policy.shipped().remind_before.get(Band(improvement.band))
+    before = policy.of_cycle(session, improvement).remind_before.get(Band(improvement.band))
     at = None if before is None else action.due_at - before
     return at if at is not None and at > now else None
 
@@ -389,7 +389,8 @@ def complete_action(session: Session, actor: Actor, action_id: UUID, version: in
     check_sites(session, action_id)
     action.status, action.attempt = ActionStatus.DONE, attempt
     action.done_by, action.done_at = actor.id, now
-    verify_due_at = action.verify_due_at = now + policy.shipped().verify
+    verify_due_at = action.verify_due_at = now + policy.of_action(session, action.incident_id, action.cycle).verify
+    told_at = _remind_verifier_at(session, action, now)
     action.version += 1
     _record(
         session,
@@ -404,12 +405,50 @@ def complete_action(session: Session, actor: Actor, action_id: UUID, version: in
             attempt=attempt,
             evidence_count=evidence,
             verify_due_at=verify_due_at,
+            remind_at=told_at,
+            remind_role=None if told_at is None else _verifying_role(session, action.incident_id),
         ),
         attempt=attempt,
         evidence_count=evidence,
         verify_due_at=verify_due_at,
     )
     return action
+
+
+def _remind_verifier_at(session: Session, action: Action, now: datetime) -> datetime | None:
+    """When somebody is reminded that the verification is due, by the policy of its band; None if that has passed."""
+    improvement = session.get_one(Improvement, (action.incident_id, action.cycle))
+    if improvement.band is None or action.verify_due_at is None:
+        return None
+    before = policy.of_cycle(session, improvement).remind_verifier_before.get(Band(improvement.band))
+    at = None if before is None else action.verify_due_at - before
+    return at if at is not None and at > now else None
+
+
+def _verifying_role(session: Session, incident_id: UUID) -> Role | None:
+    """Whose move a verification is: the quality lead's; of a restricted incident, of those who need to know."""
+    hidden = restriction.find(session, SERVICE, incident_id)
+    able = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+    return next((role for role in able if hidden is None or role in hidden.roles), None)
+
+
+def remind_verifier(
+    session: Session, command: activities.RemindVerifier, now: datetime, actor: Actor
+) -> activities.OwnerReminder:
+    """Whom to tell that a verification is due soon: the first who may verify. Nobody, once it is verified or returned."""
+    action = visible_action(session, actor, command.action_id, lock=True)
+    if action.status != ActionStatus.DONE:
+        return activities.OwnerReminder()
+    hidden = restriction.find(session, SERVICE, action.incident_id)
+    for person_id in command.people:
+        above = line.above(session, person_id)
+        excluded = hidden is not None and person_id in hidden.excluded
+        if excluded or not independent(person_id, above=above, owner=action.owner_id, done_by=action.done_by):
+            continue
+        due_at = action.verify_due_at
+        _record(session, actor, action, now, "verifier_reminded", None, person_id=person_id, due_at=due_at)
+        return activities.OwnerReminder(notify=uuid5(action.action_id, command.command_id), person_id=person_id)
+    return activities.OwnerReminder()
 
 
 def cancel_action(
@@ -422,7 +461,13 @@ def cancel_action(
     check_version(action.version, version)
     if ActionStatus(action.status).settled:
         raise wrong_status(action, "Only an action that is not verified yet can be cancelled")
-    action.status, action.cancel_reason = ActionStatus.CANCELLED, command.reason
+    cancel(session, actor, action, command.reason, now)
+    return action
+
+
+def cancel(session: Session, actor: Actor, action: Action, reason: str, now: datetime) -> None:
+    """It will not be done, and why; the caller holds its cycles and has checked who decides."""
+    action.status, action.cancel_reason = ActionStatus.CANCELLED, reason
     action.version += 1
     completed = complete_cycles(session, action, now)
     complete, checkpoints = completed[action.incident_id, action.cycle]
@@ -434,17 +479,16 @@ def cancel_action(
         "cancelled",
         ActionCancelled(
             incident_id=action.incident_id,
-            action_id=action_id,
+            action_id=action.action_id,
             cycle=action.cycle,
             cycle_complete=complete,
             checkpoints=checkpoints,
         ),
         completed,
-        reason_sha256=audit.digest(command.reason),
+        reason_sha256=audit.digest(reason),
         cycle_complete=complete,
         checkpoints=[planned.due_at for planned in checkpoints],
     )
-    return action
 
 
 def end_actions(session: Session, command: activities.EndActions, now: datetime, actor: Actor) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.contracts.taxonomy import Band, ExposureUnit
+from services.contracts.taxonomy import Band, Category, ExposureUnit
 
 _LONDON = ZoneInfo("Europe/London")
 
@@ -91,10 +91,15 @@ class ImprovementPolicy:
     min_points_after: int
     confidence: float
     stronger_needed: Collection[Band]
+    stronger_needed_on_repeat: Collection[Band]
+    repeat_within: timedelta
     hand_over_before: timedelta
     draws_needed: Collection[Band]
     sources_needed: Collection[Band]
     recheck_after: Mapping[Band, timedelta]
+    recheck_after_of: Mapping[Category, timedelta]
+    shifts_needed: Mapping[Band, int]
+    remind_verifier_before: Mapping[Band, timedelta]
     remind_before: Mapping[Band, timedelta]
     most_extensions: int
     longest_extension: int
@@ -102,3 +107,9 @@ class ImprovementPolicy:
     def plan(self, band: Band, at: datetime) -> list[datetime]:
         """When to measure after the last action of a cycle was settled, earliest first. Calendar days."""
         return [at + after for after in self.checkpoints[band]]
+
+    def recheck(self, band: Band | None, category: str) -> timedelta | None:
+        """How long after its verification something is looked at again; the earlier of what risk and type ask for."""
+        by_type = {str(one): after for one, after in self.recheck_after_of.items()}
+        asked = [after for after in (self.recheck_after.get(band) if band else None, by_type.get(category)) if after]
+        return min(asked, default=None)

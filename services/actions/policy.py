@@ -1,15 +1,20 @@
-"""Reads an improvement policy from YAML and refuses one that cannot work."""
+"""Reads an improvement policy from YAML, refuses one that cannot work, and says which one a provider or a case goes by."""
 
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
 
 from services.actions.domain import ImprovementPolicy
-from services.contracts.taxonomy import Band, ExposureUnit
+from services.actions.store import Improvement
+from services.contracts.policy import PolicyPublished
+from services.contracts.taxonomy import Band, Category, ExposureUnit, Role
+from services.runtime.policies import Policies
 from services.runtime.policy_file import PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=1000)]
@@ -33,6 +38,14 @@ class _Verification(_Strict):
     draws_needed: list[Band]
     sources_needed: list[Band]
     recheck_after_days: dict[Band, _Days]
+    recheck_after_days_by_category: dict[Category, _Days] = Field(default_factory=dict)
+    shifts_needed: dict[Band, Annotated[int, Field(ge=1, le=2)]] = Field(default_factory=dict)
+    remind_before_days: dict[Band, _Days] = Field(default_factory=dict)
+
+
+class _Repeat(_Strict):
+    bands: list[Band] = Field(default_factory=list)
+    within_days: _Days = 180
 
 
 class _Extensions(_Strict):
@@ -50,6 +63,7 @@ class _Document(_Strict):
     extension_days: _Days
     measure: _Measure
     stronger_needed: list[Band]
+    stronger_needed_on_repeat: _Repeat = Field(default_factory=_Repeat)
     hand_over_before_days: _Days
     verification: _Verification
     remind_before_days: dict[Band, _Days]
@@ -82,10 +96,19 @@ def _built(document: _Document) -> ImprovementPolicy:
         min_points_after=document.measure.min_points_after,
         confidence=document.measure.confidence_percent / 100,
         stronger_needed=frozenset(document.stronger_needed),
+        stronger_needed_on_repeat=frozenset(document.stronger_needed_on_repeat.bands),
+        repeat_within=timedelta(days=document.stronger_needed_on_repeat.within_days),
         hand_over_before=timedelta(days=document.hand_over_before_days),
         draws_needed=frozenset(document.verification.draws_needed),
         sources_needed=frozenset(document.verification.sources_needed),
         recheck_after={band: timedelta(days=d) for band, d in document.verification.recheck_after_days.items()},
+        recheck_after_of={
+            category: timedelta(days=d) for category, d in document.verification.recheck_after_days_by_category.items()
+        },
+        shifts_needed=document.verification.shifts_needed,
+        remind_verifier_before={
+            band: timedelta(days=d) for band, d in document.verification.remind_before_days.items()
+        },
         remind_before={band: timedelta(days=d) for band, d in document.remind_before_days.items()},
         most_extensions=document.extensions.most,
         longest_extension=document.extensions.longest_working_days,
@@ -97,10 +120,49 @@ def load(path: Path) -> ImprovementPolicy:
     return _built(_Document.model_validate(yaml.safe_load(path.read_text())))
 
 
+_FOLDER = Path(__file__).parent / "policies"
+
+
 @cache
 def shipped() -> ImprovementPolicy:
     """The default policy."""
-    return load(Path(__file__).parent / "policies" / "default.yaml")
+    return load(_FOLDER / "default.yaml")
+
+
+@cache
+def _shipped_before() -> dict[str, ImprovementPolicy]:
+    """Default policies of earlier releases, by version: a cycle that began by one goes on by it."""
+    return {found.version: found for found in map(load, sorted(_FOLDER.glob("default-*.yaml")))}
 
 
 KIND = PolicyKind("improvement", _Document, build=_built, shipped=shipped)
+
+POLICIES = Policies(
+    service="actions",
+    kinds={KIND.name: KIND},
+    writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
+    published=lambda i, name, version, sha256: PolicyPublished(
+        policy_id=i, name=name, policy_version=version, sha256=sha256
+    ),
+)
+
+
+def current(session: Session, provider_id: UUID) -> ImprovementPolicy:
+    """What a provider goes by now."""
+    found: ImprovementPolicy = POLICIES.current(session, provider_id, KIND.name)
+    return found
+
+
+def of_cycle(session: Session, improvement: Improvement) -> ImprovementPolicy:
+    """What a cycle goes by: from its first agreed action on the version of that moment, whatever is published later."""
+    kept = improvement.policy_version
+    if kept is None:
+        return current(session, improvement.provider_id)
+    own: ImprovementPolicy | None = POLICIES.of_version(session, improvement.provider_id, KIND.name, kept)
+    return own or _shipped_before().get(kept) or current(session, improvement.provider_id)
+
+
+def of_action(session: Session, incident_id: UUID, cycle: int) -> ImprovementPolicy:
+    """The same for what is of a cycle, by its name."""
+    return of_cycle(session, session.get_one(Improvement, (incident_id, cycle)))

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.actions.agreeing import queries as agreeing
 from services.actions.agreeing.domain import Priority
+from services.actions.cancellation import queries as cancellation
 from services.actions.domain import ActionStatus, EvidenceKind
 from services.actions.evidence_file import queries as evidence_file
 from services.actions.extension import queries as extension
@@ -94,6 +95,9 @@ class ActionView(ActionSummary):
     done_at: datetime | None
     verified_at: datetime | None
     cancel_reason: str | None
+    cancellations: list[cancellation.CancellationView] = Field(
+        description="Each time that its owner asked to cancel it, and what an approver said."
+    )
     evidence: list[EvidenceView]
     verifications: list[verification.VerificationView]
     draws: list[sampling.DrawView]
@@ -139,6 +143,7 @@ def view(session: Session, actor: Actor, action: Action, now: datetime) -> Actio
             "verifications": verification.verifications(session, action.action_id),
             "draws": sampling.draws(session, action.action_id),
             "rechecks": verification.recheck_views(session, action.action_id),
+            "cancellations": cancellation.cancellations(session, action.action_id),
             "extensions": extension.extensions(session, action.action_id),
         }
     )
@@ -153,6 +158,7 @@ def actions(
     owner_id: UUID | None,
     overdue: bool,
     unlinked: bool,
+    asked: bool,
     mine: bool,
     now: datetime,
     limit: int,
@@ -187,6 +193,8 @@ def actions(
         query = query.where(or_(late_to_do, and_(Action.status == ActionStatus.DONE, Action.verify_due_at < now)))
     if unlinked:
         query = query.where(Action.learning_ref.is_(None), Action.status != ActionStatus.CANCELLED)
+    if asked:
+        query = query.where(or_(extension.undecided(), cancellation.undecided()))
     after = pagination.decode(cursor)
     if after is not None:
         query = query.where(Action.action_id < after)

@@ -13,6 +13,7 @@ from services.console.pages import (
     checkpoint,
     concern,
     escalation,
+    governance,
     incident,
     overview,
     report,
@@ -24,7 +25,20 @@ from services.runtime import logs
 
 ROUTERS = [
     one.router
-    for one in (work, escalation, action, review, briefing, checkpoint, concern, report, overview, incident, account)
+    for one in (
+        work,
+        escalation,
+        action,
+        review,
+        briefing,
+        checkpoint,
+        concern,
+        governance,
+        report,
+        overview,
+        incident,
+        account,
+    )
 ]
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.event import CaseData
+from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import Role, Stage, Strength, Verdict
 
 
@@ -71,13 +72,15 @@ class ActionOpened(ActionData):
 
 
 class ActionDone(ActionData):
-    """The owner says so. Nobody has checked yet."""
+    """The owner says so. Nobody has checked yet: at `remind_at` somebody of `remind_role` is told that it is due soon."""
 
     TYPE: ClassVar[str] = "plumbline.action.done.v1"
 
     attempt: int
     evidence_count: int
     verify_due_at: datetime
+    remind_at: datetime | None = None
+    remind_role: Role | None = None
 
 
 class ActionVerified(ActionData):
@@ -204,4 +207,5 @@ EVENTS = (
     ActionRechecked,
     CheckpointMeasured,
     ImpactJudged,
+    PolicyPublished,
 )

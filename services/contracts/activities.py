@@ -296,12 +296,13 @@ class OpenReview(Command):
 
 
 class ReviewPlan(BaseModel):
-    """How the incident will be reviewed, by whom, until when."""
+    """How the incident will be reviewed, by whom, until when, as of which revision of the review."""
 
     review_id: UUID
     method: ReviewMethod
     lead_role: Role
     due_at: datetime
+    revision: int = 0
 
 
 END_REVIEW = "review.end_review"
@@ -377,11 +378,15 @@ class SendBriefing(Command):
 
 
 class BriefingPlan(BaseModel):
-    """To how many locations it went and until when they have."""
+    """To how many locations it went and until when they have.
+
+    `reminds_by_location`: each location that has not understood it by then is reminded by what follows the briefing.
+    """
 
     briefing_id: UUID
     audience: int
     due_at: datetime
+    reminds_by_location: bool = False
 
 
 FOLLOW_UP_BRIEFING = "review.follow_up_briefing"
@@ -454,6 +459,16 @@ class RemindOwner(Command):
     """An action is due soon: its owner, or their cover, is to be told. Ignored once it is done."""
 
     action_id: UUID
+
+
+REMIND_VERIFIER = "actions.remind_verifier"
+
+
+class RemindVerifier(Command):
+    """A verification is due soon: the first of these people who may verify is to be told. Ignored once it is verified."""
+
+    action_id: UUID
+    people: list[UUID]
 
 
 class OwnerReminder(BaseModel):
@@ -532,6 +547,16 @@ class Providers(BaseModel):
     providers: list[UUID]
 
 
+SEND_WEBHOOKS = "reporting.send_webhooks"
+
+
+class WebhooksSent(BaseModel):
+    """How many events were taken by the systems that asked for them, and how many systems did not answer."""
+
+    events: int
+    unanswered: int
+
+
 SEARCH_PATTERNS = "reporting.search_patterns"
 
 
@@ -548,3 +573,36 @@ class Searched(BaseModel):
     found: int
     raised: int
     returned: int
+
+
+COMPILE_MEETINGS = "reporting.compile_meetings"
+
+
+class CompileMeetings(BaseModel):
+    """Compile the agendas of a provider's meetings that are due by its cadence. The same look again changes nothing."""
+
+    provider_id: UUID
+
+
+class CompiledMeetings(BaseModel):
+    """How many were compiled, whether more are due now, and when the next will be; None without any location."""
+
+    compiled: int
+    more: bool
+    next_at: datetime | None
+
+
+WATCH_GOVERNANCE_ITEM = "reporting.watch_governance_item"
+
+
+class WatchGovernanceItem(BaseModel):
+    """Look whether a decision or challenge still waits for its owner. One whose time ran out goes up a level."""
+
+    provider_id: UUID
+    item_id: UUID
+
+
+class GovernanceWatch(ConcernWatch):
+    """How it stands. `call` grows with each round and each level: who is named is told once for each."""
+
+    call: int

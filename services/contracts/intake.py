@@ -20,6 +20,7 @@ from services.contracts.taxonomy import (
     HoldFor,
     Kind,
     Likelihood,
+    LinkRelation,
     ObligationOutcome,
     PhysicalHarm,
     PsychologicalHarm,
@@ -299,6 +300,15 @@ class RecurrenceAnswered(IncidentData):
     closed_incident_id: UUID
     answer: RecurrenceAnswer
     reopened: bool
+
+
+class IncidentLinked(IncidentData):
+    """A person said that it belongs with another incident, of which a word of its own is said."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.linked.v1"
+
+    link_id: UUID
+    relation: LinkRelation
 
 
 class HoldPlaced(IncidentData):
@@ -609,6 +619,7 @@ EVENTS = (
     HoldLifted,
     RecurrenceAsked,
     RecurrenceAnswered,
+    IncidentLinked,
     SafeguardingOpened,
     SafeguardingDecided,
     SafeguardingReferred,

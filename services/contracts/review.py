@@ -12,7 +12,10 @@ from services.contracts.taxonomy import Band, Category, MemberDecision, ReviewMe
 
 
 class ReviewOpened(CaseData):
-    """A review of a proportionate method was opened, with its own clock."""
+    """A review of a proportionate method was opened, with its own clock; or decided again, which replaces what was.
+
+    `deepened`: because facts came, so that the process hears of its new clock by this alone. The highest `revision` counts.
+    """
 
     TYPE: ClassVar[str] = "plumbline.review.opened.v1"
 
@@ -23,6 +26,8 @@ class ReviewOpened(CaseData):
     due_at: datetime
     rule: str
     policy_version: str
+    revision: int = 0
+    deepened: bool = False
 
 
 class ReviewSubmitted(CaseData):
@@ -132,6 +137,22 @@ class BriefingReached(CaseData):
     reach_percent: int
 
 
+class BriefingReminded(CaseData):
+    """Its day is past, and at these locations it is not understood: `to_role` of each of them was told.
+
+    `count` is how often so far; whom it is about changes as it goes up the line of each location.
+    """
+
+    TYPE: ClassVar[str] = "plumbline.briefing.reminded.v1"
+
+    briefing_id: UUID
+    cycle: int
+    count: int
+    to_role: Role
+    locations: list[UUID]
+    missing: int
+
+
 class ThemeCommissioned(ThemeData):
     """A thematic review was commissioned, with somebody who leads it; its terms are to be accepted until `accept_due_at`.
 
@@ -215,6 +236,7 @@ EVENTS = (
     BriefingSent,
     BriefingAcknowledged,
     BriefingReached,
+    BriefingReminded,
     AdoptionAsked,
     AdoptionReturned,
     RecallMeasured,

@@ -233,6 +233,16 @@ class EscalationReason(StrEnum):
     VERIFICATION_FAILED = "verification_failed"
     SIMILAR = "similar"
     CHECK_LATE = "check_late"
+    WHAT_HAPPENED = "what_happened"
+
+
+class LinkRelation(StrEnum):
+    """How two incidents belong together, as somebody sees it."""
+
+    SAME_EVENT = "same_event"
+    SAME_PERSON = "same_person"
+    SAME_CAUSE = "same_cause"
+    FOUND_LOOKING = "found_looking"
 
 
 class ClockKind(StrEnum):
@@ -355,3 +365,19 @@ class Employment(StrEnum):
     PERMANENT = "permanent"
     BANK = "bank"
     AGENCY = "agency"
+
+
+class MeetingLevel(StrEnum):
+    """At which level people meet to govern quality and safety, from the service up."""
+
+    SERVICE = "service"
+    REGION = "region"
+    EXECUTIVE = "executive"
+    BOARD = "board"
+
+
+class GovernanceKind(StrEnum):
+    """What a meeting leaves for somebody to do: what was decided, or a challenge that wants a response."""
+
+    DECISION = "decision"
+    CHALLENGE = "challenge"

@@ -10,6 +10,7 @@ from services.intake.checks import api as checks
 from services.intake.details import api as details
 from services.intake.escalation import api as escalation
 from services.intake.holds import api as holds
+from services.intake.linking import api as linking
 from services.intake.obligations import api as obligations
 from services.intake.recurrence import api as recurrence
 from services.intake.safeguarding import api as safeguarding
@@ -34,6 +35,7 @@ SERVICE = Service(
         safeguarding.router,
         holds.router,
         recurrence.router,
+        linking.router,
         speak_up.router,
         speak_up_pages.router,
         policies.router(policy.POLICIES),

@@ -10,12 +10,26 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, ColumnElement, DateTime, Integer, MetaData, Table, Text, Uuid, insert, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    DateTime,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.contracts.intake import BreakGlassUsed, IncidentRestricted
 from services.contracts.taxonomy import Role
-from services.intake.safeguarding import policy
+from services.intake import policy
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.outbox import new_id
@@ -51,6 +65,12 @@ BREAK_GLASS = Table(
 """Who opened a restricted incident without being named, when, why and until when."""
 
 _ALLEGATION = "An allegation against staff was reported."
+
+# Somebody whom directory knows: not only an id that was typed.
+_SOMEBODY_NAMED = text(
+    "select exists (select from intake.incident i join intake.restriction r on r.record_id = i.incident_id"
+    " join intake.person p on p.person_id = any(r.excluded) where i.incident_id = :incident_id and i.staff_named)"
+)
 
 
 def may_see(session: Session, actor: Actor, incident_id: UUID, *, in_scope: bool, now: datetime | None = None) -> bool:
@@ -97,7 +117,7 @@ def may_be_called(session: Session, actor: Actor, incident_id: UUID, role: Role,
     row = restriction.find(session, "intake", incident_id, lock=True)
     if row is None or (person not in row.excluded and (person in row.people or role in row.roles)):
         return True
-    if person in row.excluded or role not in policy.shipped().restricted.may_be_called:
+    if person in row.excluded or role not in _may_be_called(session, incident_id):
         return False
     restrict(
         session,
@@ -123,7 +143,22 @@ def may_hear(session: Session, incident_id: UUID) -> frozenset[Role] | None:
     """The rungs of the ladder that may be called about a restricted incident; None for one that is not restricted."""
     if not is_restricted(session, incident_id):
         return None
-    return roles_of(session, incident_id).union(policy.shipped().restricted.may_be_called)
+    return roles_of(session, incident_id).union(_may_be_called(session, incident_id))
+
+
+def need_to_know(session: Session, provider_id: UUID) -> Collection[Role]:
+    """The roles that see an allegation against staff because of what they are."""
+    return policy.safeguarding(session, provider_id).restricted.roles
+
+
+def _may_be_called(session: Session, incident_id: UUID) -> frozenset[Role]:
+    """The rungs that may be called besides: a manager of the place only once it is known whom it is about."""
+    row = restriction.find(session, "intake", incident_id)
+    if row is None:
+        return frozenset()
+    rules = policy.safeguarding(session, row.provider_id).restricted
+    named = session.scalar(_SOMEBODY_NAMED, {"incident_id": incident_id})
+    return frozenset(rules.may_be_called).union(rules.may_be_called_once_named if named else ())
 
 
 def is_restricted(session: Session, incident_id: UUID) -> bool:
@@ -144,7 +179,7 @@ def restrict(
     roles: Collection[Role] | None = None,
 ) -> None:
     """Restrict an incident, or with a higher revision change for whom it is, and tell the other services at once."""
-    allowed = policy.shipped().restricted.roles if roles is None else sorted(roles)
+    allowed = need_to_know(session, actor.provider_id) if roles is None else sorted(roles)
     restriction.keep(
         session,
         "intake",
@@ -221,7 +256,8 @@ def whose_move(session: Session, incident_id: UUID, role: str | None) -> Role | 
     row = None if role is None else restriction.find(session, "intake", incident_id)
     if row is None or role in row.roles or not row.roles:
         return None if role is None else Role(role)
-    return next((known for known in policy.shipped().restricted.roles if known in row.roles), Role(row.roles[0]))
+    known = need_to_know(session, row.provider_id)
+    return next((one for one in known if one in row.roles), Role(row.roles[0]))
 
 
 def open_by_break_glass(

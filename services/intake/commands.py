@@ -38,7 +38,7 @@ from services.contracts.taxonomy import (
     Role,
     Stage,
 )
-from services.intake import access, policy
+from services.intake import access, line, policy
 from services.intake.checks import commands as checks
 from services.intake.clocks import stop_all
 from services.intake.details.describing import describe
@@ -112,7 +112,8 @@ class ReportIncident(Strict):
         " allegation of abuse is restricted from the first second, also while nobody is named.",
     )
     about_line: Annotated[list[UUID], Field(max_length=20)] = Field(
-        default_factory=list, description="Their line managers, who do not see it either."
+        default_factory=list,
+        description="Their line managers, who do not see it either. Whom they answer to by the directory need not be typed.",
     )
 
 
@@ -248,6 +249,8 @@ def report_incident(
             "is true, and staff are named",
             "Leave not_about_staff out, or about_staff and about_line.",
         )
+    # Whom they answer to is known without being typed.
+    away |= line.line_of(session, command.about_staff, access.need_to_know(session, actor.provider_id))
     rules = policy.current(session, actor.provider_id)
     incident_id, danger, staff_named = new_id(), command.immediate_danger, bool(command.about_staff)
     allegation = command.category is Category.ABUSE_ALLEGATION and not command.not_about_staff

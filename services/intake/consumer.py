@@ -2,7 +2,8 @@
 
 from sqlalchemy.orm import Session
 
-from services.contracts.directory import ContractRecorded, LocationRecorded
+from services.contracts.directory import ContractRecorded, LocationRecorded, PersonRecorded
+from services.intake import line
 from services.intake.commands import record_location
 from services.intake.commissioning.store import record_contract
 from services.runtime.consumer import Received
@@ -32,4 +33,12 @@ def on_contract(session: Session, received: Received) -> None:
     record_contract(session, {**values, "provider_id": received.provider_id})
 
 
-HANDLERS = {LocationRecorded.TYPE: on_location, ContractRecorded.TYPE: on_contract}
+def on_person(session: Session, received: Received) -> None:
+    """Keep to whom somebody answers, and in which roles they work."""
+    event = PersonRecorded.model_validate(received.data)
+    kept = event.model_dump(include={"person_id", "manager_id", "revision"})
+    roles = sorted({str(held.role) for held in event.roles})
+    line.keep_person(session, {"provider_id": received.provider_id, "roles": roles, **kept})
+
+
+HANDLERS = {LocationRecorded.TYPE: on_location, ContractRecorded.TYPE: on_contract, PersonRecorded.TYPE: on_person}

@@ -13,6 +13,9 @@ from sqlalchemy.orm import Session
 from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm, Role
 from services.intake.domain import Suggestion, TriagePolicy, TriageRule
+from services.intake.recurrence.policy import KIND as RECURRENCE
+from services.intake.safeguarding.policy import KIND as SAFEGUARDING
+from services.intake.safeguarding.policy import SafeguardingPolicy
 from services.runtime import first_match
 from services.runtime.first_match import Box
 from services.runtime.policies import Policies
@@ -149,7 +152,7 @@ KIND = PolicyKind("triage", _Document, build=_built, shipped=shipped, faults=_fa
 
 POLICIES = Policies(
     service="intake",
-    kinds={KIND.name: KIND},
+    kinds={KIND.name: KIND, SAFEGUARDING.name: SAFEGUARDING, RECURRENCE.name: RECURRENCE},
     writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
     publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
     published=lambda i, name, version, sha256: PolicyPublished(
@@ -161,4 +164,10 @@ POLICIES = Policies(
 def current(session: Session, provider_id: UUID) -> TriagePolicy:
     """What a provider goes by now."""
     found: TriagePolicy = POLICIES.current(session, provider_id, KIND.name)
+    return found
+
+
+def safeguarding(session: Session, provider_id: UUID) -> SafeguardingPolicy:
+    """The same for safeguarding and restricted incidents."""
+    found: SafeguardingPolicy = POLICIES.current(session, provider_id, SAFEGUARDING.name)
     return found

@@ -4,8 +4,14 @@ import sys
 
 from services.contracts.topics import PUBLISHERS, topic, urgent_topic
 from services.reporting import activities, api, consumer, metrics
+from services.reporting.exports import api as exports
+from services.reporting.filters import api as filters
+from services.reporting.governance import api as governance
+from services.reporting.governance import policy
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
+from services.reporting.webhooks import api as webhooks
+from services.runtime import policies
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -13,7 +19,16 @@ SERVICE = Service(
     name="reporting",
     title="Reporting",
     description="What it all adds up to, and can we show it.",
-    routers=[api.router, patterns.router, radar.router],
+    routers=[
+        api.router,
+        exports.router,
+        filters.router,
+        patterns.router,
+        radar.router,
+        governance.router,
+        webhooks.router,
+        policies.router(policy.POLICIES),
+    ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],
     consumes_urgent=[urgent_topic(publisher) for publisher in PUBLISHERS],

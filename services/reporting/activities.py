@@ -7,8 +7,12 @@ from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
+from services.reporting.governance import challenge, meetings
 from services.reporting.patterns import commands
+from services.reporting.webhooks import sending
+from services.reporting.webhooks.settings import WebhookSettings
 from services.runtime.actor import system
+from services.runtime.db import transaction
 from services.runtime.process import Context
 from services.runtime.temporal import activity_errors
 
@@ -29,4 +33,20 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def search_patterns(command: contract.SearchPatterns) -> contract.Searched:
         return commands.search(context.engine, command.provider_id, context.clock.now(), system(command.provider_id))
 
-    return [list_providers, search_patterns]
+    @activity.defn(name=contract.COMPILE_MEETINGS)
+    @activity_errors("reporting", contract.COMPILE_MEETINGS)
+    def compile_meetings(command: contract.CompileMeetings) -> contract.CompiledMeetings:
+        return meetings.compile_due(context.engine, context.clock, command.provider_id)
+
+    @activity.defn(name=contract.WATCH_GOVERNANCE_ITEM)
+    @activity_errors("reporting", contract.WATCH_GOVERNANCE_ITEM)
+    def watch_item(query: contract.WatchGovernanceItem) -> contract.GovernanceWatch:
+        with transaction(context.engine, query.provider_id) as session:
+            return challenge.watch(session, system(query.provider_id), query.item_id, context.clock.now())
+
+    @activity.defn(name=contract.SEND_WEBHOOKS)
+    @activity_errors("reporting", contract.SEND_WEBHOOKS)
+    def send_webhooks() -> contract.WebhooksSent:
+        return sending.send_all(context.engine, context.system_engine, context.clock.now, WebhookSettings())
+
+    return [list_providers, search_patterns, compile_meetings, watch_item, send_webhooks]

@@ -3,10 +3,11 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
 
-from services.contracts.taxonomy import Band, Category, Role, Stage, ThemeStage
-from services.reporting import queries
+from services.contracts.taxonomy import Role, ThemeStage
+from services.reporting import history, queries
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
@@ -23,48 +24,45 @@ READERS = (
     Role.DIRECTOR,
 )
 
+Wanted = Annotated[queries.Wanted, Depends()]
+"""The filters of a list of incidents, as parameters of the query."""
+
+AsOf = Annotated[AwareDatetime | None, Query(description="A moment of the past, with its time zone.")]
+
 
 @router.get("/incidents", summary="List incidents")
 def list_incidents(
     actor: Caller,
     database: Database,
     clock: Time,
-    stage: Stage | None = None,
-    band: Band | None = None,
-    category: Category | None = None,
-    location_id: UUID | None = None,
-    region_id: UUID | None = None,
-    overdue: Annotated[bool | None, Query(description="Whether a clock of it ran out.")] = None,
-    unverified: Annotated[bool | None, Query(description="Whether an action is done but not verified.")] = None,
+    wanted: Wanted,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[queries.IncidentSummary]:
     """Incidents in the caller's scope with where each part stands, newest first."""
     require_role(actor, *READERS)
     with transaction(database, actor.provider_id) as session:
-        return queries.incidents(
-            session,
-            actor,
-            clock.now(),
-            stage=stage,
-            band=band,
-            category=category,
-            location_id=location_id,
-            region_id=region_id,
-            overdue=overdue,
-            unverified=unverified,
-            limit=limit,
-            cursor=cursor,
-        )
+        return queries.incidents(session, actor, clock.now(), wanted, limit=limit, cursor=cursor)
 
 
 @router.get("/incidents/{incident_id}/timeline", summary="Read the timeline of an incident")
 def read_timeline(
-    incident_id: UUID, actor: Caller, database: Database, clock: Time, limit: Limit = 200, cursor: Cursor = None
+    incident_id: UUID,
+    actor: Caller,
+    database: Database,
+    clock: Time,
+    limit: Limit = 200,
+    cursor: Cursor = None,
+    as_of: AsOf = None,
 ) -> queries.Timeline:
-    """Who did what and when, in plain words; which clocks run; whose move it is and what happens if nobody moves."""
+    """Who did what and when, in plain words; which clocks run; whose move it is and what happens if nobody moves.
+
+    With `as_of`, as it was known then: what happened, was decided or was late afterwards is not in it.
+    """
     require_role(actor, *READERS)
     with transaction(database, actor.provider_id) as session:
+        if as_of is not None:
+            return history.timeline(session, actor, incident_id, as_of, clock.now(), limit=limit, cursor=cursor)
         return queries.timeline(session, actor, incident_id, clock.now(), limit=limit, cursor=cursor)
 
 
@@ -106,11 +104,21 @@ def read_theme_timeline(
 
 @router.get("/overview", summary="Read the overview")
 def read_overview(
-    actor: Caller, database: Database, clock: Time, region_id: UUID | None = None, location_id: UUID | None = None
+    actor: Caller,
+    database: Database,
+    clock: Time,
+    region_id: UUID | None = None,
+    location_id: UUID | None = None,
+    as_of: AsOf = None,
 ) -> queries.Overview:
-    """All open incidents in the caller's scope, by stage and age; what is overdue, unverified, unanswered."""
+    """All open incidents in the caller's scope, by stage and age; what is overdue, unverified, unanswered.
+
+    With `as_of`, all that were open then, as it was known then.
+    """
     require_role(actor, *READERS)
     with transaction(database, actor.provider_id) as session:
+        if as_of is not None:
+            return history.overview(session, actor, as_of, clock.now(), region_id=region_id, location_id=location_id)
         return queries.overview(session, actor, clock.now(), region_id=region_id, location_id=location_id)
 
 

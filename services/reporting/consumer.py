@@ -4,7 +4,7 @@ Events come in batches of one provider. A batch is read into cases, applied in m
 statements that does not depend on its size.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -33,7 +33,7 @@ from services.reporting.domain import (
 from services.runtime import restriction
 from services.runtime.consumer import Received, sending_ahead
 
-CaseEvent = IncidentData | ThemeData
+CaseEvent = IncidentData | ThemeData | reporting.GovernanceData
 
 
 def project(session: Session, events: Sequence[Received]) -> None:
@@ -51,11 +51,67 @@ def project(session: Session, events: Sequence[Received]) -> None:
         store.keep_locations(session, _newest_locations(known))
         store.keep_exposure(session, _newest_exposure(known))
         store.keep_traits(session, _newest_traits(known))
-        of_cases = [event for event in known if event.type in _ON_CASE]
+        of_cases = [event for event in known if event.type in _ON_CASE and _names_a_case(event)]
         if of_cases:
             _project_cases(session, provider_id, of_cases)
         last_event_at = max(event.occurred_at for event in known)
         store.keep_progress(session, Progress(provider_id, last_event_at, _lag_seconds(known[-1])))
+
+
+def rebuild(session: Session, events: Sequence[Received]) -> None:
+    """Make what is projected of some cases and places anew: whatever is kept of them now is not looked at.
+
+    `events` are of one provider, and all that the event log has of each of their cases, else a case would lose what is
+    missing. The caller has taken its turn (`store.take_turns`) before it read them. Readers see the old state until the
+    transaction commits, and the new one after.
+    """
+    known = [event for event in events if event.type in PROJECTED]
+    if not known:
+        return
+    _restrict(session, known)
+    with sending_ahead(session):
+        store.keep_locations(session, _newest_locations(known))
+        store.keep_exposure(session, _newest_exposure(known))
+        store.keep_traits(session, _newest_traits(known))
+        told = [(_data(event), event) for event in known if event.type in _ON_CASE]
+        store.complete_entries(session, [_entry(data.case_id, event) for data, event in told])
+        store.keep_cases(session, _apply(known[0].provider_id, {}, told))
+
+
+def case_of(lines: Sequence[Entry]) -> Case:
+    """The case that lines of one timeline add up to: with all lines the case as it is, with the first ones as it was.
+
+    Every line has a version, and there is at least one.
+    """
+    case = Case(Incident(lines[0].provider_id, lines[0].incident_id))
+    for line in lines:
+        model, apply = _ON_CASE[line.type]
+        if apply is not _told_only:
+            assert line.version is not None
+            # What a line leaves out is the id of its case, under one of two names.
+            ids = {"incident_id": line.incident_id, "theme_id": line.incident_id}
+            apply(case, model.model_validate({**line.summary, **ids}), _received(line, line.version))
+        case.incident.heard(line.at)
+    case.settle()
+    return case
+
+
+def _received(line: Entry, version: int) -> Received:
+    return Received(
+        event_id=line.event_id,
+        type=line.type,
+        provider_id=line.provider_id,
+        subject=str(line.incident_id),
+        key=str(line.incident_id),
+        version=version,
+        occurred_at=line.at,
+        actor=line.actor,
+        actor_role=line.actor_role,
+        data=line.summary,
+        topic="",
+        partition=0,
+        offset=0,
+    )
 
 
 def tell(case: Case, event: Received) -> None:
@@ -79,6 +135,10 @@ def _project_cases(session: Session, provider_id: UUID, events: Sequence[Receive
     cases = store.asked_cases(answer)
     # Before what must be thought about, to be written meanwhile.
     store.append_entries(session, entries)
+    store.keep_cases(session, _apply(provider_id, cases, told))
+
+
+def _apply(provider_id: UUID, cases: dict[UUID, Case], told: Iterable[tuple[CaseEvent, Received]]) -> Collection[Case]:
     for data, event in told:
         case = cases.get(data.case_id)
         if case is None:
@@ -86,7 +146,12 @@ def _project_cases(session: Session, provider_id: UUID, events: Sequence[Receive
         _tell(case, data, event)
     for case in cases.values():
         case.settle()
-    store.keep_cases(session, cases.values())
+    return cases.values()
+
+
+def _names_a_case(event: Received) -> bool:
+    """A decision or challenge of a meeting need not be about any."""
+    return event.type not in _GOVERNANCE or bool(event.data.get("incident_id") or event.data.get("theme_id"))
 
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
@@ -104,6 +169,7 @@ def _entry(incident_id: UUID, event: Received) -> Entry:
         actor=event.actor,
         actor_role=event.actor_role,
         summary=summary,
+        version=event.version,
     )
 
 
@@ -477,6 +543,8 @@ def _impact_judged(case: Case, event: actions.ImpactJudged, received: Received) 
         _plan(case, event.cycle, [event.next_checkpoint], received)
 
 
+_GOVERNANCE = frozenset(event.TYPE for event in reporting.EVENTS if issubclass(event, reporting.GovernanceData))
+
 _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], None]]] = {
     model.TYPE: (model, apply)
     for model, apply in (
@@ -513,6 +581,7 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (intake.HoldLifted, _told_only),
         (intake.RecurrenceAsked, _told_only),
         (intake.RecurrenceAnswered, _told_only),
+        (intake.IncidentLinked, _told_only),
         (intake.SafeguardingOpened, _told_only),
         (intake.SafeguardingDecided, _told_only),
         (intake.SafeguardingReferred, _told_only),
@@ -533,6 +602,7 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (review.BriefingSent, _briefing_sent),
         (review.BriefingAcknowledged, _told_only),
         (review.BriefingReached, _briefing_reached),
+        (review.BriefingReminded, _told_only),
         (actions.ActionAgreed, _action_agreed),
         (actions.ActionOpened, _action_opened),
         (actions.ActionDone, _action_done),
@@ -545,10 +615,17 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (actions.ActionRechecked, _rechecked),
         (actions.CheckpointMeasured, _checkpoint_measured),
         (actions.ImpactJudged, _impact_judged),
+        (reporting.GovernanceItemRaised, _told_only),
+        (reporting.GovernanceItemAnswered, _told_only),
+        (reporting.GovernanceItemJudged, _told_only),
+        (reporting.GovernanceItemEscalated, _told_only),
     )
 }
 
 _PUBLISHER = {event.TYPE: publisher for publisher, published in PUBLISHERS.items() for event in published}
+
+TOLD = frozenset(event for event, (model, _) in _ON_CASE.items() if issubclass(model, IncidentData))
+"""Every type of which there can be a line in the timeline of an incident."""
 
 PROJECTED = frozenset(_ON_CASE) | {directory.LocationRecorded.TYPE, directory.ExposureRecorded.TYPE}
 """Every type that `project` applies."""
@@ -576,8 +653,10 @@ IGNORED = frozenset(
         directory.AbsenceRecorded.TYPE,
         # What commissioners are to be told of: a question of obligations.
         directory.ContractRecorded.TYPE,
-        # Its own word.
+        # Its own word, which it keeps as records.
         reporting.SignalAccepted.TYPE,
+        reporting.MeetingCompiled.TYPE,
+        reporting.MeetingHeld.TYPE,
     }
 )
 """Types that reporting has no use for, each for a reason."""

@@ -481,7 +481,10 @@ def _newer(version: int, at: datetime, known_version: int, known_at: datetime | 
 
 @dataclass
 class Entry:
-    """One line of an incident's history: what was published, without the incident's id."""
+    """One line of an incident's history: what was published, without the incident's id.
+
+    `version` is the record's after it; absent where the line is older than versions are kept.
+    """
 
     provider_id: UUID
     incident_id: UUID
@@ -492,6 +495,7 @@ class Entry:
     actor: str
     actor_role: str
     summary: dict[str, object]
+    version: int | None
 
 
 @dataclass(frozen=True)

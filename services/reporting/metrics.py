@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -41,10 +40,10 @@ _SIGNALS = text(
 )
 SIGNAL_AGES = ("0-7", "7-28", ">28")
 
-_PROGRESS = text("select max(last_event_at) from reporting.progress")
+_PROGRESS = text("select max(last_event_at) as last_event_at, max(lag_seconds) as lag_seconds from reporting.progress")
 
 
-_Counts = tuple[Sequence[Any], datetime | None, Sequence[Any], Sequence[Any]]
+_Counts = tuple[Sequence[Any], Any, Sequence[Any], Sequence[Any]]
 
 
 class CaseMetrics(Collector):
@@ -68,8 +67,8 @@ class CaseMetrics(Collector):
         counts = self._read()
         if counts is None:
             return
-        rows, last_event_at, themes, waiting = counts
-        incidents, overdue, done, escalations, signals, last, themes_open, themes_overdue = _families()
+        rows, progress, themes, waiting = counts
+        incidents, overdue, done, escalations, signals, last, lag, themes_open, themes_overdue = _families()
         by_place = {(row.stage, row.band): row.open for row in rows}
         for stage in OPEN_STAGES:
             for band in (_UNTRIAGED, *Band):
@@ -82,14 +81,15 @@ class CaseMetrics(Collector):
         for pattern in PatternKind:
             for age in SIGNAL_AGES:
                 signals.add_metric([pattern, age], by_age.get((pattern, age), 0))
-        if last_event_at is not None:
-            last.add_metric([], last_event_at.timestamp())
+        if progress.last_event_at is not None:
+            last.add_metric([], progress.last_event_at.timestamp())
+            lag.add_metric([], progress.lag_seconds)
         of_themes = {THEME_STAGE[Stage(row.stage)]: row.open for row in themes}
         for theme_stage in ThemeStage:
             if not theme_stage.over:
                 themes_open.add_metric([theme_stage], of_themes.get(theme_stage, 0))
         themes_overdue.add_metric([], sum(row.overdue for row in themes))
-        yield from (incidents, overdue, done, escalations, signals, last, themes_open, themes_overdue)
+        yield from (incidents, overdue, done, escalations, signals, last, lag, themes_open, themes_overdue)
 
     def _read(self) -> _Counts | None:
         with self._lock:
@@ -99,7 +99,7 @@ class CaseMetrics(Collector):
                         now = {"now": self._clock.now()}
                         rows, themes = connection.execute(_OPEN, now).all(), connection.execute(_THEMES, now).all()
                         waiting = connection.execute(_SIGNALS, now).all()
-                        self._counts = rows, connection.scalar(_PROGRESS), themes, waiting
+                        self._counts = rows, connection.execute(_PROGRESS).one(), themes, waiting
                 except SQLAlchemyError:
                     self._counts = None
                 self._read_at = time.monotonic()
@@ -126,6 +126,10 @@ def _families() -> tuple[GaugeMetricFamily, ...]:
         GaugeMetricFamily(
             "plumbline_projection_last_event_timestamp_seconds",
             "When the newest event that was projected happened, on the clock of the records.",
+        ),
+        GaugeMetricFamily(
+            "plumbline_projection_lag_seconds",
+            "How long the last event that was projected had waited, in real time: of the provider that waits longest.",
         ),
         GaugeMetricFamily("plumbline_themes_open", "Thematic reviews that are not over.", labels=["stage"]),
         GaugeMetricFamily("plumbline_themes_overdue", "Open thematic reviews with a clock that ran out."),

@@ -1,11 +1,13 @@
 """What reporting answers, by query. Every query is limited to the caller's scope and told what time it is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from fastapi import Query
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, and_, func, not_, select, text, true, tuple_
 from sqlalchemy.orm import Session
 
@@ -33,6 +35,7 @@ from services.reporting.domain import (
     age_windows,
     whole_days,
 )
+from services.reporting.governance.oversight import Waiting, waiting
 from services.reporting.store import (
     INCIDENT,
     LOCATION,
@@ -214,6 +217,9 @@ class Overview(BaseModel):
     escalations_unacknowledged: int
     themes_open: int = Field(description="Thematic reviews of the caller's whole scope that are not over.")
     themes_overdue: int
+    governance: Waiting | None = Field(
+        description="Decisions and challenges of meetings, and meetings that were not held; as of a day that has passed: null."
+    )
     by_location: list[LocationCount] = Field(description="The ten locations with most overdue, then most open.")
     last_event_at: datetime | None = Field(description="When the newest event that is counted here happened.")
     lag_seconds: float | None = Field(
@@ -329,43 +335,48 @@ def summary(row: Any, now: datetime) -> IncidentSummary:
     )
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which incidents are wanted: each part that is given narrows them."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    stage: Stage | None = None
+    band: Band | None = None
+    category: Category | None = None
+    kind: Kind | None = None
+    location_id: UUID | None = None
+    region_id: UUID | None = None
+    overdue: Annotated[bool | None, Query(description="Whether a clock of it ran out.")] = None
+    unverified: Annotated[bool | None, Query(description="Whether an action is done but not verified.")] = None
+    reported_from: Annotated[AwareDatetime | None, Query(description="Reported then or later.")] = None
+    reported_before: Annotated[AwareDatetime | None, Query(description="Reported before then.")] = None
+
+    def where(self, actor: Actor, now: datetime) -> list[ColumnElement[bool]]:
+        """The conditions for them, in the actor's scope."""
+        equal = ("stage", "band", "category", "kind", "location_id", "region_id")
+        found = [visible_incidents(actor)]
+        found += [_I[name] == value for name in equal if (value := getattr(self, name)) is not None]
+        if self.stage is not None and not self.stage.ended:
+            found.append(_IS_OPEN)  # tells PostgreSQL that the index of open incidents will do
+        if self.overdue is not None:
+            is_overdue = and_(_IS_OPEN, _I.earliest_due_at.is_not(None), _I.earliest_due_at < now)
+            found.append(is_overdue if self.overdue else not_(is_overdue))
+        if self.unverified is not None:
+            is_unverified = and_(_IS_OPEN, _I.actions_done > 0)
+            found.append(is_unverified if self.unverified else not_(is_unverified))
+        if self.reported_from is not None:
+            found.append(_I.reported_at >= self.reported_from)
+        if self.reported_before is not None:
+            found.append(_I.reported_at < self.reported_before)
+        return found
+
+
 def incidents(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    *,
-    stage: Stage | None,
-    band: Band | None,
-    category: Category | None,
-    location_id: UUID | None,
-    region_id: UUID | None,
-    overdue: bool | None,
-    unverified: bool | None,
-    limit: int,
-    cursor: str | None,
+    session: Session, actor: Actor, now: datetime, wanted: Wanted, *, limit: int, cursor: str | None
 ) -> Page[IncidentSummary]:
     """Incidents in scope, newest first."""
-    equal = {
-        _I.stage: stage,
-        _I.band: band,
-        _I.category: category,
-        _I.location_id: location_id,
-        _I.region_id: region_id,
-    }
-    query = (
-        select(INCIDENT)
-        .where(visible_incidents(actor), *(column == value for column, value in equal.items() if value is not None))
-        .order_by(_I.incident_id.desc())
-        .limit(limit + 1)
-    )
-    if stage is not None and not stage.ended:
-        query = query.where(_IS_OPEN)  # tells PostgreSQL that the index of open incidents will do
-    if overdue is not None:
-        is_overdue = and_(_IS_OPEN, _I.earliest_due_at.is_not(None), _I.earliest_due_at < now)
-        query = query.where(is_overdue if overdue else not_(is_overdue))
-    if unverified is not None:
-        is_unverified = and_(_IS_OPEN, _I.actions_done > 0)
-        query = query.where(is_unverified if unverified else not_(is_unverified))
+    query = select(INCIDENT).where(*wanted.where(actor, now)).order_by(_I.incident_id.desc()).limit(limit + 1)
     after = pagination.decode(cursor)
     if after is not None:
         query = query.where(_I.incident_id < after)
@@ -378,18 +389,26 @@ def timeline(
     session: Session, actor: Actor, incident_id: UUID, now: datetime, *, limit: int, cursor: str | None
 ) -> Timeline:
     """The life of an incident. Raises 404 when it is not in scope."""
-    case = visible_case(session, actor, incident_id)
+    return life(session, visible_case(session, actor, incident_id), now, limit=limit, cursor=cursor)
+
+
+def life(
+    session: Session, case: Case, now: datetime, *, limit: int, cursor: str | None, until: datetime | None = None
+) -> Timeline:
+    """The life of an incident's case; of what happened, what is not later than `until`."""
     return Timeline(
         incident=summary(case.incident, now),
-        stages=_stages(session, incident_id),
-        **_life(session, case, now, limit, cursor),
+        stages=_stages(session, case.incident.incident_id, until),
+        **_life(session, case, now, limit, cursor, until),
     )
 
 
-def _life(session: Session, case: Case, now: datetime, limit: int, cursor: str | None) -> dict[str, Any]:
+def _life(
+    session: Session, case: Case, now: datetime, limit: int, cursor: str | None, until: datetime | None = None
+) -> dict[str, Any]:
     """What the timelines of an incident and of a theme have in common."""
     incident, running = case.incident, case.running()
-    entries = _entries(session, incident.incident_id, limit + 1, pagination.decode(cursor))
+    entries = _entries(session, incident.incident_id, until, limit + 1, pagination.decode(cursor))
     return {
         "entries": [
             TimelineEntry(
@@ -415,8 +434,14 @@ def _life(session: Session, case: Case, now: datetime, limit: int, cursor: str |
     }
 
 
-def _entries(session: Session, incident_id: UUID, limit: int, after: UUID | None) -> Sequence[Any]:
-    query = select(TIMELINE).where(_T.incident_id == incident_id).order_by(_T.at, _T.event_id).limit(limit)
+def _known(incident_id: UUID, until: datetime | None) -> list[ColumnElement[bool]]:
+    return [_T.incident_id == incident_id, *([] if until is None else [_T.at <= until])]
+
+
+def _entries(
+    session: Session, incident_id: UUID, until: datetime | None, limit: int, after: UUID | None
+) -> Sequence[Any]:
+    query = select(TIMELINE).where(*_known(incident_id, until)).order_by(_T.at, _T.event_id).limit(limit)
     if after is not None:
         at = session.scalar(select(_T.at).where(_T.incident_id == incident_id, _T.event_id == after))
         if at is None:
@@ -425,9 +450,9 @@ def _entries(session: Session, incident_id: UUID, limit: int, after: UUID | None
     return session.execute(query).all()
 
 
-def _stages(session: Session, incident_id: UUID) -> list[StageEntry]:
+def _stages(session: Session, incident_id: UUID, until: datetime | None) -> list[StageEntry]:
     rows = session.execute(
-        select(TIMELINE).where(_T.incident_id == incident_id, _T.type.in_(_STAGE_EVENTS)).order_by(_T.at, _T.event_id)
+        select(TIMELINE).where(*_known(incident_id, until), _T.type.in_(_STAGE_EVENTS)).order_by(_T.at, _T.event_id)
     )
     stages: list[StageEntry] = []
     for row in rows:
@@ -595,6 +620,7 @@ def overview(
         escalations_unacknowledged=sum(row.escalations_unacknowledged for row in rows),
         themes_open=themes_open,
         themes_overdue=themes_overdue,
+        governance=waiting(session, actor, now, location_id=location_id, region_id=region_id),
         by_location=_by_location(session, now, within),
         last_event_at=progress.last_event_at if progress else None,
         lag_seconds=progress.lag_seconds if progress else None,

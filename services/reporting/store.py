@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ColumnElement,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    literal_column,
     or_,
     select,
 )
@@ -85,7 +87,7 @@ def _upsert(table: Table, newest: str | None = None) -> str:
     names = table.columns.keys()
     key = [column.name for column in table.primary_key]
     changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
-    guard = f" where {table.name}.{newest} < excluded.{newest}" if newest else ""
+    guard = f" where {table.name}.{newest} <= excluded.{newest}" if newest else ""
     return f"{_insert_from_json(table)} on conflict ({', '.join(key)}) do update set {changed}{guard}"
 
 
@@ -98,6 +100,13 @@ def _insert_from_json(table: Table) -> str:
 
 
 _APPEND = f"{_insert_from_json(TIMELINE)} on conflict do nothing"
+_COMPLETE = (
+    f"{_insert_from_json(TIMELINE)} on conflict (event_id) do update set version = excluded.version"
+    " where timeline.version is null"
+)
+
+LINE_NO = literal_column("timeline.line_no", BigInteger)
+"""The number of a line in the order in which lines of its provider became visible: `take_turns` sees to that."""
 
 
 @functools.cache
@@ -162,6 +171,11 @@ def _told(case: domain.Case, parts: Mapping[UUID, Any]) -> Iterable[Any]:
 def append_entries(session: Session, entries: Iterable[domain.Entry]) -> None:
     """Add lines to the timeline; one that is there already stays as it is."""
     _write(session, _APPEND, entries)
+
+
+def complete_entries(session: Session, entries: Iterable[domain.Entry]) -> None:
+    """Add lines that are not there, and the version to those that lack it. The lines must be different ones."""
+    _write(session, _COMPLETE, entries)
 
 
 def keep_locations(session: Session, rows: Iterable[domain.Location]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.contracts import actions, intake, review
+from services.contracts import actions, intake, reporting, review
 from services.contracts.taxonomy import Band, PhysicalHarm, ReviewMethod, Role, Stage, ThemeStage, Verdict
 from services.reporting.domain import ClockKind, Running
 
@@ -32,6 +32,7 @@ TEMPLATES = {
         "It is like a case that was closed: {to_role} says by {due_at} whether that one is opened again."
     ),
     intake.RecurrenceAnswered.TYPE: "Said of the closed case that is like it: {answer}.",
+    intake.IncidentLinked.TYPE: "Linked it with another incident: {relation}.",
     intake.SafeguardingOpened.TYPE: (
         "An adult may need safeguarding: refer to the local authority, or decide with a reason not to, by {refer_due_at}."
     ),
@@ -74,6 +75,10 @@ TEMPLATES = {
     review.BriefingSent.TYPE: "Sent the lessons out, to be read by {due_at}. Locations: {audience}.",
     review.BriefingAcknowledged.TYPE: "Read the lessons and understood them.",
     review.BriefingReached.TYPE: "Enough staff have read and understood the lessons ({reach_percent}% of locations).",
+    review.BriefingReminded.TYPE: (
+        "Time to read the lessons ran out. Told {to_role} of each place that has not understood them (places: {missing},"
+        " reminder {count})."
+    ),
     actions.ActionAgreed.TYPE: "Agreed a change, owned by {owner_role}.",
     actions.ActionOpened.TYPE: "Work on a change may start; it is to be made by {due_at}.",
     actions.ActionDone.TYPE: "Says that a change is made. Somebody else must check it by {verify_due_at}.",
@@ -86,6 +91,15 @@ TEMPLATES = {
     actions.ActionRechecked.TYPE: "Checked a change again: it still works.",
     actions.CheckpointMeasured.TYPE: "Measured the difference the changes made: {proposed}. Somebody must decide by {decide_due_at}.",
     actions.ImpactJudged.TYPE: "Decided what the changes achieved: {verdict}.",
+    reporting.GovernanceItemRaised.TYPE: (
+        "Challenged {owner_role} about it at a meeting of the {level}. To be answered by {due_at}."
+    ),
+    reporting.GovernanceItemAnswered.TYPE: "Answered the challenge of a meeting.",
+    reporting.GovernanceItemJudged.TYPE: "Accepted the answer to a meeting.",
+    reporting.GovernanceItemEscalated.TYPE: (
+        "Nobody had answered a meeting in time: it is with the {level} now, and {to_role} was told. To be answered by"
+        " {due_at}."
+    ),
 }
 """The sentence for each type of event, with the fields it names. Who and when stand beside it."""
 
@@ -119,6 +133,13 @@ _VARIANTS = {
     (intake.IncidentTriaged.TYPE, "by_default", True): (
         "Nobody had looked at it in time, so the rules decided: {actual_harm}, {band} if it happened again."
     ),
+    (reporting.GovernanceItemRaised.TYPE, "kind", "decision"): (
+        "Decided about it at a meeting of the {level}. To be done by {owner_role} until {due_at}."
+    ),
+    (reporting.GovernanceItemAnswered.TYPE, "kind", "decision"): "Says that what a meeting decided is done.",
+    (reporting.GovernanceItemJudged.TYPE, "accepted", False): (
+        "Did not accept the answer to a meeting, and asked again. To be answered by {due_at}."
+    ),
     (review.ThemeReminded.TYPE, "to_role", None): "Time ran out. Told whoever leads the theme.",
     (review.BriefingAcknowledged.TYPE, "understood", False): "Read the lessons, but did not yet understand them.",
     (actions.ActionRechecked.TYPE, "holds", False): "Checked a change again: it does not hold any more.",
@@ -151,7 +172,7 @@ THEN = {
     Stage.REVIEWING: "If the review is late, whoever leads it is reminded, and then the line above is told.",
     Stage.ACTING: "If a change is late, its owner is reminded, and then the line above is told.",
     Stage.VERIFYING: "If nobody has checked in time, a reminder goes out, and then the line above is told.",
-    Stage.SHARING: "If too few have read it in time, the line above is told, and the case moves on.",
+    Stage.SHARING: "Where it is not understood in time, the manager of that place is reminded, and then the line above it.",
     Stage.CHECKING: "The figures are worked out by themselves; if nobody decides in time, the line above is told.",
 }
 """What happens by itself if nobody does anything."""
@@ -174,6 +195,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         PhysicalHarm.FATAL: "somebody died",
     },
     "stage": {**STAGES, **_THEME_STAGES},
+    "level": {"service": "service", "region": "region", "executive": "executives", "board": "board"},
     "decision": {"linked": "it belongs to the theme", "excluded": "it does not belong to it"},
     "answer": {"reopen": "it is opened again", "not_the_same": "it is not the same"},
     "reason": {
@@ -191,7 +213,14 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "safeguarding_late": "safeguarding has waited too long",
         "verification_failed": "the change was checked more than once and does not work",
         "check_late": "what must be done in the first hours is late",
+        "what_happened": "what happened cannot wait for its triage",
         "similar": "others like it have happened in the provider's services",
+    },
+    "relation": {
+        "same_event": "the same event, reported twice",
+        "same_person": "it happened to the same person",
+        "same_cause": "the cause may be the same",
+        "found_looking": "it was found while looking into the other",
     },
     "recipient": {
         "cqc": "CQC",
@@ -212,6 +241,7 @@ _WORDS: dict[str, Mapping[str, str]] = {
         "health_protection": "the health protection team",
         "leder": "LeDeR",
         "commissioner": "the commissioner",
+        "delegating_team": "the NHS team that delegated the task",
         "nhs_england": "NHS England",
     },
     "method": {

@@ -320,13 +320,14 @@ class _Decided:
 
 
 def _decide(
-    session: Session, actor: Actor, now: datetime, *, incident_id: UUID, location_id: UUID, kind: Kind,
-    category: Category, band: Band, actual_harm: PhysicalHarm, psychological_harm: PsychologicalHarm,
+    session: Session, actor: Actor, now: datetime, *, rules: domain.ReviewPolicy, incident_id: UUID, location_id: UUID,
+    kind: Kind, category: Category, band: Band, actual_harm: PhysicalHarm, psychological_harm: PsychologicalHarm,
 ) -> _Decided:  # fmt: skip
-    rules = policy.current(session, actor.provider_id)
     known = context_of(session, incident_id, location_id, category, now=now, within_days=rules.repeats_within_days)
     situation = Situation(
-        kind, category, band, actual_harm, psychological_harm, known.repeats,
+        kind, category, band, actual_harm, psychological_harm,
+        repeats_at_location=known.repeats["at_location"], repeats_of_person=known.repeats["of_person"],
+        repeats_at_provider=known.repeats["at_provider"],
         **{fact.value: fact in known.facts for fact in Fact}, restricted=known.restricted, on_hold=known.on_hold,
     )  # fmt: skip
     response = rules.choose(situation)
@@ -359,7 +360,10 @@ def _decide(
 
 
 def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime) -> None:
-    """Decide an open review again because a fact came: deeper if the policy says so, never shallower, never an approved one."""
+    """Decide an open review again because a fact came: deeper if its policy says so, never shallower, never an approved one.
+
+    By the version it was opened with: a policy published since is for what is triaged after it.
+    """
     unfinished = (
         select(Review)
         .where(Review.incident_id == incident_id, Review.location_id != EVERYWHERE)
@@ -368,8 +372,8 @@ def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime)
     )
     for review in session.scalars(unfinished):
         decided = _decide(
-            session, actor, now, incident_id=incident_id, location_id=review.location_id, kind=Kind(review.kind),
-            category=Category(review.category), band=Band(review.band), actual_harm=PhysicalHarm(review.actual_harm),
+            session, actor, now, rules=policy.of_review(session, actor.provider_id, review.policy_version),
+            incident_id=incident_id, location_id=review.location_id, kind=Kind(review.kind), category=Category(review.category), band=Band(review.band), actual_harm=PhysicalHarm(review.actual_harm),
             psychological_harm=PsychologicalHarm(review.psychological_harm),
         )  # fmt: skip
         tier = (review.decision or {}).get("tier")
@@ -380,10 +384,12 @@ def reconsider(session: Session, actor: Actor, incident_id: UUID, now: datetime)
             setattr(review, name, value)
         review.version += 1
         session.flush()
-        _say_depth(session, actor, review, "review_rerouted", now)
+        _say_depth(session, actor, review, "review_rerouted", now, deepened=True)
 
 
-def _say_depth(session: Session, actor: Actor, review: Review, action: str, now: datetime) -> None:
+def _say_depth(
+    session: Session, actor: Actor, review: Review, action: str, now: datetime, *, deepened: bool = False
+) -> None:
     _Change(session, actor, review, now).record(
         action,
         ReviewOpened(
@@ -395,6 +401,8 @@ def _say_depth(session: Session, actor: Actor, review: Review, action: str, now:
             due_at=review.due_at,
             rule=review.rule,
             policy_version=review.policy_version,
+            revision=review.version,
+            deepened=deepened,
         ),
         method=review.method,
         rule=review.rule,
@@ -410,9 +418,9 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
     A newer triage changes method, clock and approval of a review that is not approved yet; what was written stays.
     """
     decided = _decide(
-        session, actor, now, incident_id=command.incident_id, location_id=command.location_id, kind=command.kind,
-        category=command.category, band=command.band, actual_harm=command.actual_harm,
-        psychological_harm=command.psychological_harm,
+        session, actor, now, rules=policy.current(session, actor.provider_id), incident_id=command.incident_id,
+        location_id=command.location_id, kind=command.kind, category=command.category, band=command.band,
+        actual_harm=command.actual_harm, psychological_harm=command.psychological_harm,
     )  # fmt: skip
     depth = {**decided.values, "triage_revision": command.triage_revision}
     opened = insert_new(
@@ -448,6 +456,7 @@ def open_review(session: Session, command: activities.OpenReview, now: datetime,
         method=ReviewMethod(review.method),
         lead_role=Role(review.lead_role),
         due_at=review.due_at,
+        revision=review.version,
     )
 
 
@@ -752,9 +761,10 @@ def findings_of(session: Session, review: Review) -> list[gate.Finding]:
     """What the quality gate points at in a review as it stands. It keeps nothing from being submitted."""
     asked = [question.id for question in template.asked(review.template, Category(review.category))]
     answered = methods.answers(session, review.review_id)
-    terms = own_questions(session, review)
+    terms, draft = own_questions(session, review), _draft(session, review)
     return [
-        *gate.findings(_draft(session, review), repeat=is_repeat(session, review)),
+        *gate.findings(draft, repeat=is_repeat(session, review)),
+        *gate.unlinked_learning(draft),
         *gate.unanswered(asked, answered),
         *gate.unanswered_terms({} if terms is None else {one.id: one.text for one in terms.questions}, answered),
         *gate.missing_records(template.needed(review.template), records.kept(session, review.review_id)),

@@ -12,6 +12,7 @@ from services.contracts.intake import (
     CandourDecided,
     HoldLifted,
     HoldPlaced,
+    IncidentDescribed,
     IncidentImported,
     IncidentReported,
     IncidentRestricted,
@@ -21,7 +22,7 @@ from services.contracts.intake import (
 from services.contracts.taxonomy import ObligationOutcome
 from services.review.commands import reconsider
 from services.review.context.domain import Fact
-from services.review.context.store import keep_fact
+from services.review.context.store import keep_fact, keep_people
 from services.review.holds.store import keep_hold
 from services.review.sharing import library
 from services.review.sharing.commands import record_location, record_person
@@ -97,6 +98,13 @@ def on_reported(session: Session, received: Received) -> None:
 def on_imported(session: Session, received: Received) -> None:
     """An incident of the past may belong to a theme too."""
     keep_incident(session, received.provider_id, IncidentImported.model_validate(received.data))
+
+
+def on_described(session: Session, received: Received) -> None:
+    """Know whether it is the same person again, without knowing who it is."""
+    event = IncidentDescribed.model_validate(received.data)
+    keep_people(session, received.provider_id, event.incident_id, event.people, event.revision)
+    _reconsider(session, received, event.incident_id)
 
 
 def on_hold_placed(session: Session, received: Received) -> None:
@@ -191,6 +199,7 @@ HANDLERS = {
     PersonRecorded.TYPE: on_person,
     IncidentReported.TYPE: on_reported,
     IncidentImported.TYPE: on_imported,
+    IncidentDescribed.TYPE: on_described,
     IncidentRestricted.TYPE: on_restricted,
     BreakGlassUsed.TYPE: on_break_glass,
     CandourAsked.TYPE: on_candour_asked,

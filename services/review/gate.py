@@ -27,6 +27,7 @@ class Weakness(StrEnum):
     REMINDER_ONLY = "reminder_only"
     UNANSWERED = "unanswered_question"
     MISSING_RECORD = "missing_record"
+    UNLINKED_LEARNING = "unlinked_learning"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,19 @@ def unanswered_terms(asked: Mapping[str, str], answered: Collection[str]) -> lis
 def missing_records(needed: Sequence[Record], kept: Kept) -> list[Finding]:
     """The records that the method needs and the review does not have."""
     return [Finding(Weakness.MISSING_RECORD, gap.field, "", gap.message, gap.remedy) for gap in missing(needed, kept)]
+
+
+def unlinked_learning(draft: Draft) -> list[Finding]:
+    """Learning that is linked to neither a factor nor a root cause, whatever its words."""
+    return [
+        Finding(
+            Weakness.UNLINKED_LEARNING, f"learning.{place}.statement", learning.statement,
+            "This learning is linked to no factor and to no root cause.",
+            "Link it to the factor or the cause that it follows from, or say why none of them led to it.",
+        )
+        for place, learning in enumerate(draft.learning)
+        if learning.answers_factor is None and learning.answers_cause is None
+    ]  # fmt: skip
 
 
 # Words.

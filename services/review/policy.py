@@ -43,6 +43,8 @@ class _When(_Strict):
     actual_harm: Annotated[list[PhysicalHarm], Field(min_length=1)] | None = None
     psychological_harm: Annotated[list[PsychologicalHarm], Field(min_length=1)] | None = None
     repeats_at_location: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = None
+    repeats_of_person: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = None
+    repeats_at_provider: Annotated[int, Field(ge=1, le=MOST_REPEATS)] | None = None
     candour_asked: bool | None = None
     candour_met: bool | None = None
     safeguarding: bool | None = None
@@ -118,6 +120,7 @@ class _Document(_Strict):
         return ReviewPolicy(self.version, [rule.read() for rule in self.rules], self.hours, self.repeats_within_days)
 
 
+_REPEATS = ("repeats_at_location", "repeats_of_person", "repeats_at_provider")
 _EITHER = frozenset({True, False})
 _SPACE: Box = {
     "kind": frozenset(Kind),
@@ -125,7 +128,7 @@ _SPACE: Box = {
     "band": frozenset(Band),
     "actual_harm": frozenset(PhysicalHarm),
     "psychological_harm": frozenset(PsychologicalHarm),
-    "repeats_at_location": frozenset(range(MOST_REPEATS + 1)),
+    **dict.fromkeys(_REPEATS, frozenset(range(MOST_REPEATS + 1))),
     "candour_asked": _EITHER,
     "candour_met": _EITHER,
     "safeguarding": _EITHER,
@@ -144,7 +147,7 @@ def _box(when: _When) -> Box:
 
 
 def _values(name: str, said: Any) -> frozenset[Hashable]:
-    if name == "repeats_at_location":
+    if name in _REPEATS:
         return frozenset(range(said, MOST_REPEATS + 1))
     return frozenset([said] if isinstance(said, bool) else said)
 
@@ -182,6 +185,9 @@ def _faults(document: _Document) -> Iterator[Fault]:
         )  # fmt: skip
 
 
+_FOLDER = Path(__file__).parent / "policies"
+
+
 def load(path: Path) -> ReviewPolicy:
     """A policy from a file. Raises ValueError that names what is wrong."""
     document = _Document.model_validate(yaml.safe_load(path.read_text()))
@@ -194,7 +200,13 @@ def load(path: Path) -> ReviewPolicy:
 @cache
 def shipped() -> ReviewPolicy:
     """The default policy."""
-    return load(Path(__file__).parent / "policies" / "default.yaml")
+    return load(_FOLDER / "default.yaml")
+
+
+@cache
+def _shipped_before() -> dict[str, ReviewPolicy]:
+    """Default policies of earlier releases, by version: reviews that were opened by them go on by them."""
+    return {policy.version: policy for policy in map(load, sorted(_FOLDER.glob("default-*.yaml")))}
 
 
 KIND = PolicyKind("review", _Document, build=_Document.read, shipped=shipped, faults=_faults)
@@ -214,3 +226,9 @@ def current(session: Session, provider_id: UUID) -> ReviewPolicy:
     """What a provider goes by now."""
     found: ReviewPolicy = POLICIES.current(session, provider_id, KIND.name)
     return found
+
+
+def of_review(session: Session, provider_id: UUID, version: str) -> ReviewPolicy:
+    """The version that a review was opened with. One that is kept nowhere (of a release before) gives way to that of now."""
+    kept: ReviewPolicy | None = POLICIES.of_version(session, provider_id, KIND.name, version)
+    return kept or _shipped_before().get(version) or current(session, provider_id)

@@ -103,6 +103,20 @@ class Policies:
         self._seen[provider_id, name] = (time.monotonic() + _FRESH_SECONDS, policy)
         return policy
 
+    def of_version(self, session: Session, provider_id: UUID, name: str, version: str) -> Any | None:
+        """The version that an earlier decision was made by, shipped or once published; None when it is not kept."""
+        kind = self.kinds[name]
+        if version == kind.shipped().version:
+            return kind.shipped()
+        table = policy_table(self.service)
+        source = session.scalar(
+            select(table.c.source).where(
+                table.c.provider_id == provider_id, table.c.name == name, table.c.version == version,
+                table.c.published_at.is_not(None),
+            )
+        )  # fmt: skip
+        return None if source is None else built(kind, source)
+
     def forget(self, provider_id: UUID, name: str) -> None:
         """Look again at the next decision."""
         self._seen.pop((provider_id, name), None)
@@ -171,9 +185,11 @@ def usable(policies: Policies, text: PolicyText) -> Checked:
     kind = _kind(policies, text.name)
     checked = check(text.source, kind)
     problems = list(checked.problems)
-    if checked.version == kind.shipped().version:
+    if (checked.version or "").rpartition("-")[0] == kind.shipped().version.rpartition("-")[0]:
         problems.append(
-            Problem(1, "version", "is the version of the shipped policy", "Give yours a version of its own.")
+            Problem(
+                1, "version", "is named as the shipped policies are", "Give yours a name of its own, such as own-1."
+            )
         )
     if problems:
         raise ServiceError(

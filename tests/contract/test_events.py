@@ -11,6 +11,8 @@ import pytest
 from services.contracts.generate import FOLDER, documents, schema_of
 from services.contracts.topics import EVENTS
 
+ASYNCAPI = Path(__file__).parent / "asyncapi-3.0.0.schema.json"
+"""What AsyncAPI says of its documents, without what it says of bindings."""
 RELEASED = Path(__file__).parent / "released.json"
 """Schemas as last released: `python -m tests.contract.release` rewrites it, at a release only."""
 
@@ -38,6 +40,23 @@ def breaking_changes(old: Any, new: Any, path: str = "$") -> list[str]:
 def test_the_committed_documents_are_generated_from_the_models() -> None:
     committed = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
     assert committed == documents(), "run `make schemas` and commit the result"
+
+
+def test_the_asyncapi_document_is_valid_and_names_every_event() -> None:
+    document = json.loads((FOLDER / "asyncapi.json").read_text())
+    valid = jsonschema.Draft7Validator(json.loads(ASYNCAPI.read_text()))
+    assert [f"{error.json_path}: {error.message}" for error in valid.iter_errors(document)] == []
+    assert list(valid.iter_errors({**document, "channels": {"intake": {"adress": "plumbline.intake"}}}))
+    messages = document["components"]["messages"]
+    assert set(messages) == set(EVENTS)
+    assert all((FOLDER / message["payload"]["$ref"]).is_file() for message in messages.values())
+    sent = {name for channel in document["channels"].values() for name in channel["messages"]}
+    assert sent == set(EVENTS)
+    for channel in document["channels"].values():
+        for name, message in channel["messages"].items():
+            assert message == {"$ref": f"#/components/messages/{name}"}
+    for operation in document["operations"].values():
+        assert operation["channel"]["$ref"].removeprefix("#/channels/") in document["channels"]
 
 
 @pytest.mark.parametrize("event_type", sorted(json.loads(RELEASED.read_text())))

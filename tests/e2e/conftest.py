@@ -14,9 +14,9 @@ from tests.e2e import stories
 from tests.e2e.journey import Care
 from tests.e2e.running import PATIENCE, RunningStack
 
-SLOWER = 1200
-"""A third of what first hours are written for: all of `make test` shares the machine, and their limits are on the clock."""
-START = "2026-06-04T12:00:00"
+SLOWER = 720
+"""A fifth of what first hours are written for: all of `make test` shares the machine, and their limits are on the clock."""
+START = "2026-06-04T18:00:00"
 """A Thursday: by the time the stack is ready a working day is near, the weekend that SC-06 needs is not far."""
 
 
@@ -52,7 +52,7 @@ def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="package")
 def slow(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
-    """A stack on which twenty minutes pass in a second."""
+    """A stack on which twelve minutes pass in a second."""
     running = RunningStack(Home(run_folder / f"slow-{worker_id}"))
     try:
         running.up(f"--clock-speed={SLOWER}", f"--clock-start={START}")

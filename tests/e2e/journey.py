@@ -248,6 +248,7 @@ class Journey:
             {
                 "outcome": "passed" if compliant == 10 else "returned", "method": "spot_check", "sample_size": 10,
                 "compliant": compliant, "finding": self.care.says("Looked at ten charts."),
+                "not_drawn_reason": "There are ten.", "shifts": ["day", "night"],
             },
         )  # fmt: skip
 

@@ -19,8 +19,9 @@ from services.contracts.taxonomy import Seips
 from services.review.domain import Draft, Factor, Learning
 from services.review.gate import Weakness, findings
 
-MEASURED = [weakness for weakness in Weakness if weakness not in (Weakness.UNANSWERED, Weakness.MISSING_RECORD)]
-"""What reads words. Whether a question has an answer, or a record is there, is counted, not judged."""
+_COUNTED = (Weakness.UNANSWERED, Weakness.MISSING_RECORD, Weakness.UNLINKED_LEARNING)
+MEASURED = [weakness for weakness in Weakness if weakness not in _COUNTED]
+"""What reads words. Whether a question has an answer, a record is there, or learning has a link, is counted, not judged."""
 REVIEWS = Path(__file__).parent / "reviews.yaml"
 
 

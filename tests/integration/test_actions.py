@@ -183,7 +183,7 @@ class World:
         """Somebody looks; passed unless said otherwise."""
         body = {
             "outcome": "passed", "method": "spot_check", "sample_size": 5, "compliant": 5,
-            "not_drawn_reason": "There are five.", **changes,
+            "not_drawn_reason": "There are five.", "shifts": ["day", "night"], **changes,
         }  # fmt: skip
         return self.http.post(
             f"/actions/{action['action_id']}/verification", actor or self.lead, body, version=action["version"]
@@ -590,7 +590,14 @@ def test_two_last_verifications_at_once_plan_once(world: World) -> None:
     world.open(incident_id, band=Band.HIGH)
     first, second = (world.finish(world.agree(incident_id)) for _ in range(2))
     command = verification.VerifyAction.model_validate(
-        {"outcome": "passed", "method": "people_asked", "sample_size": 1, "compliant": 1, "not_drawn_reason": "One."}
+        {
+            "outcome": "passed",
+            "method": "people_asked",
+            "sample_size": 1,
+            "compliant": 1,
+            "not_drawn_reason": "One.",
+            "shifts": ["day", "night"],
+        }
     )
 
     def verify(session: Any, action: dict[str, Any]) -> None:
@@ -899,6 +906,7 @@ def test_the_activities_are_those_of_the_contract(world: World) -> None:
         contract.OPEN_ACTIONS,
         contract.MEASURE_CHECKPOINT,
         contract.REMIND_OWNER,
+        contract.REMIND_VERIFIER,
         contract.ASK_RECHECK,
         contract.END_ACTIONS,
         "actions.republish",
@@ -936,8 +944,8 @@ def test_another_provider_sees_no_row_of_any_table(world: World) -> None:
     # The consumer itself, which is not running here, writes the first; of the others there is none here.
     empty = {"inbox", "parked_event", "restriction", "finding", "proof_item", "dependency", "weaker_accepted"}
     empty |= {"indicator", "indicator_definition", "indicator_value"}
-    empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension"}
-    empty |= {"location", "site", "served", "evidence_file", "opening"}
+    empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension", "cancellation_request"}
+    empty |= {"location", "site", "served", "evidence_file", "opening", "policy_version"}
     for provider, holds in ((world.provider, True), (uuid.uuid4(), False)):
         for name in names:
             with transaction(world.engine, provider) as session:

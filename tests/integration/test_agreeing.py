@@ -128,6 +128,21 @@ def test_a_cycle_of_high_risk_does_not_complete_on_weaker_actions_alone(world: W
     assert PRIVATE not in json.dumps(world.http.get(f"/incidents/{incident_id}/audit", world.lead).json())
 
 
+def test_reminding_alone_does_not_complete_a_moderate_risk_that_happened_before(world: World) -> None:
+    first = world.incident()
+    world.open(first, band=Band.MODERATE)
+    assert world.verify(world.finish(world.agree(first, strength="weaker"))).status_code == 200, "the first of its type"
+    again = world.incident(occurred_at=world.clock.now())
+    world.open(again, band=Band.MODERATE)
+    action = world.finish(world.agree(again, strength="weaker"))
+    refused = world.verify(action)
+    assert refusal(refused) == (409, "only-weaker")
+    assert "happened here before" in refused.json()["detail"]
+    path, reason = f"/incidents/{again}/weaker-actions", {"reason": "The sheet is replaced next month."}
+    assert world.http.post(path, world.lead, reason).status_code == 200
+    assert world.verify(action).json()["status"] == "verified"
+
+
 @pytest.mark.parametrize(("band", "strengths"), [(Band.LOW, ["weaker"]), (Band.HIGH, ["weaker", "intermediate"])])
 def test_elsewhere_weaker_actions_complete(world: World, band: Band, strengths: list[str]) -> None:
     incident_id = world.incident()

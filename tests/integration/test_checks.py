@@ -157,6 +157,37 @@ def test_a_concern_is_to_be_recorded_in_the_shift_and_the_form_within_a_day(case
     assert case.clock_row()["due_at"] is None
 
 
+def test_an_allegation_against_staff_asks_the_employer_for_the_risk_to_all(case: Case, actor: Any) -> None:
+    case.reported("abuse_allegation", about_staff=[str(uuid.uuid4())], not_about_staff=False)
+    lead = actor("safeguarding_lead")
+    found = case.check("employer-risk-assessment", lead)
+    assert datetime.fromisoformat(found["required_at"]) == case.clock.now() + timedelta(hours=6)
+    case.records("employer-risk-assessment", 422, actor=lead, duties="away_from_people", support_contact=True)
+    case.records("employer-risk-assessment", 404)
+    said = {
+        "duties": "away_from_people",
+        "support_contact": True,
+        "risk_to_people": "Nine people; none alone with them.",
+    }
+    case.records("employer-risk-assessment", actor=lead, **said)
+    assert case.check("employer-risk-assessment", lead)["state"] == "done"
+    # Also when only the facts say so; of an allegation that is about nobody who works here, nobody asks.
+    case.reported("abuse_allegation", not_about_staff=True)
+    assert case.check("employer-risk-assessment", lead) is None
+    case.answers(allegation_against_staff=True, actor=lead)
+    assert case.check("employer-risk-assessment", lead)["state"] == "to_do"
+
+
+def test_a_choking_or_a_missed_visit_asks_who_else_is_at_risk_today(case: Case) -> None:
+    for category, asked in (("choking", True), ("missed_visit", True), ("pressure_damage", True), ("fall", False)):
+        case.reported(category)
+        assert (case.check("others-at-risk") is not None) == asked
+    case.reported("missed_visit")
+    case.records("others-at-risk", 422, looked_at=6)
+    case.records("others-at-risk", looked_at=6, found="All well.")
+    assert case.check("others-at-risk")["variance_minutes"] < 0
+
+
 def test_what_is_late_warns_then_goes_up_the_line_until_it_is_recorded(case: Case) -> None:
     case.reported("medication")
     assert case.duties(case.lead) == []
@@ -236,6 +267,28 @@ def test_a_fall_asks_for_advice_once_the_head_may_be_hurt_and_for_checks_that_ar
     assert [one["field"] for one in missing["errors"]] == ["answers.handed_over"]
     case.records("welfare-checks", actor=case.carer, seen="Every half hour; walks as always.", handed_over=True)
     assert case.check("welfare-checks")["answers"]["handed_over"] is True
+
+
+def test_after_a_restraint_people_are_talked_with_and_after_choking_advice_reaches_the_plan(case: Case) -> None:
+    case.reported("behaviour_distress")
+    assert case.check("debrief-after-restraint") is None
+    case.clock.advance(timedelta(hours=3))
+    version = case.intake.get(f"/incidents/{case.id}", case.carer).json()["version"]
+    said = {"answers": {"restraint": True}}
+    assert case.intake.put(f"/incidents/{case.id}/answers", case.carer, said, version=version).status_code == 200
+    times = {rule: case.check(rule) for rule in ("debrief-after-restraint", "staff-welfare")}
+    known = case.clock.now()
+    assert [datetime.fromisoformat(one["required_at"]) - known for one in times.values()] == [
+        timedelta(hours=1), timedelta(hours=72),
+    ]  # fmt: skip
+    assert all(one["chased"] for one in times.values())
+    case.records("staff-welfare", offered=True)
+    assert case.check("staff-welfare")["state"] == "done"
+    case.reported("choking")
+    advice = case.check("advice-in-plan")
+    assert datetime.fromisoformat(advice["required_at"]) - case.clock.now() == timedelta(hours=48)
+    case.records("advice-in-plan", advice_in_plan=True, who_has_it="Staff and kitchen; the ward by telephone.")
+    assert case.check("advice-in-plan")["variance_minutes"] == -48 * 60
 
 
 def test_what_is_refused(case: Case, actor: Any) -> None:

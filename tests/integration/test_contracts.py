@@ -113,14 +113,40 @@ def test_whose_when_and_what_the_contract_is_about_decides(case: Case) -> None:
         case.reported("missed_visit")
         people = [{"code": f"P{number}", "local_authority": one} for number, one in enumerate(authorities)]
         case.answers(people=people, work_related=False)
-        row = case.row("commissioner")
+        [row] = [row for row in case.rows("commissioner") if row["outcome"] == "triggered"]
         return datetime.fromisoformat(row["provider_target_at"]) - datetime.fromisoformat(row["aware_at"])
 
     assert hours("LEEDS") == timedelta(hours=24), "each council has its own contract"
-    assert hours("LEEDS", "YORK") == timedelta(hours=2), "the shortest of those that are concerned"
-    assert hours() == timedelta(hours=2), "while nobody says whose, the shortest of the place"
     case.reported("fall").triaged("low")
     assert case.rows("commissioner") == []
+
+
+def test_each_commissioner_whose_contract_asks_is_told_by_its_own_hours(case: Case) -> None:
+    for commissioner, hours in (("LEEDS", 24), ("YORK", 2), ("YORK", 12), ("HULL", 48)):
+        heard(case, hours=hours, commissioner=commissioner)
+
+    def rows() -> dict[str, tuple[float, float]]:
+        found = {}
+        for row in case.rows("commissioner"):
+            if row["outcome"] != "triggered":
+                continue
+            due, since = (datetime.fromisoformat(row[name]) for name in ("provider_target_at", "aware_at"))
+            fields = case.intake.get(f"/obligations/{row['obligation_id']}/draft", case.manager).json()["fields"]
+            drafted = {f["name"]: f["value"] for f in fields}["commissioner_contract_hours"]
+            found[row["authority"]] = ((due - since).total_seconds() / 3600, float(drafted))
+        return found
+
+    case.reported("missed_visit")
+    assert rows() == {"LEEDS": (24, 24), "YORK": (2, 2), "HULL": (48, 48)}, "while nobody says whose, all of the place"  # fmt: skip
+    case.answers(people=[{"code": "P1", "local_authority": "LEEDS"}, {"code": "P2", "local_authority": "YORK"}])
+    [hull] = [row for row in case.rows("commissioner") if row["authority"] == "HULL"]
+    assert (hull["state"], hull["must_decide"]) == ("no_longer_indicated", False)
+    leeds = next(row for row in case.rows("commissioner") if row["authority"] == "LEEDS")
+    path = f"/obligations/{leeds['obligation_id']}"
+    assert case.intake.post(f"{path}/decision", case.manager, {"decision": "notify"}, version=leeds["version"]).is_success  # fmt: skip
+    assert rows()["LEEDS"] == (24, 24), "deciding for one leaves its own time"
+    case.answers(commissioner_contract_hours=6)
+    assert rows() == {"LEEDS": (6, 6), "YORK": (6, 6)}, "an answer for the incident goes before the contracts"
 
 
 def test_the_newest_revision_counts_whatever_the_order(case: Case) -> None:

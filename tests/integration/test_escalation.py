@@ -180,6 +180,10 @@ NIGHT = datetime(2026, 6, 8, 22, 0, tzinfo=UTC)
         ({"category": "abuse_allegation", "immediate_danger": True}, False, "allegation", "safeguarding_lead"),
         ({"category": "missing_person"}, True, "airway-or-missing-out-of-hours", "on_call_manager"),
         ({"category": "missing_person"}, False, None, None),
+        ({"category": "choking"}, False, "airway", "shift_lead"),
+        ({"category": "choking"}, True, "airway-or-missing-out-of-hours", "on_call_manager"),
+        ({"category": "choking", "immediate_danger": True}, False, "danger-now", "shift_lead"),
+        ({"category": "choking", "kind": "near_miss"}, False, None, None),
         ({"category": "fall"}, True, None, None),
     ],
 )
@@ -194,7 +198,7 @@ def test_what_starts_the_ladder_at_the_report(
         assert asked == []
         return
     assert [(one["rule"], one["role"], one["urgent"]) for one in asked] == [(rule, start, True)]
-    assert asked[0]["policy_version"] == "escalation-2"
+    assert asked[0]["policy_version"] == "escalation-3"
     assert LADDER[asked[0]["level"]] == start
 
 
@@ -238,6 +242,35 @@ def test_harm_that_proves_severe_calls_once_though_the_band_stays(rig: Rig, home
         assert [(one["rule"], one["role"]) for one in rig.requested(incident)] == [
             ("severe-harm", "registered_manager")
         ]
+
+
+def test_an_answer_that_cannot_wait_calls_once_and_what_is_more_urgent_calls_sooner(
+    rig: Rig, home: uuid.UUID, people: Any
+) -> None:
+    rig.on_call = {role: getattr(people, role).id for role in LADDER}
+    incident = rig.report(people.carer, home, category="medication")
+
+    def answered(at: str, version: int, **answers: Any) -> list[tuple[str, str]]:
+        done = rig.intake.put(f"/incidents/{at}/answers", people.carer, {"answers": answers}, version=version)
+        assert done.status_code == 200, done.text
+        return [(one["rule"], one["role"]) for one in rig.requested(at)]
+
+    assert answered(incident, 1, medicine_class="laxative") == []
+    called = [("high-risk-medicine", "registered_manager")]
+    assert answered(incident, 2, medicine_class="insulin") == called
+    rig.call(incident)
+    assert answered(incident, 3, medicine_class="opioid", equipment="none") == called, "each rule once"
+    # That four hours are given for one thing does not give them for another that wants its answer within one.
+    rig.triage(people.quality_lead, incident, 4, 2)
+    assert rig.requested(incident)[1]["rule"] == "high-risk"
+    urgent = rig.call(incident)
+    assert urgent.clock is not None
+    assert urgent.clock.due_at == rig.clock.now() + timedelta(minutes=60)
+    near = rig.report(people.carer, home, category="medication", kind="near_miss")
+    assert answered(near, 1, medicine_class="insulin") == []
+    gone = rig.report(people.carer, home, category="missing_person")
+    assert answered(gone, 1, missing_urgency="after_a_search_of_the_place") == []
+    assert answered(gone, 2, missing_urgency="at_once") == [("missing-and-urgent", "registered_manager")]
 
 
 def test_only_a_change_for_the_worse_starts_it_again(rig: Rig, home: uuid.UUID, people: Any) -> None:
@@ -358,7 +391,7 @@ def test_an_unanswered_rung_climbs_and_the_top_is_called_again(rig: Rig, home: u
     calls = rig.calls(people.quality_lead, incident)
     assert [c["step"] for c in calls] == list(range(1, 10))
     assert {c["outcome"] for c in calls} == {"unanswered"}
-    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-2")}
+    assert {(c["rule"], c["policy_version"]) for c in calls} == {("death", "escalation-3")}
     waiting = rig.intake.get("/inbox", people.executive).json()["escalations"]
     assert [(w["escalation_id"], w["by_name"]) for w in waiting] == [(calls[-1]["escalation_id"], True)]
 

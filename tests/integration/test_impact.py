@@ -12,6 +12,7 @@ from services.actions.impact import counting, observing
 from services.actions.impact.domain import Window
 from services.actions.impact.store import measure_of
 from services.actions.store import Improvement
+from services.contracts.directory import LocationRecorded
 from services.contracts.taxonomy import Band, Category, ExposureUnit, Kind, Role, Verdict
 from services.runtime import audit
 from services.runtime.db import transaction
@@ -418,8 +419,68 @@ def test_beside_a_better_score_stands_whether_people_still_report(world: World) 
     # Sixty falls and sixty near misses here before, neither since: what fell may be the telling.
     assert (balance["other_reports_before"], balance["other_reports_after"]) == (120, 0)
     assert balance["other_reports_ratio_high"] < 1
+    # Of the same type: sixty, then none. Whether that is earlier help or less telling a person says.
+    assert (balance["near_misses_before"], balance["near_misses_after"]) == (60, 0)
+    assert balance["near_misses_ratio_high"] < 1
     assert (balance["near_miss_share_before"], balance["near_miss_share_after"]) == (0.5, 0)
     assert (balance["hours_to_report_before"], balance["hours_to_report_after"]) == (6, 48)
+
+
+def test_beside_the_measure_stand_other_series_and_each_place(world: World) -> None:
+    """Over both homes nothing changed: it halved in one and rose in the other, and more people went without sleep."""
+    now = world.clock.now()
+    elsewhere = UUID(int=7)
+    for place, name in ((world.location, "Weir House"), (elsewhere, "Alder Court")):
+        world.exposure(months_before(date(2026, 7, 1), 15), "300", location_id=place)
+        world.tell(LocationRecorded(
+            location_id=place, region_id=world.region, cqc_location_id="1-1", name=name, beds=10, active=True, revision=1,
+        ))  # fmt: skip
+    for n in range(60):
+        for place in (world.location, elsewhere):
+            world.imported(now - timedelta(days=10 + 6 * n), location_id=place)
+    slept = indicator(world, name="Slept through", about="outcome_for_people")
+    record(world, slept, year(world, lambda n: 70 + n % 3))
+    checks = indicator(world, name="Checks at night", direction="neutral", numerator="checks", denominator="nights")
+    record(world, checks, year(world, lambda n: {"numerator": 90 + n % 3, "denominator": 30}))
+    home = indicator(world, name="Of the other home", location_id=str(elsewhere))
+    incident_id = world.incident()
+    series = [i["indicator_id"] for i in (slept, checks, home)]
+    twice = define(world, incident_id, 0, 422, beside=[series[0], series[0]])
+    assert twice["errors"][0]["field"] == "beside.1"
+    define(world, incident_id, 0, 404, beside=[str(UUID(int=8))])
+    define(world, incident_id, 0, beside=series)
+    assert define(world, incident_id, 1, scope="provider")["beside"] == series, "as they were"
+    verified(world, incident_id)
+    for n in range(22):
+        world.imported(now + timedelta(days=2 + 2 * n), location_id=elsewhere)
+    world.clock.advance(timedelta(days=52))
+    record(world, slept, {"2026-07": 40.0})
+    record(world, checks, {"2026-07": {"numerator": 250, "denominator": 31}})
+    view = measured(world, incident_id, 0)
+    assert (view["proposed"], view["rule"]) == ("no_change", "no-clear-change")
+    first, second, third = view["beside"]
+    assert (first["name"], first["about"], first["says"], first["rule"]) == (
+        "Slept through", "outcome_for_people", "worse", "signal-of-concern",
+    )  # fmt: skip
+    assert (round(first["before"]), first["after"], first["chart"]["kind"]) == (71, 40, "xmr")
+    assert (second["says"], second["rule"]) == ("cannot_judge", "neutral-rate-rose")
+    assert second["after"] == pytest.approx(1000 * 250 / 31)
+    assert (third["says"], third["rule"], third["chart"]) == ("cannot_judge", "no-points", None)
+    alder, weir = view["places"]
+    assert (alder["name"], alder["events_before"], alder["events_after"]) == ("Alder Court", 60, 22)
+    assert (weir["name"], weir["events_before"], weir["events_after"]) == ("Weir House", 60, 0)
+    assert Decimal(weir["exposure_before"]) == 3600
+    assert weir["ratio_high"] < 1 < alder["ratio_low"]
+    assert abs(sum(Decimal(p["exposure_after"]) for p in view["places"]) - Decimal(view["exposure"])) <= Decimal("0.01")
+    assert {"places", "indicators"}.isdisjoint(view["balance"])
+    # Who does not decide on the effect, or sees one home only, sees as much of the others.
+    path = f"/checkpoints/{view['checkpoint_id']}"
+    seen = world.http.get(path, world.manager).json()
+    assert (seen["places"], len(seen["beside"])) == ([], 2)
+    here = world.make_actor(Role.SAFEGUARDING_LEAD, locations=[world.location])
+    assert [p["name"] for p in world.http.get(path, here).json()["places"]] == ["Weir House"]
+    chain = world.http.get(f"/incidents/{incident_id}/audit", world.lead).json()
+    assert [e["data"]["beside"] for e in chain if e["action"] == "measure_frozen"] == [series]
 
 
 def test_a_share_is_drawn_and_compared_as_a_share(world: World) -> None:

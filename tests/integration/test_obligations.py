@@ -152,7 +152,7 @@ def test_a_plain_medicines_error_needs_nobody_but_may_be_decided_with_a_reason(c
     all_ = case.all()
     assert all_["obligations"] == []
     others = {rule["rule"]: rule for rule in all_["others"]}
-    assert len(others) == 36
+    assert len(others) == 37
     assert others["medicines-error"]["advice"]
     assert others["cqc-serious-injury"]["outcome"] == "not_triggered"
     assert case.blocked() == []

@@ -23,6 +23,8 @@ WHOLE = {
     "/just-culture/{use_id}/audit",
     "/themes/{theme_id}/audit",
     "/locations/{location_id}/audit",
+    "/meetings/{meeting_id}/audit",
+    "/governance-items/{item_id}/audit",
     # What ships with the service.
     "/factor-words",
     # Parts of one record, of which there are few.

@@ -21,7 +21,7 @@ from services.runtime.process import Context
 
 ROOT = Path(__file__).parents[2] / "services"
 SHIPPED = (ROOT / "review/policies/default.yaml").read_text()
-OWN = SHIPPED.replace("version: default-2", "version: own-1").replace(
+OWN = SHIPPED.replace("version: default-3", "version: own-1").replace(
     "method: after_action_review", "method: mdt_review"
 )
 
@@ -77,11 +77,11 @@ def test_a_second_person_publishes_it_and_it_decides(
 ) -> None:
     quality, director = actor("quality_lead"), actor("director")
     running, *before = opened()
-    assert before == ["after_action_review", "moderate-risk", "default-2"]
+    assert before == ["after_action_review", "moderate-risk", "default-3"]
     policy_id = published(api, quality, director)
     assert opened()[1:] == ("mdt_review", "moderate-risk", "own-1")
-    # A running review keeps the version it was opened with, until facts change and it is decided again.
-    assert opened(running)[1:] == ("after_action_review", "moderate-risk", "default-2")
+    # A running review keeps the version it was opened with, until the incident is triaged again.
+    assert opened(running)[1:] == ("after_action_review", "moderate-risk", "default-3")
     assert opened(running, revision=2)[1:] == ("mdt_review", "moderate-risk", "own-1")
     with db.transaction(engine, provider_id) as session:
         chain = audit.read(session, "review", UUID(policy_id))
@@ -126,7 +126,7 @@ def test_the_next_replaces_it_and_retired_the_shipped_one_counts(
     assert opened()[3] == "own-2"
     assert api.post(f"/policies/{second}/retirement", actor("safeguarding_lead"), version=3).status_code == 403
     assert api.post(f"/policies/{second}/retirement", director, version=3).status_code == 200
-    assert opened()[3] == "default-2"
+    assert opened()[3] == "default-3"
     again = api.post("/policies", quality, {"name": "review", "source": OWN})
     assert (again.status_code, again.json()["type"]) == (409, "/problems/version-taken")
 
@@ -137,7 +137,7 @@ def test_a_bad_one_is_refused_by_line_and_nothing_is_kept(api: Any, actor: Calla
     line = next(n for n, row in enumerate(bad.splitlines(), 1) if "chat_with" in row)
     refused = api.post("/policies", quality, {"name": "review", "source": bad})
     assert refused.status_code == 422
-    assert refused.json()["errors"][0]["field"] == f"line {line}: rules.2.method"
+    assert refused.json()["errors"][0]["field"] == f"line {line}: rules.3.method"
     assert "mrs_smith" not in refused.text
     checked = api.post("/policies/checks", quality, {"name": "review", "source": bad})
     assert (checked.status_code, checked.json()["ok"], checked.json()["problems"][0]["line"]) == (200, False, line)
@@ -154,7 +154,7 @@ def test_another_provider_goes_by_its_own(
     stranger = Actor(id=uuid.uuid4(), provider_id=uuid.uuid4(), roles=frozenset({"quality_lead"}), all_locations=True)
     assert api.get(f"/policies/{policy_id}", stranger).status_code == 404
     with db.transaction(engine, stranger.provider_id) as session:
-        assert policy.current(session, stranger.provider_id).version == "default-2"
+        assert policy.current(session, stranger.provider_id).version == "default-3"
     with db.transaction(engine, provider_id) as session:
         assert policy.current(session, provider_id).version == "own-1"
 

@@ -63,7 +63,7 @@ def test_a_score_counts_by_who_filled_the_guide_in(
 def test_the_threshold_is_a_setting(tmp_path: Path, wording: str, score: int, told: bool) -> None:
     file = tmp_path / "obligations.yaml"
     shipped = SHIPPED.read_text()
-    assert shipped.count("{fact: pressure_guide_score, at_least: 15}") == 1
+    assert shipped.count("{fact: pressure_guide_score, at_least: 15,") == 1
     file.write_text(shipped.replace("pressure_guide_score, at_least: 15", f"pressure_guide_score, {wording}"))
     facts = {
         "category": "pressure_damage", "pressure_guide_score": score, "abuse_or_allegation": False,

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from sqlalchemy import Engine, text
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
 from services.intake import commands
+from services.intake.recurrence import policy
 from services.runtime import audit
 from services.runtime.actor import Actor, system
 from services.runtime.db import transaction
 from services.runtime.errors import ServiceError
 from tests.conftest import MovableClock
 from tests.integration.test_escalation import Rig
+from tests.integration.test_policies import published
 from tests.integration.test_restricted import an_allegation, deliver, events
 
 STORY = "Found beside the bed at night, the sensor mat was unplugged and the call bell lay on the chair."
@@ -96,6 +99,28 @@ def test_what_comes_back_is_linked_and_explained(rig: Rig, lead: Actor, home: uu
     assert [(one["incident_id"], one["subject_id"], one["late"]) for one in waiting] == [
         (new, question["recurrence_id"], False)
     ]
+
+
+def test_a_provider_has_a_recurrence_policy_of_its_own_and_a_question_keeps_the_version_that_asked(
+    rig: Rig, lead: Actor, home: uuid.UUID, actor: Any
+) -> None:
+    _, before = closed_and_back(rig, lead, home)
+    source = (Path(policy.__file__).parents[1] / "policies" / "recurrence.yaml").read_text()
+    own = source.replace("recurrence-1", "own-1").replace("watch_days: 365", "watch_days: 30")
+    own = own.replace("decides: [quality_lead, director]", "decides: [quality_lead, regional_manager]")
+    published(rig.intake, lead, actor("director"), own, "recurrence")
+    _, late = closed_and_back(rig, lead, home)
+    assert asked(rig, lead, late) == [], "forty days are longer than it watches"
+    _, new = closed_and_back(rig, lead, home, days=20)
+    [question] = asked(rig, lead, new)
+    assert question["policy_version"] == "own-1"
+    body, director = {"answer": "not_the_same", "reason": "Another bed."}, actor("director")
+    assert (
+        rig.intake.post(f"/recurrences/{question['recurrence_id']}/answer", director, body, version=1).status_code
+        == 403
+    )
+    [old] = [one for one in asked(rig, lead, before) if one["policy_version"] == "recurrence-1"]
+    assert rig.intake.post(f"/recurrences/{old['recurrence_id']}/answer", director, body, version=1).status_code == 200
 
 
 def test_nothing_closes_before_the_answer_and_reopening_keeps_the_cycle(

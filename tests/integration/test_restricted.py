@@ -11,8 +11,11 @@ import pytest
 from sqlalchemy import Engine, text
 
 from services.contracts.intake import IncidentRestricted
+from services.contracts.taxonomy import Role
+from services.intake import access
 from services.intake.escalation import policy as escalation
 from services.runtime import audit, restriction
+from services.runtime.actor import system
 from services.runtime.consumer import Received
 from services.runtime.db import transaction
 from tests.conftest import MovableClock, ServiceClient
@@ -258,10 +261,6 @@ def test_review_and_actions_hold_to_it(
 def test_the_ladder_calls_nobody_who_is_kept_away(
     intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
 ) -> None:
-    from services.contracts.taxonomy import Role
-    from services.intake import access
-    from services.runtime.actor import system
-
     accused, regional, lead = actor("regional_manager"), actor("regional_manager"), actor("safeguarding_lead")
     body = an_allegation(home, now, about_staff=[str(accused.id)])
     incident_id = uuid.UUID(intake.post("/incidents", actor("carer"), body).json()["incident_id"])
@@ -273,7 +272,7 @@ def test_the_ladder_calls_nobody_who_is_kept_away(
 
     assert not called(Role.REGIONAL_MANAGER, accused.id)
     for colleagues in (Role.SHIFT_LEAD, Role.ON_CALL_MANAGER, Role.REGISTERED_MANAGER):
-        assert not called(colleagues, uuid.uuid4()), "no manager of the place, whoever typed which ids"
+        assert not called(colleagues, uuid.uuid4()), "no manager of the place by an id that was only typed"
     assert called(Role.SAFEGUARDING_LEAD, lead.id)
     assert called(Role.REGIONAL_MANAGER, regional.id)
     # Whoever was called needs to know.
@@ -281,6 +280,64 @@ def test_the_ladder_calls_nobody_who_is_kept_away(
     assert intake.get(f"/incidents/{incident_id}", accused).status_code == 404
     changes = intake.get(f"/incidents/{incident_id}/access", lead).json()["changes"]
     assert [change["reason"] for change in changes][1:] == ["Called by the escalation ladder."]
+
+
+def test_the_line_is_kept_away_untyped_and_the_manager_of_the_place_is_called_unless_they_are_in_it(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
+) -> None:
+    engine, lead, carer = service_engine("intake"), actor("safeguarding_lead"), actor("carer")
+    accused, shift, above, other = (
+        actor(role, locations=[home]) for role in ("carer", "shift_lead", "registered_manager", "registered_manager")
+    )
+    individual = actor("nominated_individual")
+
+    def told(person: Any, manager: Any, revision: int = 1) -> None:
+        role = {"role": person.role, "location_id": None, "region_id": None}
+        data = {
+            "person_id": str(person.id), "manager_id": manager and str(manager.id), "active": True, "roles": [role],
+            "shift": None, "employment": None, "started_on": None, "revision": revision,
+        }  # fmt: skip
+        received = Received(
+            event_id=uuid.uuid4(), type="plumbline.person.recorded.v1", provider_id=lead.provider_id, subject=person.id,
+            key=str(person.id), version=revision, occurred_at=now, actor="x", actor_role="x", data=data,
+            topic="plumbline.directory", partition=0, offset=0,
+        )  # fmt: skip
+        with transaction(engine, lead.provider_id) as session:
+            import_module("services.intake.consumer").HANDLERS[received.type](session, received)
+
+    def reported(about: Any) -> str:
+        body = an_allegation(home, now, about_staff=[str(about.id)])
+        made: str = intake.post("/incidents", carer, body).json()["incident_id"]
+        return made
+
+    def asked(incident_id: str) -> list[str]:
+        said = [e["data"] for e in events(engine, lead.provider_id) if "escalation_req" in e["type"]]
+        return [one["role"] for one in said if one["incident_id"] == incident_id and one["rule"] == "allegation"]
+
+    def callable_(incident_id: str, *people: Any) -> list[bool]:
+        with transaction(engine, lead.provider_id) as session:
+            return [
+                access.may_be_called(session, system(lead.provider_id), uuid.UUID(incident_id), Role(one.role), one.id, now)
+                for one in people
+            ]  # fmt: skip
+
+    unknown = reported(accused)
+    assert callable_(unknown, other) == [False], "an id that only was typed opens it to no manager of the place"
+    for person, manager in ((individual, None), (above, individual), (shift, above), (accused, shift)):
+        told(person, manager)
+    told(accused, None, revision=0)
+    incident_id = reported(accused)
+    excluded = intake.get(f"/incidents/{incident_id}/access", lead).json()["excluded"]
+    assert set(excluded) == {str(one.id) for one in (accused, shift, above)}, "up to whoever needs to know by role"
+    for one in (accused, shift, above):
+        assert seen(intake, incident_id, one) == (404, False)
+    assert asked(incident_id).count("registered_manager") == 1, "the ladder begins with the manager of the place"
+    assert callable_(incident_id, above, other) == [False, True]
+    assert [seen(intake, incident_id, one)[0] for one in (above, other, individual)] == [404, 200, 200]
+    # Whatever the role: whom the named person answers to directly does not see it.
+    assert [seen(intake, reported(above), one)[0] for one in (individual, lead)] == [404, 200]
+    told(accused, other, revision=2)
+    assert callable_(reported(accused), above, other) == [True, False]
 
 
 def test_an_allegation_that_names_nobody_is_restricted_unless_it_is_not_about_staff(

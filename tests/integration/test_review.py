@@ -164,7 +164,7 @@ def test_the_plan_follows_the_policy_and_is_made_once(desk: Desk, home: UUID) ->
     assert desk.activities["open_review"](command.model_copy(update={"command_id": "again"})) == first
     event = desk.events(command.incident_id)
     assert [e["type"] for e in event] == ["review.opened"]
-    assert (event[0]["data"]["rule"], event[0]["data"]["policy_version"]) == ("moderate-risk", "default-2")
+    assert (event[0]["data"]["rule"], event[0]["data"]["policy_version"]) == ("moderate-risk", "default-3")
     desk.open(home, incident_id=command.incident_id, cycle=2)
     assert desk.plan.review_id != first.review_id
 
@@ -589,7 +589,7 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     assert answered.status_code == 200
     desk.approved()
     desk.acknowledge(desk.send(incident_id), desk.make("carer", locations=[home]), home)
-    own = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text().replace("default-2", "own-1")
+    own = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text().replace("default-3", "own-1")
     assert desk.api.post("/policies", desk.quality, {"name": "review", "source": own}).status_code == 201
     tables = desk.rows("select tablename from pg_tables where schemaname = 'review'")
     names = {row["tablename"] for row in tables} - {"migration"}
@@ -597,7 +597,7 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
     # People as directory tells of them, and what hangs on a briefing, are looked at in test_sharing*.py.
     elsewhere = {
         "person", "held_role", "briefing_person", "briefing_route", "adoption_check", "adoption_return", "recall",
-        "circumstance", "spot_check", "terms", "timeline_entry", "involved", "just_culture", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
+        "circumstance", "described", "spot_check", "terms", "timeline_entry", "involved", "just_culture", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
     }  # fmt: skip
     assert names - filled == {"inbox", "parked_event", "restriction", "opening", *OF_THEMES} | elsewhere
     with db.transaction(desk.engine, uuid.uuid4()) as session:

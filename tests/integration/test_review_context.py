@@ -97,13 +97,43 @@ def test_the_third_of_a_type_at_a_place_is_reviewed_deeper_and_the_decision_says
     seen = desk.view(desk.open(), actor("quality_lead"))
     assert (seen["method"], seen["rule"]) == ("after_action_review", "repeated")
     decision = seen["decision"]
-    assert (decision["rule"], decision["policy_version"], decision["tier"]) == ("repeated", "default-2", 2)
+    assert (decision["rule"], decision["policy_version"], decision["tier"]) == ("repeated", "default-3", 2)
     assert decision["take_part"] == ["staff_involved", "registered_manager"]
     assert decision["inputs"] == {
         "kind": "incident", "category": "medication", "band": "low", "actual_harm": "low",
-        "psychological_harm": "none", "repeats_at_location": 3, "candour_asked": False, "candour_met": False,
+        "psychological_harm": "none", "repeats_at_location": 3, "repeats_of_person": 0, "repeats_at_provider": 4, "candour_asked": False, "candour_met": False,
         "safeguarding": False, "regulator_notice": False, "restricted": False, "on_hold": False,
     }  # fmt: skip
+
+
+def test_who_falls_again_wherever_it_was_is_looked_at_by_several_professions(
+    desk: Desk, actor: Callable[..., Actor]
+) -> None:
+    quality, who, somebody = actor("quality_lead"), "a" * 32, "b" * 32
+
+    def fell(people: list[str], at: UUID) -> None:
+        one = str(uuid.uuid4())
+        desk.hear("incident.described", incident_id=one, people=people, revision=1)  # before the report, too
+        desk.known(incident_id=one, category="fall", location_id=str(at))
+
+    fell([who], uuid.uuid4())
+    fell([somebody], uuid.uuid4())
+    plan = desk.open(category=Category.FALL)
+    desk.hear("incident.described", people=[somebody, who], revision=2)
+    desk.hear("incident.described", people=[], revision=1)  # late
+    assert desk.view(plan, quality)["rule"] == "recurrent-falls"
+    inputs = desk.view(plan, quality)["decision"]["inputs"]
+    repeats = {name: inputs[f"repeats_{name}"] for name in ("at_location", "of_person", "at_provider")}
+    assert repeats == {"at_location": 0, "of_person": 2, "at_provider": 2}
+    with db.transaction(desk.engine, desk.provider_id) as session:
+        said = session.scalar(
+            text("select data from review.outbox where key = :key and (data ->> 'deepened')::boolean"),
+            {"key": str(desk.incident_id)},
+        )
+    assert (said["method"], said["deepened"], said["revision"]) == ("mdt_review", True, 2)
+    assert who not in str(desk.view(plan, quality))
+    with db.transaction(desk.engine, uuid.uuid4()) as session:
+        assert session.execute(text("select 1 from review.described")).all() == [], "of another provider"
 
 
 def test_psychological_harm_counts_as_bodily_harm_does(desk: Desk, actor: Callable[..., Actor]) -> None:
@@ -116,10 +146,13 @@ def test_what_is_learned_later_deepens_an_open_review_once(desk: Desk, actor: Ca
     assert plan.method == "brief_fact_review"
     desk.hear("candour.asked", candour_id=str(uuid.uuid4()), round=1, decide_due_at=desk.clock.now().isoformat())
     assert desk.view(plan, quality)["version"] == 1  # the shipped policy asks for nothing more because of that
+    with db.transaction(desk.engine, desk.provider_id) as session:  # as if an earlier release had opened it
+        session.execute(text("update review.review set policy_version = 'default-2'"))
     for _ in range(2):
         desk.safeguarding()
         seen = desk.view(plan, quality)
         assert (seen["rule"], seen["method"], seen["version"]) == ("safeguarding", "structured_review", 2)
+        assert seen["decision"]["policy_version"] == "default-2", "what was shipped when it was opened"
     assert (seen["decision"]["inputs"]["safeguarding"], seen["decision"]["inputs"]["candour_asked"]) == (True, True)
     with db.transaction(desk.engine, desk.provider_id) as session:
         chain = audit.read(session, "review", desk.incident_id)
@@ -176,10 +209,10 @@ def test_the_regulator_counts_and_other_recipients_do_not(desk: Desk) -> None:
 
 def test_a_draft_is_backtested_over_the_past_that_the_caller_may_see(desk: Desk, actor: Callable[..., Actor]) -> None:
     quality = actor("quality_lead")
-    lighter = SHIPPED.replace("version: default-2", "version: own-1").replace(
+    lighter = SHIPPED.replace("version: default-3", "version: own-1").replace(
         "method: brief_fact_review", "method: swarm_huddle", 1
     )
-    assert lighter != SHIPPED.replace("version: default-2", "version: own-1")
+    assert lighter != SHIPPED.replace("version: default-3", "version: own-1")
     desk.open()
     desk.known(occurred_at=(desk.clock.now() + timedelta(hours=1)).isoformat())
     first, desk.incident_id = desk.incident_id, uuid.uuid4()
@@ -196,7 +229,7 @@ def test_a_draft_is_backtested_over_the_past_that_the_caller_may_see(desk: Desk,
     assert (found["hours_before"], found["hours_after"]) == (23.0, 22.0)
     (less,) = found["reviewed_less"]
     assert (less["incident"], less["repeats_after"], less["went_badly"]) == (str(first), 1, True)
-    same = desk.api.post("/policies/backtests", quality, {**body, "source": SHIPPED.replace("default-2", "own-2")})
+    same = desk.api.post("/policies/backtests", quality, {**body, "source": SHIPPED.replace("default-3", "own-2")})
     assert (same.json()["changed"], same.json()["reviewed_less"]) == (0, [])
     assert desk.api.post("/policies/backtests", actor("carer"), body).status_code == 403
     bad = desk.api.post("/policies/backtests", quality, {**body, "source": lighter.replace("swarm_huddle", "chat", 1)})
@@ -208,7 +241,7 @@ def test_a_draft_is_backtested_over_the_past_that_the_caller_may_see(desk: Desk,
 def test_an_incident_that_the_policy_wants_reviewed_thematically_stays_an_incident(
     desk: Desk, actor: Callable[..., Actor]
 ) -> None:
-    own = SHIPPED.replace("version: default-2", "version: own-1")
+    own = SHIPPED.replace("version: default-3", "version: own-1")
     own = own.replace("method: brief_fact_review", "method: thematic_review")
     own = own.replace("method: structured_review", "method: in_depth_investigation")
     quality = actor("quality_lead")
@@ -217,9 +250,24 @@ def test_an_incident_that_the_policy_wants_reviewed_thematically_stays_an_incide
     assert desk.api.post(f"/policies/{drafted}/publication", actor("director"), version=2).status_code == 200
     plan, manager = desk.open(), actor("registered_manager")
     assert plan.method == "thematic_review"
-    # What comes later deepens it as it would any other.
+    # What comes later deepens it as it would any other, by the version it was opened with, whatever is published since.
+    lighter = {"name": "review", "source": SHIPPED.replace("version: default-3", "version: own-2")}
+    newer = desk.api.post("/policies", quality, lighter).json()["policy_id"]
+    assert desk.api.post(f"/policies/{newer}/proposal", quality, version=1).status_code == 200
+    assert desk.api.post(f"/policies/{newer}/publication", actor("director"), version=2).status_code == 200
     desk.safeguarding()
-    assert desk.view(plan, quality)["method"] == "in_depth_investigation"
+    seen = desk.view(plan, quality)
+    assert (seen["method"], seen["policy_version"]) == ("in_depth_investigation", "own-1")
+    assert seen["decision"]["policy_version"] == "own-1"
+    # Triaged again it is decided anew, by the policy of that moment.
+    desk.open(triage_revision=2)
+    seen = desk.view(plan, quality)
+    assert (seen["method"], seen["policy_version"]) == ("structured_review", "own-2")
+    assert desk.api.post(f"/policies/{newer}/retirement", actor("director"), version=3).status_code == 200
+    drafted = desk.api.post("/policies", quality, {"name": "review", "source": own.replace("own-1", "own-3")})
+    again = drafted.json()["policy_id"]
+    assert desk.api.post(f"/policies/{again}/proposal", quality, version=1).status_code == 200
+    assert desk.api.post(f"/policies/{again}/publication", actor("director"), version=2).status_code == 200
     desk.incident_id = uuid.uuid4()
     plan = desk.open()
     path = f"/reviews/{plan.review_id}"

@@ -11,11 +11,15 @@ from sqlalchemy import Engine, text
 from services.contracts import activities as contract
 from services.contracts.taxonomy import BlockerKind
 from services.intake import clocks
+from services.intake.safeguarding import policy
 from services.intake.safeguarding.domain import refer_due
 from services.runtime import audit
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from tests.conftest import MovableClock, ServiceClient
+from tests.integration.test_policies import published
+
+SHIPPED = policy.SHIPPED.read_text()
 
 
 @pytest.fixture
@@ -286,3 +290,67 @@ def test_what_is_late_is_said_and_goes_up_the_line(
 def test_same_day_is_the_day_in_england(known_at: str, due_at: str) -> None:
     due = refer_due(datetime.fromisoformat(known_at), same_day=True, at_least=timedelta(hours=4))
     assert due == datetime.fromisoformat(due_at)
+
+
+def test_an_authority_has_its_own_threshold_and_time_and_is_chased_by_it(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, clock: MovableClock,
+    service_engine: Callable[[str], Engine],
+) -> None:  # fmt: skip
+    lead, quality, person, engine = actor("safeguarding_lead"), actor("quality_lead"), uuid.uuid4(), service_engine("intake")  # fmt: skip
+    own = SHIPPED.replace("version: safeguarding-2", "version: own-1").replace(
+        "authorities: {}",
+        """authorities:
+  Mid Shire:
+    codes: [MS]
+    refer_within_hours: 4
+    answer_hours: 6
+    who_decides: The adult safeguarding hub
+    threshold: Any unexplained mark is referred.
+    pressure_guide_at_least: 12
+  North Shire: {answer_working_days: 3}""",
+    )
+    twice = own.replace("codes: [MS]", "codes: [north shire]")
+    refused = intake.post("/policies", quality, {"name": "safeguarding", "source": twice})
+    assert (refused.status_code, "stands for two" in refused.text) == (422, True)
+    published(intake, quality, actor("director"), own, "safeguarding")
+    incident_id = report(intake, home, actor("carer"), now, person_refs=[str(person)])
+    path = f"/incidents/{incident_id}"
+    told = {"people": [{"code": "P1", "local_authority": "MS"}], "care_and_support_needs": True, "cannot_protect_self": True}  # fmt: skip
+    assert intake.put(f"{path}/facts", lead, told, version=0).is_success
+    record = intake.get(f"{path}/safeguarding", lead).json()
+    assert record["policy_version"] == "own-1"
+    assert [(one["authority"], one["who_decides"], one["threshold"]) for one in record["procedures"]] == [
+        ("Mid Shire", "The adult safeguarding hub", "Any unexplained mark is referred.")
+    ], "to be read before somebody decides"
+    rows = intake.get(f"{path}/obligations", lead).json()["obligations"]
+    [row] = [one for one in rows if one["rule"] == "safeguarding-concern"]
+    assert datetime.fromisoformat(row["provider_target_at"]) == now + timedelta(hours=4)
+    version = intake.put(f"{path}/safeguarding", lead, a_record(an_adult(person)), version=1).json()["version"]
+    for authority in ("mid shire", "North Shire", "Elsewhere"):
+        sent = {"person_ref": str(person), "authority": authority, "reference": "R", "referred_at": now.isoformat()}
+        answer = intake.post(f"{path}/safeguarding/referral", lead, sent, version=version)
+        assert answer.status_code == 200, answer.text
+        version = answer.json()["version"]
+    (adult,) = answer.json()["adults"]
+    due = [datetime.fromisoformat(one["answer_due_at"]) - now for one in adult["referrals"]]
+    assert due == [timedelta(hours=6), timedelta(days=3), timedelta(days=1)]
+    # It does not answer: the provider asks, and somebody is called.
+    subject = uuid.UUID(adult["referrals"][0]["referral_id"])
+    [clock_row] = [one for one in clock_rows(engine, lead.provider_id) if one.subject_id == subject]
+    clock.advance(timedelta(hours=6))
+    with transaction(engine, lead.provider_id) as session:
+        command = contract.RingClock(
+            command_id="ring", provider_id=lead.provider_id, incident_id=uuid.UUID(incident_id),
+            clock_id=clock_row.clock_id, revision=clock_row.revision,
+        )  # fmt: skip
+        clocks.ring(session, command, clock.now(), system(lead.provider_id))
+        late = session.scalars(
+            text("select data from intake.outbox where type = 'plumbline.safeguarding.late.v1'")
+        ).one()
+    assert (late["waits_for"], late["subject_id"]) == ("authority_decision", str(subject))
+    sore = report(intake, home, actor("carer"), now, category="pressure_damage")
+    guide = {"pressure_guide_score": 13, "pressure_guide_by": "registered_nurse", "pressure_guide_by_involved": False}
+    for version, (authority, outcomes) in enumerate((("NS", []), ("MS", ["triggered"]))):
+        assert intake.put(f"/incidents/{sore}/facts", lead, {**guide, "local_authority": authority}, version=version).is_success  # fmt: skip
+        rows = intake.get(f"/incidents/{sore}/obligations", lead).json()["obligations"]
+        assert [one["outcome"] for one in rows if one["rule"] == "safeguarding-concern"] == outcomes

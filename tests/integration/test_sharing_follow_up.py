@@ -14,7 +14,7 @@ from services.contracts.taxonomy import Band, Role, Shift
 from services.review.sharing import policy
 from services.runtime import db
 from tests.integration.test_review import BRIEFING, Desk, desk, home  # noqa: F401
-from tests.integration.test_sharing import a_place, answer, shared, worker
+from tests.integration.test_sharing import a_place, answer, reach, shared, worker
 
 ROUTE = {"kind": "team_meeting", "held_on": "2026-06-08", "present": 7}
 RULES = policy.shipped()
@@ -127,6 +127,38 @@ def test_a_missing_return_is_reminded_of_and_goes_up_the_line(desk: Desk) -> Non
     assert look(desk, plan).tell == []
 
 
+def test_where_it_is_not_understood_in_time_that_place_s_own_line_is_told(desk: Desk) -> None:
+    plan, places = everywhere(desk)
+    answer(desk, plan, worker(desk, places[0]), places[0], pool=BRIEFING)
+    assert (look(desk, plan).next_at, look(desk, plan).tell) == (plan.due_at, [])
+    desk.clock.advance(plan.due_at - desk.clock.now())
+    lagging, said = sorted(places[1:]), []
+    for _ in range(2 * len(RULES.reach.line) + 1):
+        found = look(desk, plan)
+        assert found == look(desk, plan), "asked again it answers the same"
+        assert found.next_at is not None
+        assert [one.location_id for one in found.tell] == lagging
+        said.append({(one.role, one.urgent) for one in found.tell})
+        desk.clock.advance(found.next_at - desk.clock.now())
+    manager, region, quality = (
+        (Role.REGISTERED_MANAGER, False),
+        (Role.REGIONAL_MANAGER, True),
+        (Role.QUALITY_LEAD, True),
+    )
+    assert said == [{manager}, {manager}, {region}, {region}, {quality}, {quality}, {quality}]
+    rows = desk.rows(
+        "select data from review.outbox where type = 'plumbline.briefing.reminded.v1' order by occurred_at"
+    )
+    assert [(row["data"]["count"], row["data"]["missing"]) for row in rows] == [(n, 2) for n in range(1, 8)]
+    shown = {one["location_id"]: one for one in reach(desk, plan)["locations"]["items"]}
+    assert [shown[str(place)]["reminders"] for place in places] == [0, 7, 7]
+    assert (shown[str(places[0])]["reminded_role"], shown[str(places[1])]["reminded_role"]) == (None, "quality_lead")
+    for place in lagging:
+        answer(desk, plan, worker(desk, place), place, pool=BRIEFING)
+    assert look(desk, plan).next_at != plan.due_at, "it reached, and nobody is told any more"
+    assert not any(one.about.startswith("reach") for one in look(desk, plan).tell)
+
+
 def test_some_of_those_who_understood_are_asked_again_weeks_later(desk: Desk, home: UUID) -> None:
     team = [worker(desk, home, shift=Shift.NIGHT if number % 2 else Shift.DAY) for number in range(6)]
     plan = shared(desk, home)
@@ -166,9 +198,10 @@ def test_some_of_those_who_understood_are_asked_again_weeks_later(desk: Desk, ho
 
 def test_where_little_could_have_happened_nobody_is_asked_again(desk: Desk, home: UUID) -> None:
     plan = shared(desk, home, band=Band.LOW)
-    assert look(desk, plan) == contract.BriefingFollowUp(next_at=None)
     [sent] = desk.rows("select data from review.outbox where type = 'plumbline.briefing.sent.v1'")
-    assert sent["data"]["follow_up_at"] is None
+    assert sent["data"]["follow_up_at"] == sent["data"]["due_at"], "nothing but its own day"
+    answer(desk, plan, worker(desk, home), home, pool=BRIEFING)
+    assert look(desk, plan) == contract.BriefingFollowUp(next_at=None)
 
 
 def test_a_briefing_of_a_withdrawn_incident_waits_for_nothing(desk: Desk, home: UUID) -> None:

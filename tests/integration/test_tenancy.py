@@ -45,7 +45,8 @@ READ_BY_THE_SYSTEM = {
         "origin", "earliest_due_at", "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
     },
     "review.theme": {"theme_id", "provider_id", "stage"},
-    "reporting.progress": {"last_event_at"},
+    "reporting.progress": {"last_event_at", "lag_seconds"},
+    "reporting.webhook": {"provider_id", "webhook_id", "active", "next_at", "sent_at"},
     "reporting.location": {"provider_id"},
     "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip

@@ -39,15 +39,26 @@ def test_who_is_told_of_what(rig: Rig, home: uuid.UUID, actor: Any) -> None:
     death = rig.report(carer, home, category="death")
     further_up = [("death", "regional_manager"), ("death", "nominated_individual")]
     assert told(rig, death) == [*further_up, ("death", "registered_manager")]
+    choked = rig.report(carer, home, category="choking")
+    assert told(rig, choked) == [("airway", "registered_manager"), ("airway", "shift_lead")]
+    for category, answers, rules in (
+        ("medication", {"clinical_advice": True}, ["advice-on-a-medicine"]),
+        ("pressure_damage", {"pressure_category": "2"}, ["skin-broken"]),
+        ("pressure_damage", {"pressure_category": "1"}, []),
+        ("fall", {"clinical_advice": True}, []),
+    ):
+        incident = rig.report(carer, home, category=category)
+        assert rig.intake.put(f"/incidents/{incident}/answers", carer, {"answers": answers}, version=1).is_success
+        assert told(rig, incident) == [(rule, "registered_manager") for rule in rules]
     fall = rig.report(carer, home)
     assert told(rig, fall) == []
     rig.triage(manager, fall, 4, 4)
-    again = [("extreme-risk", "regional_manager"), ("extreme-risk", "nominated_individual")]
+    again = [("extreme-risk", role) for role in ("regional_manager", "nominated_individual", "quality_lead")]
     assert told(rig, fall) == [*again, ("extreme-risk", "registered_manager")]
     rig.triage(manager, fall, 2, 2, reason="Seen again.")
     rig.triage(manager, fall, 5, 5, reason="And again.")
-    assert told(rig, fall)[:3] == [*again, ("extreme-risk", "registered_manager")]
-    assert sorted(told(rig, fall)[3:]) == [], "each is told once"
+    assert told(rig, fall)[:4] == [*again, ("extreme-risk", "registered_manager")]
+    assert sorted(told(rig, fall)[4:]) == [], "each is told once"
 
 
 def test_several_people(rig: Rig, home: uuid.UUID, actor: Any) -> None:
@@ -91,7 +102,7 @@ def test_the_quality_lead_is_told_of_the_third_of_a_type_across_the_services(
     carer, manager = actor("carer"), actor("registered_manager")
 
     def one(where: uuid.UUID, **changes: Any) -> list[tuple[str, str]]:
-        incident = rig.report(carer, where, **{"category": "choking", **changes})
+        incident = rig.report(carer, where, **{"category": "environment", **changes})
         rig.triage(manager, incident, 1, 1, actual_harm="none", reason="Nothing came of it.")
         return told(rig, incident)
 

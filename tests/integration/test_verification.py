@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,16 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from services.actions import commands
+from services.actions import commands, policy
 from services.actions.sampling.domain import drawn
+from services.actions.store import Improvement
 from services.actions.verification.commands import ask_recheck
 from services.contracts import activities as contract
-from services.contracts.intake import IncidentReopened
-from services.contracts.taxonomy import Band, Role, Stage
+from services.contracts.intake import IncidentReopened, IncidentRestricted
+from services.contracts.taxonomy import Band, Category, Role, Stage
 from services.runtime.actor import Actor, system
 from services.runtime.db import transaction
 from tests.integration.test_actions import PRIVATE, World
 from tests.integration.test_agreeing import refusal
+from tests.integration.test_policies import published
 
 
 @pytest.fixture
@@ -149,6 +152,24 @@ def test_high_risk_rests_on_more_than_one_source(world: World) -> None:
     assert world.verify(action, method="people_asked", **reason).status_code == 200
 
 
+def test_a_spot_check_is_drawn_or_says_why_not_whatever_the_risk(world: World) -> None:
+    action = done(world)
+    assert refusal(world.verify(action, not_drawn_reason=None)) == (422, "draw_id")
+    assert world.verify(action, not_drawn_reason=None, method="observation").status_code == 200
+
+
+def test_high_risk_is_passed_only_when_it_was_seen_on_two_shifts(world: World) -> None:
+    action = done(world, Band.HIGH)
+    seen = {"method": "people_asked", "shifts": ["day"]}
+    assert refusal(world.verify(action, **seen)) == (422, "shifts")
+    assert refusal(world.verify(action, method="people_asked", shifts=["day", "mixed"])) == (422, "shifts")
+    later = str(world.clock.now().date() + timedelta(days=7))
+    partly = {"outcome": "partly", "finding": "By day.", "remaining_risk": "Nights were not seen."}
+    assert world.verify(action, **seen, **partly, next_check_on=later).status_code == 200
+    other = done(world, Band.EXTREME)
+    assert world.verify(other, method="people_asked", shifts=["day", "night"]).status_code == 200
+
+
 def test_partly_says_what_remains_and_when_it_is_looked_at_again(world: World) -> None:
     action = done(world)
     partly = {"outcome": "partly", "compliant": 4, "finding": f"One was late. {PRIVATE}"}
@@ -196,7 +217,8 @@ def asked(world: World, action: dict[str, Any]) -> contract.RecheckAsked:
 def again(world: World, action: dict[str, Any], actor: Actor | None = None, **changes: Any) -> Any:
     """Somebody looks again; it holds unless said otherwise."""
     body = {
-        "outcome": "passed", "method": "people_asked", "sample_size": 5, "compliant": 5, "not_drawn_reason": "Few.", **changes,
+        "outcome": "passed", "method": "people_asked", "sample_size": 5, "compliant": 5, "not_drawn_reason": "Few.",
+        "shifts": ["day", "night"], **changes,
     }  # fmt: skip
     version = view(world, action)["version"]
     return world.http.post(f"/actions/{action['action_id']}/recheck", actor or world.lead, body, version=version)
@@ -240,6 +262,65 @@ def test_a_new_cycle_leaves_the_second_look_of_the_old_one_behind(world: World) 
     incident_id = UUID(action["incident_id"])
     world.tell(IncidentReopened(incident_id=incident_id, cycle=2, stage=Stage.ACTING), version=10)
     assert refusal(again(world, action)) == (409, "new-cycle")
+
+
+def test_what_followed_a_fall_is_looked_at_again_whatever_its_risk(world: World) -> None:
+    incident_id = world.incident(category=Category.FALL)
+    with transaction(world.engine, world.provider) as session:
+        command = world.opening(incident_id).model_copy(update={"category": Category.FALL})
+        commands.open_actions(session, command, world.clock.now(), system(world.provider))
+    action = world.finish(world.agree(incident_id))
+    assert world.verify(action).status_code == 200
+    [again] = view(world, action)["rechecks"]
+    assert datetime.fromisoformat(again["due_at"]) == world.clock.now() + timedelta(days=28)
+    assert world.events(incident_id)[-1][1]["recheck"]["recheck_id"] == again["recheck_id"]
+
+
+# --- by whose policy ---
+
+
+def test_a_cycle_goes_by_the_policy_of_the_moment_at_which_it_began(world: World) -> None:
+    """A provider's own policy decides for what begins after its publication; what runs keeps its version."""
+    source = (Path(policy.__file__).parent / "policies" / "default.yaml").read_text()
+    for before, after in (
+        ("version: default-2", "version: own-1"), ("verify_days: 14", "verify_days: 5"), ("low: [30]", "low: [7, 20]"),
+        ("most: 2, longest_working_days: 20", "most: 0, longest_working_days: 3"), ("{low: 3, ", "{low: 2, "),
+    ):  # fmt: skip
+        assert before in source
+        source = source.replace(before, after)
+    running = world.incident()
+    world.open(running)
+    earlier = world.agree(running)
+    named = {"name": "improvement", "source": source.replace("own-1", "default-9")}
+    assert refusal(world.http.post("/policies", world.lead, named))[0] == 422, "named as one that is shipped"
+    published(world.http, world.lead, world.make_actor(Role.DIRECTOR), source, "improvement")
+    fresh = world.incident()
+    world.open(fresh)
+    later = world.agree(fresh)
+    assert ask(world, earlier).status_code == 201
+    assert refusal(ask(world, later, days=4)) == (422, "working_days")
+    assert refusal(ask(world, later, days=3)) == (409, "no-more-time")
+    for action, days, reminded, plan in ((earlier, 14, 11, [30]), (later, 5, 3, [7, 20])):
+        incident_id = UUID(action["incident_id"])
+        done = world.finish(view(world, action))
+        assert datetime.fromisoformat(done["verify_due_at"]) == world.clock.now() + timedelta(days=days)
+        told = datetime.fromisoformat(world.events(incident_id)[-1][1]["remind_at"])
+        assert told == world.clock.now() + timedelta(days=reminded)
+        assert world.verify(done).status_code == 200
+        planned = [datetime.fromisoformat(c["due_at"]) for c in world.checkpoints(incident_id)]
+        assert planned == [world.clock.now() + timedelta(days=n) for n in plan]
+    with transaction(world.engine, world.provider) as session:
+        kept = [session.get_one(Improvement, (one, 1)).policy_version for one in (running, fresh)]
+        assert kept == ["default-2", "own-1"]
+        # One that began by a policy shipped before, and the provider's own retired meanwhile: each goes on by its own.
+        [own] = world.http.get("/policies?name=improvement", world.lead).json()["items"]
+        path = f"/policies/{own['policy_id']}/retirement"
+        assert world.http.post(path, world.lead, version=own["revision"]).status_code == 200
+        assert policy.of_action(session, fresh, 1).verify == timedelta(days=5)
+        improvement = session.get_one(Improvement, (running, 1))
+        improvement.policy_version = "default-1"
+        assert policy.of_cycle(session, improvement).shifts_needed == {}
+        session.rollback()
 
 
 # --- more time ---
@@ -302,6 +383,58 @@ def test_a_request_that_nobody_decided_ends_with_the_attempt(world: World) -> No
     assert ask(world, returned).status_code == 201
 
 
+# --- cancelling on request ---
+
+
+def test_an_owner_asks_to_cancel_and_an_approver_decides(world: World) -> None:
+    owner = world.owner = world.make_actor(Role.QUALITY_LEAD)
+    incident_id = world.incident()
+    world.open(incident_id)
+    action, other = world.agree(incident_id), world.agree(incident_id)
+    path = f"/actions/{action['action_id']}/cancellation-requests"
+
+    def ask_it(actor: Actor, **body: Any) -> Any:
+        body = body or {"reason": f"The round was moved. {PRIVATE}"}
+        return world.http.post(path, actor, body, version=view(world, action)["version"])
+
+    def answer(request: dict[str, Any], actor: Actor, **body: Any) -> Any:
+        url = f"{path}/{request['request_id']}/decision"
+        return world.http.post(url, actor, body, version=view(world, action)["version"])
+
+    assert ask_it(world.manager).status_code == 403, "who may cancel does so, who owns it asks"
+    assert refusal(ask_it(owner, reason="")) == (422, "reason")
+    assert world.http.post(path, owner, {"reason": "x"}, version=99).status_code == 412
+    first = ask_it(owner)
+    assert (first.status_code, first.json()["number"], first.json()["accepted"]) == (201, 1, None), first.text
+    assert refusal(ask_it(owner)) == (409, "already-asked")
+    assert view(world, action)["status"] == "open", "it goes on meanwhile"
+    waiting = world.http.get("/actions?asked=true", world.lead).json()["items"]
+    assert [one["action_id"] for one in waiting] == [action["action_id"]]
+    assert answer(first.json(), owner, accepted=True).status_code == 403
+    assert answer(first.json(), world.manager, accepted=True).status_code == 403, "no approver"
+    assert refusal(answer(first.json(), world.lead, accepted=False)) == (422, "reason")
+    assert answer(first.json(), world.lead, accepted=False, reason="It is still needed.").status_code == 200
+    assert refusal(answer(first.json(), world.lead, accepted=True)) == (409, "not-waiting")
+    assert world.http.get("/actions?asked=true", world.lead).json()["items"] == []
+
+    second = ask_it(owner).json()
+    assert second["number"] == 2
+    elsewhere = f"/actions/{other['action_id']}/cancellation-requests/{second['request_id']}/decision"
+    assert world.http.post(elsewhere, world.lead, {"accepted": True}, version=other["version"]).status_code == 404
+    assert answer(second, world.lead, accepted=True, reason="Another one does it.").status_code == 200
+    found = view(world, action)
+    assert (found["status"], found["cancel_reason"]) == ("cancelled", f"The round was moved. {PRIVATE}")
+    assert [(c["number"], c["accepted"]) for c in found["cancellations"]] == [(1, False), (2, True)]
+    assert refusal(ask_it(owner)) == (409, "wrong-status")
+    chain = world.http.get(f"/incidents/{incident_id}/audit", world.lead).json()
+    assert [e["action"] for e in chain[-5:]] == [
+        "cancellation_asked_for", "cancellation_refused", "cancellation_asked_for", "cancellation_accepted",
+        "cancelled",
+    ]  # fmt: skip
+    assert world.events(incident_id)[-1][0] == "action.cancelled"
+    assert PRIVATE not in json.dumps([chain, world.events(incident_id)])
+
+
 # --- reminders ---
 
 
@@ -335,6 +468,38 @@ def test_a_low_risk_has_no_reminder_before(world: World) -> None:
     world.agree(incident_id)
     [opened] = world.open(incident_id).actions
     assert opened.remind_at is None
+
+
+def test_who_can_verify_is_told_before_it_is_due_whatever_the_risk(world: World) -> None:
+    action = done(world)
+    incident_id = UUID(action["incident_id"])
+    _, said = world.events(incident_id)[-1]
+    assert datetime.fromisoformat(said["remind_at"]) == world.clock.now() + timedelta(days=11)
+    assert said["remind_role"] == "quality_lead"
+
+    def told(people: list[UUID], step: str = "v") -> contract.OwnerReminder:
+        with transaction(world.engine, world.provider) as session:
+            command = contract.RemindVerifier(
+                command_id=step, provider_id=world.provider, incident_id=incident_id,
+                action_id=UUID(action["action_id"]), people=people,
+            )  # fmt: skip
+            return commands.remind_verifier(session, command, world.clock.now(), system(world.provider))
+
+    assert told([world.owner.id]) == told([]) == contract.OwnerReminder(), "nobody who may verify"
+    first = told([world.owner.id, world.lead.id, world.manager.id])
+    assert (first.person_id, first) == (world.lead.id, told([world.owner.id, world.lead.id]))
+    # Restricted meanwhile: not the one it is about. What is done from then on reminds who needs to know.
+    world.tell(
+        IncidentRestricted(
+            incident_id=incident_id, revision=1, roles=[Role.SAFEGUARDING_LEAD], people=[world.lead.id, world.owner.id],
+            excluded=[world.manager.id],
+        )
+    )  # fmt: skip
+    assert told([world.manager.id], "w") == contract.OwnerReminder()
+    returned = world.verify(action, world.make_actor(Role.SAFEGUARDING_LEAD), outcome="returned", finding="No.")
+    assert told([world.lead.id], "w") == contract.OwnerReminder(), "it is with its owner again"
+    world.finish(returned.json())
+    assert world.events(incident_id)[-1][1]["remind_role"] == "safeguarding_lead"
 
 
 def test_the_second_look_needs_a_known_record(world: World) -> None:

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from temporalio import activity
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
 
 from services.contracts import activities as contract
 from services.contracts.intake import (
@@ -31,9 +33,10 @@ from services.contracts.intake import (
 )
 from services.contracts.review import AdoptionAsked, ThemeEnded
 from services.contracts.taxonomy import Band, EscalationReason, Role, Stage, Verdict
-from tests.workflow.conftest import Case, Running, ThemeUnderTest, server_binary
+from tests.workflow.conftest import PROVIDER, Case, Running, ThemeUnderTest, server_binary
 from tests.workflow.test_briefing import Running as BriefingUnderWay
-from workflows import search_attributes
+from workflows import challenge, search_attributes
+from workflows.worker import build_worker
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -156,6 +159,23 @@ async def reopened(case: Case) -> None:
     await _ended(case)
 
 
+async def deepened_review(case: Case) -> None:
+    """Facts come while it is reviewed; later a place does not read what was learned, of which another process reminds."""
+    case.services.reminds_by_location = True
+    await case.reported()
+    await case.triaged()
+    await case.entered("1:reviewing")
+    await case.deepened(await case.env.get_current_time() + timedelta(days=30))
+    await case.until(lambda: case.services.stages().count("1:reviewing") == 2, "the new clock")
+    await case.env.sleep(timedelta(days=30, hours=12))
+    await case.until(lambda: contract.REMIND in case.services.names(), "a reminder by the new clock")
+    await case.approved(actions=False)
+    await case.entered("1:sharing")
+    await case.env.sleep(timedelta(days=20, hours=12))
+    await case.reached()
+    await _ended(case)
+
+
 async def theme_late(theme: ThemeUnderTest) -> None:
     """Nobody accepts in time: the lead is told, then the line above. Then all of it, but without effect at first."""
     await theme.commissioned()
@@ -204,6 +224,67 @@ async def briefing_owed(briefing: BriefingUnderWay) -> None:
     await briefing.ended()
 
 
+class ChallengeUnderWay:
+    """A challenge with workers that stand for reporting and directory: each climb gives five more days."""
+
+    def __init__(self, env: WorkflowEnvironment) -> None:
+        self.env, self.id, self.answered = env, uuid4(), False
+        self._due: datetime | None = None
+        self._climbs = 0
+        self._workers = [
+            build_worker(env.client, task_queue="challenge-test"),
+            Worker(env.client, task_queue=contract.REPORTING_QUEUE, activities=[self._watch]),
+            Worker(env.client, task_queue=contract.DIRECTORY_QUEUE, activities=[self._resolve, self._deliver]),
+        ]
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """Its process, whichever run."""
+        return self.env.client.get_workflow_handle(challenge.workflow_id(self.id))
+
+    async def __aenter__(self) -> "ChallengeUnderWay":
+        for worker in self._workers:
+            await worker.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        for worker in self._workers:
+            await worker.__aexit__(*exc)
+
+    @activity.defn(name=contract.WATCH_GOVERNANCE_ITEM)
+    async def _watch(self, query: contract.WatchGovernanceItem) -> contract.GovernanceWatch:
+        now = activity.info().current_attempt_scheduled_time
+        self._due = self._due or now + timedelta(days=5)
+        if now >= self._due:
+            self._due, self._climbs = now + timedelta(days=5), self._climbs + 1
+        return contract.GovernanceWatch(
+            waits=not self.answered, next_at=self._due, late=self._climbs > 0, people=[UUID(int=1)],
+            roles=[Role.REGIONAL_MANAGER] if self._climbs else [], call=1000 + self._climbs,
+        )  # fmt: skip
+
+    @activity.defn(name=contract.RESOLVE_ON_CALL)
+    async def _resolve(self, command: contract.ResolveOnCall) -> contract.OnCall:
+        return contract.OnCall(role=command.role, person_id=UUID(int=2))
+
+    @activity.defn(name=contract.DELIVER_NOTICE)
+    async def _deliver(self, command: contract.DeliverNotice) -> contract.Delivered:
+        return contract.Delivered(sent=1)
+
+
+async def challenge_unanswered(asked: ChallengeUnderWay) -> None:
+    """Its owner does not answer, so it goes up; then somebody does."""
+    case = challenge.ChallengeCase(item_id=asked.id, provider_id=PROVIDER)
+    await asked.env.client.start_workflow(
+        challenge.WORKFLOW, case, id=asked.handle.id, task_queue="challenge-test", start_signal=challenge.LOOK_SIGNAL
+    )
+    await asked.env.sleep(timedelta(days=7))
+    asked.answered = True
+    await asked.handle.signal(challenge.LOOK_SIGNAL)
+    await asked.handle.result()
+
+
+CHALLENGES: tuple[Callable[[ChallengeUnderWay], Awaitable[None]], ...] = (challenge_unanswered,)
+
 BRIEFINGS: tuple[Callable[[BriefingUnderWay], Awaitable[None]], ...] = (briefing_owed,)
 
 THEMES: tuple[Callable[[ThemeUnderTest], Awaitable[None]], ...] = (theme_late, theme_closed, theme_returned_twice)
@@ -217,6 +298,7 @@ PATHS: tuple[Callable[[Case], Awaitable[None]], ...] = (
     second_cycle,
     withdrawn,
     reopened,
+    deepened_review,
 )
 
 
@@ -236,7 +318,7 @@ async def _ended(case: Case) -> None:
     await case.until(completed, "the end")
 
 
-async def histories(case: Case | BriefingUnderWay) -> list[WorkflowHistory]:
+async def histories(case: Case | BriefingUnderWay | ChallengeUnderWay) -> list[WorkflowHistory]:
     """Every run of the process, the first one first."""
     found: list[WorkflowHistory] = []
     run_id = (await case.handle.describe()).run_id
@@ -291,6 +373,7 @@ if __name__ == "__main__":
         *((path, partial(case_of, subject=Case)) for path in PATHS),
         *((path, partial(case_of, subject=ThemeUnderTest)) for path in THEMES),
         *((path, BriefingUnderWay) for path in BRIEFINGS),
+        *((path, ChallengeUnderWay) for path in CHALLENGES),
     ]
     for each, subject in subjects:
         if not wanted or each.__name__ in wanted:

@@ -11,8 +11,9 @@ from temporalio.workflow import NondeterminismError
 
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
-from tests.replay.record import BRIEFINGS, HISTORIES, PATHS, THEMES
+from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, THEMES
 from workflows.briefing import BriefingWorkflow
+from workflows.challenge import ChallengeWorkflow
 from workflows.incident import WORKFLOW, IncidentWorkflow
 from workflows.messages import IncidentCase
 from workflows.thematic import ThematicReviewWorkflow
@@ -30,14 +31,14 @@ def anyio_backend() -> str:
 
 
 def read(file: Path) -> WorkflowHistory:
-    """One run of the process of an incident, a theme or a briefing."""
+    """One run of the process of an incident, a theme, a briefing or a challenge."""
     return WorkflowHistory.from_json("incident-of-the-past", file.read_text())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_it_replays(file: Path) -> None:
     replayer = Replayer(
-        workflows=[IncidentWorkflow, ThematicReviewWorkflow, BriefingWorkflow],
+        workflows=[IncidentWorkflow, ThematicReviewWorkflow, BriefingWorkflow, ChallengeWorkflow],
         data_converter=pydantic_data_converter,
         workflow_runner=runner(),
     )
@@ -73,7 +74,9 @@ async def test_a_change_that_running_incidents_would_not_survive_is_detected() -
 
 
 def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:
-    assert {file.stem.rpartition("-")[0] for file in FILES} == {path.__name__ for path in (*PATHS, *THEMES, *BRIEFINGS)}
+    assert {file.stem.rpartition("-")[0] for file in FILES} == {
+        path.__name__ for path in (*PATHS, *THEMES, *BRIEFINGS, *CHALLENGES)
+    }
     asked = {
         event.activity_task_scheduled_event_attributes.activity_type.name
         for file in FILES
@@ -82,7 +85,7 @@ def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:
     }
     assert asked >= {
         contract.ENTER_STAGE, contract.DEFAULT_TRIAGE, contract.REMIND, contract.OPEN_REVIEW, contract.OPEN_ACTIONS,
-        contract.FOLLOW_UP_BRIEFING, contract.SEND_BRIEFING, contract.MEASURE_CHECKPOINT, contract.END_REVIEW, contract.END_ACTIONS,
+        contract.FOLLOW_UP_BRIEFING, contract.WATCH_GOVERNANCE_ITEM, contract.SEND_BRIEFING, contract.MEASURE_CHECKPOINT, contract.END_REVIEW, contract.END_ACTIONS,
         contract.REQUEST_ESCALATION, contract.RESOLVE_ON_CALL, contract.ESCALATE, contract.DELIVER_NOTICE,
         contract.RING_CLOCK, contract.OPEN_THEME_REVIEW, contract.ENTER_THEME_STAGE, contract.REMIND_THEME, *(f"{queue}.{contract.REPUBLISH}" for queue in ("intake", "review", "actions")),
     }  # fmt: skip

@@ -84,6 +84,7 @@ def whole() -> dict[str, Any]:
         "actions": [action],
         "checkpoints": [checkpoint],
         "briefings": [briefing()],
+        "challenges": [challenge()],
         "withheld": [],
     }  # fmt: skip
 
@@ -119,6 +120,22 @@ def candour(**values: Any) -> dict[str, Any]:
     return {
         "status": "met", "statutory_wording": "as soon as reasonably practicable after becoming aware", "missing": [],
         "provider_target_at": at(10), "late_at": None, "completed_at": at(8), **values,
+    }  # fmt: skip
+
+
+def challenge(**values: Any) -> dict[str, Any]:
+    """A challenge of a meeting, answered and accepted in time."""
+    answer = {
+        "said": "On both shifts.",
+        "by_role": "registered_manager",
+        "at": at(33),
+        "accepted": True,
+        **values.pop("answer", {}),
+    }
+    return {
+        "item_id": "g", "kind": "challenge", "raised_level": "service", "level": "service", "raised_at": at(31), "status": "accepted",
+        "raised_role": "regional_manager", "owner_role": "registered_manager", "said": "Did you watch the nights?",
+        "due_at": None, "late": False, "climbs": 0, "altered": ["pace"], "answers": [answer], **values,
     }  # fmt: skip
 
 

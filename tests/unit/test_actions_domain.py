@@ -171,6 +171,33 @@ def test_proposals(before: Any, after: Any, changes: dict[str, Any], verdict: Ve
     assert propose(observed(*before), observed(*after), **changes) == (verdict, rule)
 
 
+NEUTRAL = {"direction": Direction.NEUTRAL}
+
+
+def test_a_measure_without_a_better_way_says_what_moved_and_is_never_judged() -> None:
+    for found, rule in (
+        (counted(observed(60, 12000), observed(0, 2000), **NEUTRAL), "neutral-rate-fell"),
+        (counted(observed(40, 12000), observed(40, 3000), **NEUTRAL), "neutral-rate-rose"),
+        (counted(observed(40, 12000), observed(3, 2000), **NEUTRAL), "neutral-no-clear-change"),
+        (counted(observed(4, 12000), observed(40, 3000), **NEUTRAL), "few-events-before"),
+        (values(95.0, 94.0, **NEUTRAL), "neutral-special-cause"),
+        (values(40.0, 72.0, **NEUTRAL), "neutral-special-cause"),
+        (values(95.0, 40.0, **NEUTRAL), "neutral-special-cause"),
+        (values(72.0, 71.0, 73.0, **NEUTRAL), "neutral-no-special-cause"),
+        (shared(EIGHTY, [(20, 20), (20, 20), (19, 20)], **NEUTRAL), "neutral-share-rose"),
+        (shared(EIGHTY, [(10, 20), (11, 20), (9, 20)], **NEUTRAL), "neutral-share-fell"),
+        (shared(MANY, [(74, 100), (75, 100), (61, 100)], **NEUTRAL), "neutral-special-cause"),
+        (shared(EIGHTY, [(16, 20), (17, 20), (15, 20)], **NEUTRAL), "neutral-no-clear-change"),
+    ):
+        concluded = conclude(RULES, found)
+        assert concluded.proposal == Proposal(Verdict.CANNOT_JUDGE, rule)
+        assert concluded.chart is not None
+    moved = values(95.0, 94.0, **NEUTRAL)
+    chart = conclude(RULES, moved).chart
+    assert chart is not None
+    assert shown(chart, moved.series, moved.direction)["points"][-2:] == ["special_cause_neutral_high"] * 2
+
+
 def test_the_chart_of_rare_events_is_kept_with_its_verdict() -> None:
     """Its limits by Nelson's power: the mean of the 3.6th roots, and 2.66 times their mean moving range."""
     before, after = (28.0, 30.0) * 6, (280.0,)

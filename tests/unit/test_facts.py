@@ -37,7 +37,7 @@ from services.contracts.intake import (
     IncidentTriaged,
     IncidentWithdrawn,
 )
-from services.contracts.review import BriefingReached, ReviewApproved
+from services.contracts.review import BriefingReached, ReviewApproved, ReviewOpened
 from services.contracts.taxonomy import (
     Band,
     BlockerKind,
@@ -46,6 +46,7 @@ from services.contracts.taxonomy import (
     EscalationReason,
     Kind,
     PhysicalHarm,
+    ReviewMethod,
     Role,
     Stage,
     Verdict,
@@ -86,6 +87,13 @@ def approved(cycle: int, *, actions: bool = True, briefing: bool = True) -> Revi
     return ReviewApproved(
         incident_id=INCIDENT, review_id=of(cycle), cycle=cycle, factors=[], learning_count=1, actions_needed=actions,
         briefing_needed=briefing,
+    )  # fmt: skip
+
+
+def deepened(revision: int, due: int) -> ReviewOpened:
+    return ReviewOpened(
+        incident_id=INCIDENT, review_id=of(1), cycle=1, method=ReviewMethod.STRUCTURED, lead_role=Role.REGIONAL_MANAGER,
+        due_at=days(due), rule="safeguarding", policy_version="t", revision=revision, deepened=True,
     )  # fmt: skip
 
 
@@ -152,6 +160,8 @@ LIFE: Sequence[EventData] = (
     BlockerRaised(incident_id=INCIDENT, blocker_id=of(91), kind=BlockerKind.CANDOUR),
     BlockerRaised(incident_id=INCIDENT, blocker_id=of(92), kind=BlockerKind.OBLIGATION),
     BlockerLifted(incident_id=INCIDENT, blocker_id=of(92), kind=BlockerKind.OBLIGATION),
+    deepened(2, 8),
+    deepened(3, 9),
     triaged(2, Band.HIGH),
     # One ladder climbs and is answered, another waits on its second rung.
     requested(71, 1, Role.REGISTERED_MANAGER),
@@ -292,6 +302,8 @@ def test_the_facts_of_this_life_are_those_one_expects() -> None:
     assert first.actions[str(of(17))].due_at == days(50)
     assert (first.undone, first.rechecking) == (True, False)
     assert first.actions_complete
+    assert first.deepened is not None
+    assert (first.deepened.revision, first.deepened.due_at) == (3, days(9))
     assert [one.verdict for one in first.checkpoints] == [Verdict.CANNOT_JUDGE, Verdict.SUSTAINED]
     assert {a.status for a in case.cycles[3].actions.values()} == {"open"}
     assert case.blocked

@@ -6,7 +6,7 @@ import pytest
 
 from services.contracts.taxonomy import Seips
 from services.review.domain import Draft, Factor, Learning
-from services.review.gate import Weakness, findings
+from services.review.gate import Weakness, findings, unlinked_learning
 from tests.evaluation.gate import reviews, score
 
 GOOD: dict[str, Any] = {
@@ -55,6 +55,16 @@ def test_a_cause_that_says_little() -> None:
     assert (Weakness.THIN_CAUSE, "why") in found(
         why="The round was broken off for a visitor, tablets still in the pot."
     )
+
+
+def test_learning_that_is_linked_to_nothing_is_pointed_out_whatever_its_words() -> None:
+    said = "Somebody else answers the door during a round."
+    learning = [Learning(said, 0), Learning(said, None), Learning(said, None, 0)]
+    draft = Draft(
+        **{**GOOD, "learning": learning}, only_person_reason=None, no_actions_reason=None, no_briefing_reason=None,
+        briefing=None,
+    )  # fmt: skip
+    assert [one.field for one in unlinked_learning(draft)] == ["learning.1.statement"]
 
 
 def test_learning_that_answers_nothing() -> None:

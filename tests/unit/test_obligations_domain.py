@@ -145,6 +145,11 @@ CASES: list[tuple[str, dict[str, Any], ObligationOutcome]] = [
     ("commissioner", {"commissioner_contract_requires": True}, T),
     ("commissioner", {"commissioner_contract_requires": False, "category": "missed_visit"}, N),
     ("commissioner", {"category": "missed_visit"}, S),
+    ("delegating-team", {"delegated_task": True}, T),
+    ("delegating-team", {"delegated_task": True, "kind": "near_miss"}, T),
+    ("delegating-team", {"delegated_task": True, "kind": "good_care"}, N),
+    ("delegating-team", {"delegated_task": False}, N),
+    ("delegating-team", {}, N),
     ("lfpse", {"nhs_funded_care": True}, T),
     ("lfpse", {"nhs_funded_care": False}, N),
 ]  # fmt: skip

@@ -35,6 +35,7 @@ from tests.unit.pack_records import (
     at,
     briefing,
     candour,
+    challenge,
     changed,
     check,
     obligation,
@@ -144,6 +145,14 @@ def test_a_whole_chain_has_no_gap() -> None:
             "obligation_undecided",
             True,
         ),
+        (
+            "challenges",
+            [challenge(status="open", late=True, climbs=1, level="board", due_at=at(40), answers=[])],
+            "challenge_unanswered",
+            True,
+        ),
+        ("challenges", [challenge(climbs=1)], "challenge_late", True),
+        ("challenges", [challenge(status="answered", answer={"accepted": None})], "challenge_not_judged", False),
         ("candour", candour(status="to_decide", completed_at=None), "candour_undecided", False),
         ("candour", candour(missing=["letter"], completed_at=None, late_at=at(10)), "candour_incomplete", True),
         ("candour", candour(completed_at=at(12), late_at=at(10)), "candour_late", True),
@@ -152,6 +161,14 @@ def test_a_whole_chain_has_no_gap() -> None:
 )
 def test_each_gap_is_found_and_none_beside_it(path: str, value: Any, code: str, late: bool) -> None:
     assert codes(changed(path, value)) == [(code, late)]
+
+
+def test_a_challenge_is_shown_with_its_level_its_answer_and_what_it_altered() -> None:
+    [section] = [lines for label, lines in made("quality_lead").sections if label == "Challenge and response"]
+    assert section[0].endswith(
+        "challenge of the service meeting, by the regional manager to the registered manager. Did you watch the nights?"
+    )
+    assert section[1].endswith("answered by the registered manager, accepted; it altered pace. On both shifts.")
 
 
 def test_done_is_not_verified() -> None:
@@ -332,6 +349,8 @@ class Answers:
         if path == "/themes/t/members":
             decided = ["linked", "excluded", "linked"]
             return _page([{"incident_id": rows[n]["incident_id"], "decision": d} for n, d in enumerate(decided)])
+        if path == "/governance-items/g/audit":
+            return chain(UUID(int=0x91))
         if path == "/themes/t/audit":
             return chain(UUID(int=0x71))
         if path == "/overview":
@@ -359,10 +378,10 @@ class Answers:
         if kind == "obligations":
             return _page([{"incident_id": rows[5]["incident_id"], "rule": "cqc-serious-injury"}])
         if path.count("/") == 1:
-            return _page([{"review_id": "r", "action_id": "a", "checkpoint_id": "c"}])
+            return _page([{"review_id": "r", "action_id": "a", "checkpoint_id": "c", "item_id": "g"}])
         if kind == "briefings":
             return {**briefing(), "locations": {"items": [{"location_id": PLACE}]}}
-        return record[kind][0]
+        return record[{"governance-items": "challenges"}.get(kind, kind)][0]
 
 
 def _page(rows: list[Any]) -> dict[str, Any]:
@@ -422,7 +441,7 @@ def test_a_pack_is_whole_and_verifies(built: Built) -> None:
     assert built.incidents == 7 == len([name for name in files if name.startswith("records/")])
     assert len(said["candidates"]) == 11
     assert sorted(said["serious"].values()) == [["death"], ["serious injury"]]
-    assert (found.chains, found.entries) == (21, 63)
+    assert (found.chains, found.entries) == (28, 84)
     assert files["pack.pdf"].startswith(b"%PDF")
     html = files["index.html"].decode()
     for shown in ("with the seed 7", "11 incidents and near misses", "<svg", "Safety culture", "What is not in it"):

@@ -17,7 +17,7 @@ from services.review.backtest.facts import read
 from services.review.context.domain import Situation
 
 SHIPPED = Path(policy.__file__).parent / "policies" / "default.yaml"
-LIGHTER = SHIPPED.read_text().replace("version: default-2", "version: own-1")
+LIGHTER = SHIPPED.read_text().replace("version: default-3", "version: own-1")
 LIGHTER = LIGHTER.replace("method: after_action_review", "method: brief_fact_review", 1)
 MODERATE = {"kind": "incident", "category": "fall", "band": "moderate", "actual_harm": "low"}
 FACTS = [
@@ -63,7 +63,7 @@ def test_the_command_says_what_a_lighter_draft_would_have_changed(tmp_path: Path
         0,
         {
             "facts": str(tmp_path / "facts.jsonl"),
-            "before_version": "default-2",
+            "before_version": "default-3",
             "after_version": "own-1",
             "incidents": 4,
             "changed": 2,
@@ -98,7 +98,7 @@ def test_the_command_says_what_a_lighter_draft_would_have_changed(tmp_path: Path
 def test_without_facts_it_is_a_made_up_year_and_says_so(tmp_path: Path) -> None:
     """More than the method may differ, and a lower tier is less."""
     (tmp_path / "draft.yaml").write_text(
-        SHIPPED.read_text().replace("version: default-2", "version: own-1").replace("tier: 3", "tier: 2")
+        SHIPPED.read_text().replace("version: default-3", "version: own-1").replace("tier: 3", "tier: 2")
     )
     result = CliRunner().invoke(app, ["policy", "backtest", str(tmp_path / "draft.yaml"), "--json"])
     said = json.loads(result.stdout)
@@ -107,6 +107,7 @@ def test_without_facts_it_is_a_made_up_year_and_says_so(tmp_path: Path) -> None:
     assert said["changed"] == said["deeper"] == 0
     assert 0 < said["changed_otherwise"]["tier"] == len(said["reviewed_less"]) < said["incidents"]
     assert said["reviewed_less"][0]["went_badly"] is True
+    assert "mdt_review" in {one["before"] for one in said["methods"]}, "people who fall again are known there too"
 
 
 @pytest.mark.parametrize(

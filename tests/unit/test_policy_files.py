@@ -26,6 +26,7 @@ FILES = {
     "safeguarding": "intake/policies/safeguarding.yaml",
     "speak_up": "intake/policies/speak_up.yaml",
     "recurrence": "intake/policies/recurrence.yaml",
+    "governance": "reporting/governance/policies/default.yaml",
 }
 REVIEW = (ROOT / FILES["review"]).read_text()
 TRIAGE = (ROOT / FILES["triage"]).read_text()
@@ -47,14 +48,14 @@ def test_every_shipped_policy_is_good_and_its_kind_is_told(kind: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "line", "field", "said"),
     [
-        ("    working_days: 30\n", "    working_day: 30\n", "working_day: 30", "rules.2.working_day", "not known"),
-        ("method: structured_review", "method: chat", "method: chat", "rules.2.method", "not one of the values"),
-        ("id: high-risk", "id: death", "", "rules.6.id", "same id"),
-        ("lead_role: regional_manager", "lead_role: carer", "lead_role: carer", "rules.2.lead_role", "cannot lead"),
-        ("when: {band: [moderate]}", "when: {band: [extreme]}", "id: moderate-risk", "rules.7", "unreachable"),
+        ("    working_days: 30\n", "    working_day: 30\n", "working_day: 30", "rules.3.working_day", "not known"),
+        ("method: structured_review", "method: chat", "method: chat", "rules.3.method", "not one of the values"),
+        ("id: high-risk", "id: death", "", "rules.7.id", "same id"),
+        ("lead_role: regional_manager", "lead_role: carer", "lead_role: carer", "rules.3.lead_role", "cannot lead"),
+        ("when: {band: [moderate]}", "when: {band: [extreme]}", "id: moderate-risk", "rules.9", "unreachable"),
         ("when: {}", "when: {kind: [near_miss]}", "rules:", "rules", "no rule fits"),
-        ("when: {band: [high]}", "when: {band: [moderate]}", "", "rules.9.actions", "fits serious incidents"),
-        ("version: default-2", "version: Mrs Smith", "version:", "version", "not a version"),
+        ("when: {band: [high]}", "when: {band: [moderate]}", "", "rules.11.actions", "fits serious incidents"),
+        ("version: default-3", "version: Mrs Smith", "version:", "version", "not a version"),
         ("working_days: 60", "working_days: 0", "working_days: 0", "rules.0.working_days", "greater than"),
     ],
 )
@@ -110,7 +111,7 @@ def test_the_command_needs_no_stack(tmp_path: Path) -> None:
     run = CliRunner().invoke(app, ["policy", "check", str(good), "--json"])
     assert (run.exit_code, json.loads(run.stdout)) == (
         0,
-        {"ok": True, "kind": "review", "version": "default-2", "problems": []},
+        {"ok": True, "kind": "review", "version": "default-3", "problems": []},
     )
     run = CliRunner().invoke(app, ["policy", "check", str(bad), "--json"])
     answer = json.loads(run.stdout)
@@ -118,7 +119,7 @@ def test_the_command_needs_no_stack(tmp_path: Path) -> None:
     assert answer["problems"] == [
         {
             "line": line_of(bad.read_text(), "method: huddle"),
-            "field": "rules.5.method",
+            "field": "rules.6.method",
             "problem": "is not one of the values",
             "remedy": "Did you mean 'swarm_huddle'?",
         }

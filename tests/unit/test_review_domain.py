@@ -77,6 +77,30 @@ def test_the_shipped_policy_is_proportionate(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("situation", "rule"),
+    [
+        (Situation(Kind.INCIDENT, Category.PRESSURE_DAMAGE, Band.EXTREME, PhysicalHarm.SEVERE), "pressure-damage"),
+        (Situation(Kind.INCIDENT, Category.PRESSURE_DAMAGE, Band.LOW, PhysicalHarm.LOW), "otherwise"),
+        (Situation(Kind.INCIDENT, Category.FALL, Band.MODERATE, PhysicalHarm.LOW, repeats_of_person=2), "recurrent-falls"),
+        (Situation(Kind.INCIDENT, Category.FALL, Band.MODERATE, PhysicalHarm.LOW, repeats_at_location=2), "moderate-risk"),
+        (Situation(Kind.INCIDENT, Category.FALL, Band.HIGH, PhysicalHarm.LOW, repeats_of_person=2), "high-risk"),
+        (
+            Situation(Kind.INCIDENT, Category.PRESSURE_DAMAGE, Band.HIGH, PhysicalHarm.SEVERE, safeguarding=True),
+            "severe-harm",
+        ),
+    ],
+)  # fmt: skip
+def test_several_professions_look_at_what_one_alone_does_not_see(situation: Situation, rule: str) -> None:
+    response = policy.shipped().choose(situation)
+    assert response.rule == rule
+    assert (response.method is ReviewMethod.MDT) is (rule in ("pressure-damage", "recurrent-falls"))
+
+
+def test_every_method_of_the_menu_is_chosen_by_some_rule_and_the_thematic_one_by_themes() -> None:
+    assert {rule.response.method for rule in policy.shipped().rules} == set(ReviewMethod) - {ReviewMethod.THEMATIC}
+
+
 @given(INCIDENTS)
 def test_every_incident_has_a_response_that_people_can_give(incident: Any) -> None:
     response = policy.shipped().choose(Situation(*incident))
@@ -104,8 +128,8 @@ DEFAULT = Path(policy.__file__).parent / "policies" / "default.yaml"
         (lambda d: d["rules"][0]["when"].update(kind=[]), "when.kind"),
         (lambda d: d["rules"][0]["briefing"].update(reach_percent=101), "reach_percent"),
         (lambda d: d["rules"][0].update(actions="unless_explained"), "rule death"),
-        (lambda d: d["rules"][6]["briefing"].update(need="not_required"), "rule high-risk"),
-        (lambda d: d["rules"].pop(6), "must be required"),
+        (lambda d: d["rules"][7]["briefing"].update(need="not_required"), "rule high-risk"),
+        (lambda d: d["rules"].pop(7), "must be required"),
         (lambda d: d.update(rules=[]), "last rule"),
         (lambda d: d.pop("version"), "version"),
     ],
@@ -117,6 +141,17 @@ def test_a_policy_that_cannot_work_is_refused(tmp_path: Path, change: Any, said:
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(ValueError, match=said):
         policy.load(path)
+
+
+def test_a_provider_s_own_policy_may_go_by_what_happened_in_all_its_services(tmp_path: Path) -> None:
+    document = yaml.safe_load(DEFAULT.read_text())
+    rule = {**document["rules"][-1], "id": "series", "when": {"repeats_at_provider": 2}, "method": "mdt_review"}
+    document["rules"].insert(-1, rule)
+    path = tmp_path / "policy.yaml"
+    path.write_text(yaml.safe_dump(document))
+    situation = Situation(Kind.INCIDENT, Category.MEDICATION, Band.LOW, PhysicalHarm.LOW)
+    rules = [policy.load(path).choose(replace(situation, repeats_at_provider=n)).rule for n in (1, 2, 3)]
+    assert rules == ["otherwise", "series", "series"]
 
 
 @given(NEEDS, NEEDS)

@@ -14,7 +14,7 @@ from deploy.local.scenarios import moments
 from deploy.local.scenarios.check import check
 from deploy.local.scenarios.format import CONDITIONS, SCHEMA, schema
 from deploy.local.scenarios.looks import LOOKS
-from deploy.local.scenarios.play import _months
+from deploy.local.scenarios.play import _managers_first, _months
 from deploy.local.scenarios.verbs import VERBS, RecordMonths
 from deploy.local.state import PROJECT
 
@@ -176,3 +176,19 @@ def test_months_are_values_or_shares_and_those_without_are_left_out() -> None:
         {"month": "2025-12-01", "numerator": 17, "denominator": 19},
         {"month": "2026-02-01", "value": 72},
     ]
+
+
+def test_whom_somebody_answers_to_is_registered_first_and_must_be_there() -> None:
+    people = yaml.safe_load(
+        "{A: {role: carer, answers_to: B}, B: {role: shift_lead, answers_to: C}, C: {role: director}}"
+    )
+    text = GOOD.replace(
+        "people:\n", "people:\n" + "".join(f"  {name}: {json.dumps(one)}\n" for name, one in people.items())
+    )
+    checked = check(text)
+    assert checked.findings == []
+    assert checked.scenario is not None
+    order = [name for name, _ in _managers_first(checked.scenario.people)]
+    assert order.index("C") < order.index("B") < order.index("A")
+    [wrong] = check(text.replace('"answers_to": "C"', '"answers_to": "D"')).findings
+    assert "D" in wrong.message

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from deploy.local.cli import app
 from deploy.local.spc_case import answer
+from deploy.local.state import StackError
 
 CASES = Path(__file__).parents[3] / "shared/reference/spc/cases"
 FILES = sorted(CASES.glob("*.json"))
@@ -168,9 +169,80 @@ def test_a_rebase_between_two_periods_takes_the_next_one(tmp_path: Path) -> None
     assert [s["first_period"] for s in found["segments"]] == ["2024-01-01", "2024-04-01"]
 
 
-def test_a_file_that_is_no_case_is_refused_in_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "no.json"
-    file.write_text("[]")
+def one(tmp_path: Path, chart: str, inputs: Any, rows: str) -> dict[str, Any]:
+    found: dict[str, Any] = case(tmp_path, [{"analysis_id": "a", "chart": chart, "inputs": inputs}], rows)["a"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("chart", "changes", "rows", "said"),
+    [
+        ("u", {}, "2024-01-01,three,10\n", {"skipped": "'three' is not a number"}),
+        ("u", {}, "2024-01-01,inf,10\n", {"skipped": "'inf' is not a number"}),
+        ("u", {"y_column": "falls"}, "2024-01-01,3,10\n", {"skipped": "the case has no column 'falls'"}),
+        ("u", {}, "", {"error": "There is no point to draw"}),
+        ("u", {}, "2024-01-01,-3,10\n", {"error": "A chart 'u' is of counts or of times between: none is below 0"}),
+        ("u", {}, "2024-01-01,3,-10\n", {"error": "A denominator is below 0"}),
+        ("p", {}, "2024-01-01,3,2\n", {"error": "A chart 'p' is of shares: a numerator is above its denominator"}),
+        ("u", {"multiplier": [1]}, "2024-01-01,3,10\n", {"error": "multiplier [1] is not a number above 0"}),
+        ("u", {"part_after_n_points": "x"}, "2024-01-01,3,10\n",
+         {"error": "part_after_n_points 'x' is not a whole number from 1"}),
+        ("u", {"rebase_dates": ["soon"]}, "2024-01-01,3,10\n", {"error": "rebase_dates 'soon' is not a day"}),
+        ("xmr", {"target": "low"}, "2024-01-01,3,10\n", {"error": "target 'low' is not a number"}),
+        ("rate_ratio", {"before_events": 1.5}, "",
+         {"error": "before_events is a whole number and before_exposure a number, both from 0"}),
+        ("rate_ratio", {"confidence": 2}, "", {"error": "confidence 2.0 is not below 1"}),
+        ("rate_ratio", {"before_events": 1e300}, "", {"error": "The figures are too large to compute with"}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_computed_is_said_of_the_analysis(
+    tmp_path: Path, chart: str, changes: dict[str, Any], rows: str, said: dict[str, str]
+) -> None:
+    inputs = {
+        "y_column": "events", "value_column": "events", "denominator_column": "beds", "before_events": 1,
+        "before_exposure": 10, "after_events": 1, "after_exposure": 10, **changes,
+    }  # fmt: skip
+    assert one(tmp_path, chart, inputs, f"day,events,beds\n{rows}") == said
+
+
+@pytest.mark.parametrize("chart", ["xmr", "i", "c", "u", "up", "p", "pp", "g"])
+@pytest.mark.parametrize(
+    "rows", ["2024-01-01,3,0\n", "2024-01-01,3,0\n2024-02-01,0,0\n2024-03-01,nan,0\n", "2024-01-01\n"]
+)
+def test_no_denominator_or_one_point_is_drawn_without_limits_that_nobody_knows(
+    tmp_path: Path, chart: str, rows: str
+) -> None:
+    inputs = {"y_column": "events", "value_column": "events", "denominator_column": "beds"}
+    found = one(tmp_path, chart, inputs, f"day,events,beds\n{rows}")
+    assert len(found["points"]["value"]) == rows.count("\n")
+    if chart in ("u", "up", "p", "pp"):
+        assert set(found["points"]["value"]) == {None}
+        assert set(found["points"]["upper"]) == {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "csv", "said"),
+    [
+        ("[]", b"", "is not a case: it is no object"),
+        ('{"analyses": [5]}', b"", "analyses is no list of objects"),
+        ('{"input": {}}', b"", "'analyses' is missing"),
+        ("[" * 100_000, b"", "is not a case"),
+        (
+            '{"analyses": [{"chart": "i", "inputs": {"y_column": "a"}}]}',
+            None,
+            "own.csv, which should have the column 'a'",
+        ),
+        ('{"analyses": []}', b"a\n\xff\n", "own.csv is not a CSV in UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(
+    tmp_path: Path, text: str, csv: bytes | None, said: str
+) -> None:
+    file = tmp_path / "own.json"
+    file.write_text(text)
+    if csv is not None:
+        (tmp_path / "own.csv").write_bytes(csv)
     answered = CliRunner().invoke(app, ["spc", "case", str(file)])
-    assert answered.exit_code == 1
-    assert "no.json is not a case" in str(answered.exception)
+    assert (answered.exit_code, type(answered.exception)) == (1, StackError)
+    assert said in str(answered.exception)
+    assert "\n" not in str(answered.exception)

@@ -24,7 +24,7 @@ from services.contracts import activities as contract
 from services.contracts.actions import ActionDone, ActionReturned, ActionVerified, ImpactJudged, PlannedCheckpoint
 from services.contracts.event import EventData
 from services.contracts.intake import IncidentReported, IncidentTriaged
-from services.contracts.review import BriefingReached, ReviewApproved, ThemeAccepted, ThemeCommissioned
+from services.contracts.review import BriefingReached, ReviewApproved, ReviewOpened, ThemeAccepted, ThemeCommissioned
 from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, ReviewMethod, Role, Stage, Verdict
 from services.runtime.temporal import data_converter
 from workflows import search_attributes, thematic
@@ -63,6 +63,7 @@ class Services:
         self.review_id = uuid.uuid4()
         self.theme_lead = uuid.uuid4()
         self.rings = 3
+        self.reminds_by_location = False
         self.climbs: list[contract.Climb] = []
         self.others = [contract.OnRung(role=Role.SHIFT_LEAD, person_id=uuid.uuid4())]
         self.escalated: Callable[[contract.Escalate], contract.Escalated] = lambda _: contract.Escalated()
@@ -121,13 +122,16 @@ class Services:
             self.asked.append((contract.OPEN_REVIEW, c))
             return contract.ReviewPlan(
                 review_id=self.review_id, method=ReviewMethod.BRIEF, lead_role=Role.REGISTERED_MANAGER,
-                due_at=_now() + timedelta(days=7),
+                due_at=_now() + timedelta(days=7), revision=1,
             )  # fmt: skip
 
         @activity.defn(name=contract.SEND_BRIEFING)
         async def send_briefing(c: contract.SendBriefing) -> contract.BriefingPlan:
             self.asked.append((contract.SEND_BRIEFING, c))
-            return contract.BriefingPlan(briefing_id=self.briefing_id, audience=3, due_at=_now() + timedelta(days=14))
+            return contract.BriefingPlan(
+                briefing_id=self.briefing_id, audience=3, due_at=_now() + timedelta(days=14),
+                reminds_by_location=self.reminds_by_location,
+            )  # fmt: skip
 
         @activity.defn(name=contract.OPEN_ACTIONS)
         async def open_actions(c: contract.OpenActions) -> contract.ActionsPlan:
@@ -161,6 +165,11 @@ class Services:
         async def remind_owner(c: contract.RemindOwner) -> contract.OwnerReminder:
             self.asked.append((contract.REMIND_OWNER, c))
             return contract.OwnerReminder(notify=uuid.uuid4(), person_id=uuid.uuid4())
+
+        @activity.defn(name=contract.REMIND_VERIFIER)
+        async def remind_verifier(c: contract.RemindVerifier) -> contract.OwnerReminder:
+            self.asked.append((contract.REMIND_VERIFIER, c))
+            return contract.OwnerReminder(notify=uuid.uuid4(), person_id=c.people[-1])
 
         @activity.defn(name=contract.ASK_RECHECK)
         async def ask_recheck(c: contract.AskRecheck) -> contract.RecheckAsked:
@@ -220,6 +229,7 @@ class Services:
                 open_actions,
                 measure,
                 remind_owner,
+                remind_verifier,
                 ask_recheck,
                 end_actions,
                 republish("actions"),
@@ -292,6 +302,16 @@ class Case:
         await self.entered("1:sharing")
         await self.reached()
         await self.entered("1:checking_impact")
+
+    async def deepened(self, due_at: datetime, *, revision: int = 2) -> None:
+        """Facts came, and the open review is decided again."""
+        await self.tell(
+            ReviewOpened(
+                incident_id=self.id, review_id=self.services.review_id, cycle=1, method=ReviewMethod.STRUCTURED,
+                lead_role=Role.REGIONAL_MANAGER, due_at=due_at, rule="safeguarding", policy_version="t",
+                revision=revision, deepened=True,
+            )
+        )  # fmt: skip
 
     async def approved(self, *, cycle: int = 1, actions: bool = True, briefing: bool = True) -> None:
         """The review."""

@@ -9,6 +9,7 @@ from temporalio.testing import WorkflowEnvironment
 from services.contracts import activities as contract
 from services.contracts.actions import (
     ActionCancelled,
+    ActionDone,
     ActionExtended,
     ActionHandedOver,
     ActionOpened,
@@ -58,6 +59,41 @@ async def test_more_time_moves_the_clock_and_the_reminder(skipping: WorkflowEnvi
         await case.until(lambda: contract.REMIND in case.services.names(), "late by the new clock")
         assert case.services.all(contract.REMIND)[0].next_move is Role.DIRECTOR
         assert len(case.services.all(contract.REMIND_OWNER)) == 1
+
+
+async def test_who_can_verify_is_reminded_before_it_is_due_and_not_once_it_is_verified(
+    skipping: WorkflowEnvironment,
+) -> None:
+    async with Running(skipping) as case:
+        case.services.actions.append(uuid.uuid4())
+        await to_acting(case)
+        began = await skipping.get_current_time()
+        for action, days in zip(case.services.actions, (11, 12), strict=True):
+            await case.tell(
+                ActionDone(
+                    incident_id=case.id, action_id=action, cycle=1, attempt=1, evidence_count=1,
+                    verify_due_at=began + timedelta(days=14), remind_at=began + timedelta(days=days),
+                    remind_role=Role.SAFEGUARDING_LEAD,
+                )
+            )  # fmt: skip
+        await skipping.sleep(timedelta(days=10))
+        assert contract.REMIND_VERIFIER not in case.services.names()
+        await skipping.sleep(timedelta(days=1, hours=12))
+        await case.until(lambda: contract.DELIVER_NOTICE in case.services.names(), "somebody told")
+        [reminder] = case.services.all(contract.REMIND_VERIFIER)
+        assert (reminder.action_id, reminder.people[1:]) == (
+            case.services.actions[0], [one.person_id for one in case.services.others],
+        )  # fmt: skip
+        assert case.services.all(contract.RESOLVE_ON_CALL)[-1].role is Role.SAFEGUARDING_LEAD
+        [notice] = case.services.all(contract.DELIVER_NOTICE)
+        assert (notice.person_id, notice.path, notice.urgent) == (
+            reminder.people[-1], f"/actions/{case.services.actions[0]}", False,
+        )  # fmt: skip
+        await one_verified(case, 1)
+        await case.until(lambda: statuses(case, "done", "verified"), "verified")
+        await skipping.sleep(timedelta(days=2))
+        assert len(case.services.all(contract.REMIND_VERIFIER)) == 1
+        assert contract.REMIND_OWNER not in case.services.names()
 
 
 async def verified(case: Case) -> tuple[uuid.UUID, uuid.UUID]:

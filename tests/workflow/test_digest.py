@@ -69,6 +69,10 @@ async def test_schedules_are_made_once_and_brought_up_to_date() -> None:
         assert interval.every == timedelta(seconds=60)
         [interval] = (await _described(env.client, schedules.PATTERNS)).spec.intervals
         assert interval.every == timedelta(hours=1)
+        handle = env.client.get_schedule_handle(schedules.MEETINGS)
+        assert (await handle.describe()).info.num_actions == 1  # at once, and not again when brought up to date
+        [interval] = (await _described(env.client, schedules.WEBHOOKS)).spec.intervals
+        assert interval.every == timedelta(minutes=1)
         found = await _described(env.client, schedules.DIGEST)
         assert found.spec.time_zone_name == "Europe/London"
         assert isinstance(found.action, ScheduleActionStartWorkflow)

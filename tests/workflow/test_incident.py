@@ -81,6 +81,42 @@ async def test_overdue_review_reminds_then_goes_up_the_line(skipping: WorkflowEn
         await case.until(lambda: ended(case), "closed")
 
 
+async def test_a_deepened_review_has_the_clock_and_the_lead_of_its_deeper_method(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        await case.reported()
+        await case.triaged()
+        await case.entered("1:reviewing")
+        due_at = await skipping.get_current_time() + timedelta(days=30, hours=12)
+        await case.deepened(due_at, revision=3)
+        await case.until(lambda: case.services.stages().count("1:reviewing") == 2, "the new clock")
+        await case.deepened(due_at - timedelta(days=29), revision=2)  # late
+        first, then = case.services.all(contract.ENTER_STAGE)
+        assert (first.next_move, then.next_move, then.due_at) == ("registered_manager", "regional_manager", due_at)
+        assert first.command_id != then.command_id
+        await skipping.sleep(timedelta(days=30))  # the first clock was seven days
+        assert contract.REMIND not in case.services.names()
+        await skipping.sleep(timedelta(days=1))
+        await case.until(lambda: contract.REMIND in case.services.names(), "reminded by the new clock")
+        assert case.services.all(contract.REMIND)[0].next_move == "regional_manager"
+        assert case.services.stages().count("1:reviewing") == 2
+        await case.approved(actions=False, briefing=False)
+        await case.until(lambda: ended(case), "closed")
+
+
+async def test_the_place_where_it_happened_is_not_called_for_places_that_lag(skipping: WorkflowEnvironment) -> None:
+    async with Running(skipping) as case:
+        case.services.reminds_by_location = True
+        await case.reported()
+        await case.triaged()
+        await case.entered("1:reviewing")
+        await case.approved(actions=False)
+        await case.entered("1:sharing")
+        await skipping.sleep(timedelta(days=30, hours=12))
+        assert {contract.REMIND, contract.REQUEST_ESCALATION}.isdisjoint(case.services.names())
+        await case.reached()
+        await case.until(lambda: ended(case), "closed")
+
+
 async def test_returned_verification_goes_back_to_the_owner(skipping: WorkflowEnvironment) -> None:
     async with Running(skipping) as case:
         await case.reported()

@@ -20,6 +20,7 @@ from services.runtime.clock import Clock
 from services.runtime.process import Context
 from tests.integration.test_reporting import Book
 from workflows.patterns import PatternsWorkflow
+from workflows.webhooks import WebhooksWorkflow
 from workflows.worker import build_worker
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +47,8 @@ async def test_every_provider_is_looked_at_by_the_real_activities(
             ),
         ):
             await client.execute_workflow(PatternsWorkflow.run, id=f"patterns-{provider_id}", task_queue=QUEUE)
+            sent = await client.execute_workflow(WebhooksWorkflow.run, id=f"webhooks-{provider_id}", task_queue=QUEUE)
+            assert sent == 0, "nobody has asked"
     with db.transaction(service_engine("reporting"), provider_id) as session:
         [searched_at] = session.scalars(text("select searched_at from reporting.search")).all()
     assert abs((datetime.now(UTC) - searched_at).total_seconds()) < 3600

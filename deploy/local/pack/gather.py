@@ -96,9 +96,15 @@ def incident(reader: Reader, incident_id: str) -> Read | None:
         "actions": parts.each("actions", "actions", "/actions", "action_id", incident_id),
         "checkpoints": parts.each("whether it worked", "actions", "/checkpoints", "checkpoint_id", incident_id),
         "briefings": parts.briefings(timeline["incident"]["briefing"]),
+        "challenges": parts.each(
+            "decisions and challenges of meetings", "reporting", "/governance-items", "item_id", incident_id
+        ),
         "withheld": withheld,
     }
     chains = {service: parts.read(f"the audit chain of {service}", service, f"{own}/audit") for service in CHAINS}
+    for asked in record["challenges"] or []:
+        path = f"/governance-items/{asked['item_id']}/audit"
+        chains[f"reporting/{asked['item_id']}"] = parts.read("the audit chain of a challenge", "reporting", path)
     return Read(record, {service: chain for service, chain in chains.items() if chain})
 
 

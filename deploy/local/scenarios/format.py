@@ -8,9 +8,18 @@ from pydantic import Field, TypeAdapter, create_model
 
 from deploy.local.scenarios.verbs import VERBS, Refused, Step
 from deploy.local.scenarios.words import Duration, Moment, Name, Person, Place, Region, Result, Strict, Text
-from services.contracts.taxonomy import Employment, Role, Shift
+from services.contracts.taxonomy import Category, Employment, Role, Shift
+from services.intake.safeguarding.policy import Procedure
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "scenario.schema.json"
+
+
+class ContractEntry(Strict):
+    """What the contract with a commissioner asks to be told of, and how soon."""
+
+    commissioner: Text = Field(description="Code of the council or integrated care board, as the facts name it.")
+    categories: list[Category] = Field(min_length=1)
+    hours: int = Field(ge=1)
 
 
 class PlaceEntry(Strict):
@@ -19,6 +28,7 @@ class PlaceEntry(Strict):
     region: Region | None = None
     beds: int = Field(default=20, ge=0, le=2000, description="0 for care at home.")
     local_authority: Text | None = None
+    contracts: list[ContractEntry] = Field(default_factory=list, description="With those who commission the care.")
 
 
 class Provider(Strict):
@@ -27,6 +37,10 @@ class Provider(Strict):
     name: Text = "Made-up Care"
     regions: list[Text] = Field(default_factory=list)
     places: dict[str, PlaceEntry] = Field(min_length=1, description="Services by name.")
+    authorities: dict[str, Procedure] = Field(
+        default_factory=dict,
+        description="What local authorities' own procedures say; published as the provider's safeguarding policy.",
+    )
 
 
 class PersonEntry(Strict):
@@ -41,6 +55,7 @@ class PersonEntry(Strict):
     region: Region | None = None
     shift: Shift | None = Field(default=None, description="When they work, as a rule.")
     employment: Employment | None = None
+    answers_to: Person | None = Field(default=None, description="Their line manager, by the directory.")
     listed: bool = Field(default=True, description="False for somebody who is not in the directory.")
 
 

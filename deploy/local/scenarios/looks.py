@@ -42,6 +42,10 @@ LOOKS: dict[str, Look] = {
     "earlier": Look(
         "intake", f"{_INCIDENT}/earlier", "Earlier incidents of the same person or place.", rows="incidents", key="incident_id"
     ),
+    "links": Look("intake", f"{_INCIDENT}/links", "Incidents that somebody linked with it.", rows="links", key="incident_id"),
+    "similar": Look(
+        "intake", f"{_INCIDENT}/links", "Incidents like it at other places, which could be linked.", rows="similar", key="incident_id"
+    ),
     "attachments": Look("intake", f"{_INCIDENT}/attachments", "Files kept with it.", key="attachment_id"),
     "audit": Look("intake", f"{_INCIDENT}/audit", "The hash-chained history intake keeps of it.", field="action"),
     "obligations": Look(
@@ -73,7 +77,7 @@ LOOKS: dict[str, Look] = {
     "concerns": Look("intake", "/concerns", "Concerns this person reviews.", rows="items", key="concern_id"),
     "answer": Look("", "", "What the API answered to the step that `of` names; nobody asks again.", record=True),
     "timeline": Look(
-        "reporting", f"{_INCIDENT}/timeline", "What happened, in sentences.", rows="entries", field="sentence"
+        "reporting", f"{_INCIDENT}/timeline", "What happened, in sentences.", rows="entries", field="what"
     ),
     "stages": Look("reporting", f"{_INCIDENT}/timeline", "The stages it went through.", rows="stages", field="stage"),
     "clocks": Look("reporting", f"{_INCIDENT}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
@@ -114,6 +118,19 @@ LOOKS: dict[str, Look] = {
     "briefings": Look("review", "/briefings?limit=200", "Briefings sent, of all incidents.", rows="items", key="briefing_id"),
     "library": Look("review", "/library?limit=200", "What was learned, with what changed because of it.", rows="items", field="summary", key="briefing_id"),
     "supervisions": Look("review", "/supervisions?limit=200", "That supervisions took place.", rows="items", key="supervision_id"),
+    "meeting": Look("reporting", "/meetings/{of}", "A meeting with its frozen agenda, and what was raised.", record=True),
+    "agenda": Look(
+        "reporting", "/meetings/{of}", "What a meeting opens with and raised, as it stands now.",
+        rows="decisions_and_challenges", field="status", key="item_id",
+    ),
+    "challenge": Look("reporting", "/governance-items/{of}", "A challenge or decision with its answers.", field="status", record=True),
+    "challenges": Look(
+        "reporting", "/governance-items?incident_id={of}", "Challenges and decisions about an incident.", rows="items",
+        field="status", key="item_id",
+    ),
+    "asked_at_meetings": Look(
+        "reporting", "/governance-items?mine=true", "What meetings ask of this person.", rows="items", field="status", key="item_id"
+    ),
     "incidents": Look(
         "intake", "/incidents?limit=200", "The list of incidents as this person sees it.", rows="items", key="incident_id"
     ),

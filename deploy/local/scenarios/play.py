@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, get_args, get_origin
 
 import httpx
+import yaml
 from pydantic import BaseModel
 
 from deploy.local.clock_file import ClockFile
@@ -37,6 +38,7 @@ from deploy.local.scenarios.verbs import (
     AnswersFindings,
     Attach,
     Call,
+    Challenge,
     ChooseMeasure,
     Find,
     RecordMonths,
@@ -49,6 +51,7 @@ from deploy.local.scenarios.verbs import (
 )
 from deploy.local.scenarios.words import Names
 from deploy.local.state import Stack, StackError
+from services.intake.safeguarding.policy import SHIPPED as SAFEGUARDING
 from services.runtime.calendar import LONDON, is_working_day
 from services.runtime.clock import Clock
 
@@ -235,12 +238,23 @@ def _register(stage: _Stage) -> None:
             **({"local_authority": place.local_authority} if place.local_authority else {}),
         }  # fmt: skip
         _accepted(runner.send("POST", "directory", "/locations", body))
-    for name, person in scenario.people.items():
+        for contract in place.contracts:
+            body = {
+                **contract.model_dump(mode="json"),
+                "starts_on": str(stage.clock.now().date() - timedelta(days=365)),
+            }
+            path = f"/locations/{stage.places[name]}/contracts/{uuid.uuid4()}"
+            _accepted(runner.send("PUT", "directory", path, body))
+    if scenario.provider.authorities:
+        _publish_procedures(stage)
+    for name, person in _managers_first(scenario.people):
         if person.listed:
             where: list[dict[str, str]] = [{"location_id": str(stage.places[place])} for place in _listed(person.at)]
             where += [{"region_id": str(stage.regions[person.region])}] if person.region else []
             roles = [{"role": str(role), **place} for role in stage.roles(name) for place in where or [{}]]
             body = {"person_id": stage.person_id(name), "display_name": name, "roles": roles, **_work(person)}
+            if person.answers_to:
+                body["manager_id"] = stage.person_id(person.answers_to)
             _accepted(runner.send("POST", "directory", "/people", body))
     for turn in scenario.on_call:
         body = {
@@ -252,6 +266,32 @@ def _register(stage: _Stage) -> None:
         _accepted(runner.send("PUT", "directory", f"/rota/{uuid.uuid4()}", body))
     for place_id in stage.places.values():
         _wait_until_known(stage, str(place_id))
+
+
+def _managers_first(people: dict[str, PersonEntry]) -> list[tuple[str, PersonEntry]]:
+    """Everybody after whom they answer to: directory wants to know the manager first."""
+
+    def above(name: str) -> int:
+        count, seen = 0, people[name]
+        while seen.answers_to is not None and count < len(people):
+            count, seen = count + 1, people[seen.answers_to]
+        return count
+
+    return sorted(people.items(), key=lambda one: above(one[0]))
+
+
+def _publish_procedures(stage: _Stage) -> None:
+    """The shipped safeguarding policy with these authorities, as the provider's own: one drafts it, another publishes it."""
+    shipped = yaml.safe_load(SAFEGUARDING.read_text())
+    authorities = {
+        name: one.model_dump(exclude_unset=True) for name, one in stage.scenario.provider.authorities.items()
+    }
+    source = yaml.safe_dump({**shipped, "version": "scenario-1", "authorities": authorities})
+    second = Player(stage.stack, stage.http, Persona(uuid.uuid4(), stage.provider_id, ("director",), "*"))
+    drafted = _accepted(stage.runner.send("POST", "intake", "/policies", {"name": "safeguarding", "source": source}))
+    path = f"/policies/{drafted.body['policy_id']}"
+    _accepted(stage.runner.send("POST", "intake", f"{path}/proposal", version='"1"'))
+    _accepted(second.send("POST", "intake", f"{path}/publication", version='"2"'))
 
 
 def _first(now: datetime, said: Start | None) -> datetime:
@@ -521,7 +561,7 @@ def _body(stage: _Stage, player: Player, step: Step, words: dict[str, str]) -> A
         body["provider_id"] = str(stage.provider_id)
     if step.api.found_as:
         body[step.api.found_as] = words["found"]
-    if isinstance(step, AgreeAction):
+    if isinstance(step, AgreeAction | Challenge):
         body.setdefault("owner_role", str(stage.roles(step.owner)[0]))
     if isinstance(step, Triage) and step.earlier_seen == "all":
         earlier = player.get("intake", f"/incidents/{words['of']}/earlier")

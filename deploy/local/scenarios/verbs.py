@@ -14,7 +14,9 @@ from services.contracts.taxonomy import (
     EnquiryOutcome,
     HoldFor,
     Kind,
+    LinkRelation,
     LocationType,
+    MeetingLevel,
     PhysicalHarm,
     PsychologicalHarm,
     Role,
@@ -194,6 +196,17 @@ class MarkDuplicate(AboutIncident):
 
     do: Literal["mark_duplicate"]
     same_as: Result = Field(serialization_alias="duplicate_of")
+
+
+class LinkIncidents(AboutIncident):
+    """Say that another incident belongs with this one: the same event, person or cause, or found while looking into it."""
+
+    api = Api("intake", "POST", f"{_INCIDENT}/links")
+
+    do: Literal["link"]
+    other: Result = Field(serialization_alias="other_id", description="The `id` of the other report.")
+    relation: LinkRelation
+    reason: Text
 
 
 class Reopen(AboutIncident):
@@ -621,7 +634,7 @@ class Understand(AboutAction):
 
 
 class AcceptWeaker(AboutIncident):
-    """An approver says why only weaker actions are enough although the risk is high."""
+    """An approver says why only weaker actions are enough although the risk is high, or it happened before."""
 
     api = Api("actions", "POST", _INCIDENT + "/weaker-actions")
 
@@ -648,6 +661,32 @@ class CancelAction(AboutAction):
 
     do: Literal["cancel_action"]
     reason: Text
+
+
+class AskToCancel(AboutAction):
+    """The owner asks that it be cancelled; it goes on meanwhile."""
+
+    api = Api(
+        "actions", "POST", "/actions/{action}/cancellation-requests", version_of="/actions/{action}",
+        answer="request_id",
+    )  # fmt: skip
+
+    do: Literal["ask_to_cancel"]
+    reason: Text
+
+
+class DecideOnCancelling(AboutAction):
+    """An approver other than the owner cancels it, or refuses."""
+
+    api = Api(
+        "actions", "POST", "/actions/{action}/cancellation-requests/{request}/decision",
+        version_of="/actions/{action}",
+    )  # fmt: skip
+
+    do: Literal["decide_on_cancelling"]
+    request: Result = Field(exclude=True, description="The `id` of an `ask_to_cancel` step.")
+    accepted: bool
+    reason: Text | None = None
 
 
 class AcknowledgeBriefing(AboutIncident):
@@ -790,6 +829,7 @@ class ChooseMeasure(AboutIncident):
         le=60,
         description="Compare with so many months before; default: the policy's.",
     )
+    beside: list[Result] | None = Field(default=None, description="Ids of `begin_indicator` steps, shown with it.")
     reason: Text | None = None
 
 
@@ -1246,6 +1286,82 @@ class EndTheme(AboutTheme):
     reason: Text
 
 
+class CallMeeting(Step):
+    """Call a meeting beside the cadence; its agenda is compiled at once. Later steps name it with `of`."""
+
+    api = Api("reporting", "POST", "/meetings", answer="meeting_id")
+
+    do: Literal["call_meeting"]
+    level: MeetingLevel
+    place: Place | None = Field(default=None, serialization_alias="location_id", description="With level service.")
+    region: Region | None = Field(default=None, serialization_alias="region_id", description="With level region.")
+    reason: Text
+
+
+class HoldMeeting(Step):
+    """Record that a meeting was held."""
+
+    api = Api("reporting", "POST", "/meetings/{of}/held", version_of="/meetings/{of}")
+
+    do: Literal["hold_meeting"]
+    of: Result = Field(description="The `id` of a `call_meeting` step.")
+    held: Moment | None = Field(default=None, serialization_alias="held_at", description="Default: at the step.")
+    present: int
+    minutes: Text | None = None
+
+
+class Challenge(Step):
+    """Challenge somebody at a meeting, about an incident or about the place. Later steps name it with `of`."""
+
+    api = Api("reporting", "POST", "/meetings/{of}/items", answer="item_id")
+
+    do: Literal["challenge"]
+    of: Result = Field(description="The `id` of a `call_meeting` step.")
+    kind: Literal["challenge"] = "challenge"
+    question: Literal[
+        "does_the_evidence_support_it", "what_changed_and_why", "why_do_services_differ",
+        "are_actions_in_place_and_working", "independent_assurance", "other",
+    ] = "other"  # fmt: skip
+    said: Text
+    owner: Person = Field(serialization_alias="owner_id", description="Who is to answer.")
+    owner_role: Role | None = Field(default=None, description="Default: the person's first role.")
+    due: Moment | None = Field(default=None, serialization_alias="due_at", description="Default: by the policy.")
+    about: Result | None = Field(
+        default=None, serialization_alias="incident_id", description="The `id` of a report; else it is about the place."
+    )
+
+
+class DecideAtMeeting(Challenge):
+    """Record what a meeting decided, with who does it."""
+
+    do: Literal["decide_at_meeting"]  # type: ignore[assignment]
+    kind: Literal["decision"] = "decision"  # type: ignore[assignment]
+    question: None = None  # type: ignore[assignment]
+
+
+class AnswerChallenge(Step):
+    """Answer a challenge, or say that what a meeting decided is done."""
+
+    api = Api("reporting", "POST", "/governance-items/{of}/answers", version_of="/governance-items/{of}")
+
+    do: Literal["answer_challenge"]
+    of: Result = Field(description="The `id` of a `challenge` or `decide_at_meeting` step.")
+    said: Text
+
+
+class JudgeAnswer(Step):
+    """Accept an answer and say what it altered, or ask again."""
+
+    api = Api("reporting", "POST", "/governance-items/{of}/judgements", version_of="/governance-items/{of}")
+
+    do: Literal["judge_answer"]
+    of: Result = Field(description="The `id` of a `challenge` or `decide_at_meeting` step.")
+    accepted: bool
+    reason: Text
+    altered: list[Literal["plan", "money", "pace"]] = Field(default_factory=list)
+    due: Moment | None = Field(default=None, serialization_alias="due_at", description="Where it is asked again.")
+
+
 class Call(Step):
     """Anything else: one HTTP request. ${...} in path and body is filled in."""
 
@@ -1261,14 +1377,14 @@ class Call(Step):
 VERBS: dict[str, type[Step]] = {
     verb.model_fields["do"].annotation.__args__[0]: verb  # type: ignore[union-attr]
     for verb in (
-        Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, Reopen,
+        Report, AnswerQuestions, Attach, Triage, Retriage, AcknowledgeEscalation, Withdraw, MarkDuplicate, LinkIncidents, Reopen,
         WriteReview, WriteTerms, EnterEvent, Involve, AskToContribute, Contribute, SubmitReview, ReturnReview, ApproveReview, AgreeAction, LinkLearning, AddEvidence, RecordSite, Complete, Verify,
         CheckAgain, DrawSample, RecordSample, AskForTime, DecideOnTime, Understand, AcceptWeaker, HandOver,
-        CancelAction, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
+        CancelAction, AskToCancel, DecideOnCancelling, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, AnswerRecurrence, ChangeAccess, BreakGlass, SpeakUp,
         SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
-        EndTheme, Call,
+        EndTheme, CallMeeting, HoldMeeting, Challenge, DecideAtMeeting, AnswerChallenge, JudgeAnswer, Call,
     )
 }  # fmt: skip
 ENDS = ("withdraw", "mark_duplicate")

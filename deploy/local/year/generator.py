@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from services.contracts import actions, directory, intake, review
 from services.contracts.event import EventData
@@ -114,6 +114,19 @@ class Planted:
         }
 
 
+@dataclass(frozen=True)
+class PlantedWeakness:
+    """A weakness of a service that was put into the year, and the share of its records that shows it."""
+
+    weakness: str
+    location_id: UUID
+    share: float
+
+    def view(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "location_id": str(self.location_id)}
+
+
 @dataclass
 class Year:
     """A made-up year: its services, its events in order of time, and what was planted."""
@@ -123,6 +136,7 @@ class Year:
     services: list[Service]
     told: list[Told]
     planted: list[Planted]
+    weaknesses: list[PlantedWeakness] = field(default_factory=list)
 
     @property
     def end(self) -> datetime:
@@ -423,4 +437,6 @@ def make_year(seed: int, *, services: int = 200, planted: bool = True, first: da
     if planted:
         maker.plant_all()
     maker.told.sort(key=lambda one: one.at)
-    return Year(maker.provider_id, maker.first, maker.services, maker.told, maker.planted)
+    # The two years of a seed are of two providers: looked at in one database, neither is to count in the other.
+    provider_id = maker.provider_id if planted else uuid5(maker.provider_id, "stable")
+    return Year(provider_id, maker.first, maker.services, maker.told, maker.planted)

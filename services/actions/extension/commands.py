@@ -56,7 +56,7 @@ def ask_for_time(
     check_version(action.version, version)
     if action.status != ActionStatus.OPEN:
         raise wrong_status(action, "Only an open action can be given more time")
-    rules = policy.shipped()
+    rules = policy.of_action(session, action.incident_id, action.cycle)
     if command.working_days > rules.longest_extension:
         raise invalid(
             "working_days",

@@ -4,10 +4,12 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from services.actions.domain import ActionStatus
 from services.actions.extension.store import Extension
+from services.actions.store import Action
 
 
 class ExtensionView(BaseModel):
@@ -36,3 +38,14 @@ def extensions(session: Session, action_id: UUID) -> list[ExtensionView]:
     """All of an action, in order."""
     rows = session.scalars(select(Extension).where(Extension.action_id == action_id).order_by(Extension.extension_id))
     return [extension_view(row) for row in rows]
+
+
+def undecided() -> ColumnElement[bool]:
+    """Whether an action waits for an answer about more time."""
+    waiting = select(Extension.extension_id).where(
+        Extension.action_id == Action.action_id,
+        Extension.attempt == Action.attempt + 1,
+        Extension.granted.is_(None),
+        Action.status == ActionStatus.OPEN,
+    )
+    return waiting.exists()

@@ -36,7 +36,7 @@ def read_checkpoint(
     with transaction(database, actor.provider_id) as session:
         checkpoint = visible_checkpoint(session, actor, checkpoint_id)
         response.headers["ETag"] = f'"{checkpoint.version}"'
-        return queries.checkpoint_view(session, checkpoint)
+        return queries.checkpoint_view(session, actor, checkpoint)
 
 
 @router.post(

@@ -53,7 +53,7 @@ def drop_checkpoints(session: Session, incident_id: UUID) -> None:
 def plan_checkpoints(session: Session, improvement: Improvement, now: datetime) -> list[PlannedCheckpoint]:
     """The checkpoints of a completed cycle, by the policy for its band."""
     assert improvement.band is not None
-    plan = policy.shipped().plan(Band(improvement.band), now)
+    plan = policy.of_cycle(session, improvement).plan(Band(improvement.band), now)
     return [_plan_checkpoint(session, improvement, number, due_at) for number, due_at in enumerate(plan, 1)]
 
 
@@ -97,14 +97,14 @@ def _measure(session: Session, actor: Actor, checkpoint: Checkpoint, now: dateti
     assert improvement.effective_at is not None
     defined = measure_of(session, checkpoint.incident_id, checkpoint.cycle)
     assert defined is not None
-    rules = policy.shipped()
+    rules = policy.of_cycle(session, improvement)
     window = window_between(improvement.effective_at, now)
     looked = look(
         session,
         improvement,
         defined,
         window,
-        confidence=rules.confidence,
+        rules=rules,
         last=_next_planned(session, checkpoint) is None,
         improved_before=_improved_before(session, checkpoint, defined.number),
     )
@@ -250,7 +250,9 @@ def _after_verdict(
                 Checkpoint.incident_id == checkpoint.incident_id, Checkpoint.cycle == checkpoint.cycle
             )
         )
-        return _plan_checkpoint(session, improvement, (number or 0) + 1, now + policy.shipped().extension)
+        return _plan_checkpoint(
+            session, improvement, (number or 0) + 1, now + policy.of_cycle(session, improvement).extension
+        )
     while planned is not None:
         planned.status = CheckpointStatus.DROPPED
         planned.version += 1

@@ -76,6 +76,21 @@ _EVENT_DAYS = text(
       and (cast(:locations as uuid[]) is null or c.location_id = any(cast(:locations as uuid[])))
     group by c.day having sum(c.incidents) > 0 order by c.day"""
 )
+_BY_PLACE = text(
+    """with days as (select * from unnest(cast(:firsts as date[]), cast(:untils as date[])) as d(first, until)),
+    months as (select location_id, month, (month + interval '1 month')::date as month_end, quantity
+      from actions.exposure where provider_id = :provider_id and unit = :unit and quantity > 0
+        and (cast(:locations as uuid[]) is null or location_id = any(cast(:locations as uuid[])))),
+    given as (select location_id, sum(quantity * (least(until, month_end) - greatest(first, month))
+                                      / (month_end - month)) as exposure
+      from months join days on month < until and month_end > first group by location_id),
+    counted as (select c.location_id, sum(c.incidents) as events, sum(c.near_misses) as near_misses
+      from actions.daily_count c join days on c.day >= first and c.day < until
+        join months m on m.location_id = c.location_id and m.month = date_trunc('month', c.day)::date
+      where c.provider_id = :provider_id and c.category = :category group by c.location_id)
+    select location_id, coalesce(events, 0) as events, coalesce(near_misses, 0) as near_misses, exposure
+    from given left join counted using (location_id) where exposure > 0"""
+)
 _DELAY = text(
     """select percentile_cont(0.5) within group (order by extract(epoch from reported_at - occurred_at)) / 3600.0
     from actions.incident join unnest(cast(:firsts as date[]), cast(:untils as date[])) as days(first, until)
@@ -153,6 +168,16 @@ def _given(given: Mapping[date, Decimal], window: Window, days: Window) -> Decim
 def _shared(window: Window, month: date) -> int:
     whole = window_of(month)
     return (min(window.until, whole.until) - max(window.first, whole.first)).days
+
+
+def by_place(session: Session, measure: Measure, windows: Sequence[Window]) -> dict[UUID, Observed]:
+    """What happened at each place in all windows together; a place without exposure in them is not there."""
+    kept = [window for window in windows if window.first < window.until]
+    days = {"firsts": [window.first for window in kept], "untils": [window.until for window in kept]}
+    return {
+        row.location_id: Observed(row.events, row.near_misses, row.exposure.quantize(_CENTS))
+        for row in session.execute(_BY_PLACE, {**_values(measure), **days})
+    }
 
 
 def delay_hours(session: Session, measure: Measure, windows: Sequence[Window]) -> float | None:

@@ -22,6 +22,7 @@ from services.runtime.idempotency import check_version
 from services.runtime.text import LongText, ShortText
 from services.spc.chart import Direction
 
+MOST_BESIDE = 5
 _Direction = Annotated[Direction, Field(description="Which way is better. A rate of incidents goes down.")]
 
 
@@ -42,6 +43,11 @@ class DefineMeasure(Strict):
         default=None, description="The first day before the change to compare with. The policy's window else."
     )
     baseline_until: date | None = Field(default=None, description="The day after the last one of it.")
+    beside: Annotated[list[UUID], Field(max_length=MOST_BESIDE)] | None = Field(
+        default=None,
+        description="Indicators to be seen with it at each checkpoint: what must not get worse meanwhile, outcomes for"
+        " people. As they were if left out.",
+    )
     reason: ShortText | None = Field(default=None, description="Needed once an action is agreed.")
 
     @model_validator(mode="after")
@@ -113,6 +119,10 @@ def define_measure(
     if command.indicator_id is not None:
         indicator = visible_indicator(session, actor, command.indicator_id)
         direction = Direction(indicator.direction)
+    if command.beside is None:
+        beside = [] if latest is None else latest.beside
+    else:
+        beside = _check_beside(session, actor, command.beside, command.indicator_id)
     defined = Defined(
         incident_id=incident_id,
         cycle=incident.cycle,
@@ -129,6 +139,7 @@ def define_measure(
         denominator=command.denominator,
         baseline_first=command.baseline_first,
         baseline_until=command.baseline_until,
+        beside=beside,
         defined_by=actor.id,
         defined_at=now,
         reason=command.reason,
@@ -144,6 +155,14 @@ def define_measure(
     return defined
 
 
+def _check_beside(session: Session, actor: Actor, beside: list[UUID], measured: UUID | None) -> list[UUID]:
+    for place, indicator_id in enumerate(beside):
+        if indicator_id == measured or indicator_id in beside[:place]:
+            raise invalid(f"beside.{place}", "is the measure itself, or named twice", "Name each other series once.")
+        visible_indicator(session, actor, indicator_id)
+    return beside
+
+
 def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now: datetime) -> None:
     """When the first action is agreed, once: from here on nobody can choose what suits the result.
 
@@ -151,7 +170,7 @@ def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now
     """
     if improvement.frozen_at is not None:
         return
-    rules = policy.shipped()
+    rules = policy.of_cycle(session, improvement)
     improvement.frozen_at = now
     defined = measure_of(session, improvement.incident_id, improvement.cycle)
     if defined is None:
@@ -179,7 +198,7 @@ def freeze_measure(session: Session, actor: Actor, improvement: Improvement, now
 
 
 def _baseline(session: Session, improvement: Improvement, at: datetime) -> Window:
-    return baseline_before(at, policy.shipped().baseline_days, prompted_on(session, improvement))
+    return baseline_before(at, policy.of_cycle(session, improvement).baseline_days, prompted_on(session, improvement))
 
 
 _WHERE = {
@@ -225,7 +244,7 @@ def baseline_of(defined: Defined) -> Window | None:
 
 
 def _unit(session: Session, improvement: Improvement) -> ExposureUnit:
-    return unit_of(session, improvement.location_id) or policy.shipped().default_unit
+    return unit_of(session, improvement.location_id) or policy.of_cycle(session, improvement).default_unit
 
 
 def _record(
@@ -266,6 +285,7 @@ def _record(
             },
             "baseline_first": defined.baseline_first,
             "baseline_until": defined.baseline_until,
+            "beside": [str(one) for one in defined.beside or []],
             "reason_sha256": None if defined.reason is None else audit.digest(defined.reason),
             **more,
         },

@@ -1,7 +1,7 @@
 """What a checkpoint looks at: the measure before and after, month by month, and what balances it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,10 +10,12 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.actions.domain import ImprovementPolicy
 from services.actions.impact.counting import (
     Measure,
     Month,
     by_month,
+    by_place,
     care_between,
     delay_hours,
     locations_of,
@@ -22,7 +24,7 @@ from services.actions.impact.counting import (
 from services.actions.impact.domain import MeasureKind, Observed, Scope, Window, month_of, window_of, without
 from services.actions.impact.measuring import baseline_of, prompted_on
 from services.actions.impact.store import Defined, Indicator, IndicatorValue
-from services.actions.impact.verdict import Found, Series, rate_ratio
+from services.actions.impact.verdict import Found, Series, conclude, rate_ratio, shown
 from services.actions.store import Improvement
 from services.contracts.taxonomy import Category, ExposureUnit
 from services.spc.chart import Direction
@@ -30,7 +32,7 @@ from services.spc.chart import Direction
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found, and the balancing measures beside it."""
+    """What was found, and what is to be seen beside it: balancing measures, series and places."""
 
     found: Found
     balance: dict[str, Any]
@@ -55,7 +57,7 @@ def look(
     defined: Defined,
     after: Window,
     *,
-    confidence: float,
+    rules: ImprovementPolicy,
     last: bool,
     improved_before: bool,
 ) -> Looked:
@@ -67,9 +69,11 @@ def look(
         return Looked(empty, {})
     prompted = prompted_on(session, improvement)
     before = _Before(baseline, None if prompted is None else month_of(prompted))
-    if defined.kind == MeasureKind.INDICATOR:
-        return _indicator(session, improvement, defined, before, after, confidence, last, improved_before)
-    return _rate(session, improvement, defined, before, after, confidence, last, improved_before)
+    of_kind = _indicator if defined.kind == MeasureKind.INDICATOR else _rate
+    looked = of_kind(session, improvement, defined, before, after, rules.confidence, last, improved_before)
+    if defined.beside:
+        looked.balance["indicators"] = [_beside(session, one, before, after, rules) for one in defined.beside]
+    return looked
 
 
 def _rate(
@@ -107,7 +111,61 @@ def _rate(
         improved_before=improved_before,
         left_out=len(kept) < len(first),
     )
-    return Looked(found, _balance(session, measure, baseline, after, kept, second, confidence))
+    balance = _balance(session, measure, baseline, after, kept, second, confidence)
+    if measure.locations is None or len(measure.locations) > 1:
+        balance["places"] = _places(session, measure, baseline, after, confidence)
+    return Looked(found, balance)
+
+
+def _places(
+    session: Session, measure: Measure, baseline: _Before, after: Window, confidence: float
+) -> list[dict[str, Any]]:
+    """The same measure place by place, in no order of merit: a whole that moved may hide a place that did not."""
+    first, second = by_place(session, measure, baseline.parts), by_place(session, measure, (after,))
+    nothing = Observed(0, 0, Decimal(0))
+    return [
+        {
+            "location_id": str(place),
+            "exposure_before": str(first.get(place, nothing).exposure),
+            "exposure_after": str(second.get(place, nothing).exposure),
+            **_told("events", first.get(place, nothing), second.get(place, nothing), confidence),
+        }
+        for place in sorted({*first, *second}, key=str)
+    ]
+
+
+def _beside(
+    session: Session, indicator_id: UUID, baseline: _Before, after: Window, rules: ImprovementPolicy
+) -> dict[str, Any]:
+    """A series that is shown beside the measure, by the same ladder; nobody decides on it."""
+    indicator = session.get_one(Indicator, indicator_id)
+    found = _found(session, indicator, Direction(indicator.direction), None, baseline, after)
+    concluded = conclude(rules, found)
+    return {
+        "indicator_id": str(indicator_id),
+        "definition": indicator.definition,
+        "says": concluded.proposal.verdict,
+        "rule": concluded.proposal.rule,
+        "warnings": list(concluded.warnings),
+        "before": _level(found, slice(None, found.series.basis)),
+        "after": _level(found, slice(found.series.basis, None)),
+        "chart": None if concluded.chart is None else shown(concluded.chart, found.series, found.direction),
+    }
+
+
+def _level(found: Found, part: slice) -> float | None:
+    """The mean of a part of a series; of counts their sum over that of the denominators, as on the chart."""
+    series = found.series
+    if series.denominators is None:
+        known = [number for number in series.numbers[part] if number is not None]
+        return sum(known) / len(known) if known else None
+    counted = [
+        (number, over)
+        for number, over in zip(series.numbers[part], series.denominators[part], strict=True)
+        if number is not None and over > 0
+    ]
+    scale = 100 if series.share else 1000
+    return scale * sum(n for n, _ in counted) / sum(over for _, over in counted) if counted else None
 
 
 def _balance(
@@ -124,11 +182,16 @@ def _balance(
     others = (_others(first), _others(second))
     return {
         **_told("other_reports", others[0], others[1], confidence),
+        **_told("near_misses", _near(before_all), _near(after_all), confidence),
         "near_miss_share_before": before_all.near_miss_share,
         "near_miss_share_after": after_all.near_miss_share,
         "hours_to_report_before": delay_hours(session, measure, baseline.parts),
         "hours_to_report_after": delay_hours(session, measure, (after,)),
     }
+
+
+def _near(counted: Observed) -> Observed:
+    return Observed(counted.near_misses, 0, counted.exposure)
 
 
 def _told(name: str, before: Observed, after: Observed, confidence: float) -> dict[str, Any]:
@@ -195,12 +258,27 @@ def _indicator(
     last: bool,
     improved_before: bool,
 ) -> Looked:
-    """Months count to the side on which they begin."""
     assert defined.indicator_id is not None
     indicator = session.get_one(Indicator, defined.indicator_id)
+    direction, meant = Direction(defined.direction), defined.indicator_definition
+    found = replace(
+        _found(session, indicator, direction, meant, baseline, after), last=last, improved_before=improved_before
+    )
+    return Looked(found, _beside_indicator(session, improvement, indicator, baseline, after, confidence))
+
+
+def _found(
+    session: Session,
+    indicator: Indicator,
+    direction: Direction,
+    definition: int | None,
+    baseline: _Before,
+    after: Window,
+) -> Found:
+    """A series before and after, its months counted to the side on which they begin; by one definition if one is named."""
     rows = {
         row.month: row
-        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == defined.indicator_id))
+        for row in session.scalars(select(IndicatorValue).where(IndicatorValue.indicator_id == indicator.indicator_id))
     }
     first = _months(baseline.whole.first, baseline.whole.until)
     second = [month for month in _months(after.first, after.until) if month not in first]
@@ -217,19 +295,14 @@ def _indicator(
         share=indicator.share,
     )
     counts = (_sum(rows, first), _sum(rows, second)) if indicator.counted else (None, None)
-    found = Found(
-        direction=Direction(defined.direction),
+    return Found(
+        direction=direction,
         series=series,
         before=counts[0],
         after=counts[1],
-        one_definition=len(used) <= 1
-        if defined.indicator_definition is None
-        else used <= {defined.indicator_definition},
-        last=last,
-        improved_before=improved_before,
+        one_definition=len(used) <= 1 if definition is None else used <= {definition},
         left_out=left_out,
     )
-    return Looked(found, _beside_indicator(session, improvement, indicator, baseline, after, confidence))
 
 
 def _months(first: date, until: date) -> list[date]:

@@ -6,11 +6,20 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from services.actions.impact.domain import About, CheckpointStatus, MeasureKind, Observed, Scope, Window, months_of
+from services.actions.impact.domain import (
+    JUDGES,
+    About,
+    CheckpointStatus,
+    MeasureKind,
+    Observed,
+    Scope,
+    Window,
+    months_of,
+)
 from services.actions.impact.store import (
     Checkpoint,
     Defined,
@@ -21,6 +30,7 @@ from services.actions.impact.store import (
 )
 from services.actions.impact.verdict import Series, drawn, shown
 from services.actions.queries import columns
+from services.actions.sites.store import Location
 from services.contracts.taxonomy import Category, ExposureUnit, Stage, Verdict
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -54,6 +64,42 @@ class CheckpointSummary(BaseModel):
     version: int
 
 
+class BesideView(BaseModel):
+    """A series beside the measure: where it was before and after, and what the ladder says of it. Nobody decides on it.
+
+    Levels are means; of counts per 1,000, of shares per cent.
+    """
+
+    indicator_id: UUID
+    name: str
+    about: About
+    direction: Direction
+    definition: int
+    before: float | None
+    after: float | None
+    says: Verdict
+    rule: str
+    warnings: list[str]
+    chart: dict[str, Any] | None
+
+
+class PlaceView(BaseModel):
+    """The measure at one place. The ratio is the rate after over the rate before, with its limits; None where there is
+    no care in one of them, or no event before."""
+
+    location_id: UUID
+    name: str | None
+    events_before: int
+    exposure_before: Decimal
+    per_1000_before: float | None
+    events_after: int
+    exposure_after: Decimal
+    per_1000_after: float | None
+    ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
+
+
 class CheckpointView(CheckpointSummary):
     """A checkpoint with all that belongs to its measure. Windows are whole days, until the day before `until`.
 
@@ -83,6 +129,11 @@ class CheckpointView(CheckpointSummary):
     warnings: list[str]
     chart: dict[str, Any] | None
     balance: dict[str, Any] | None
+    beside: list[BesideView] = Field(description="Of those that you may see.")
+    places: list[PlaceView] = Field(
+        description="For those who decide on the effect, of the places that they see, by name."
+        " Empty where the measure is of one place or of an indicator."
+    )
 
 
 def checkpoint_summary(checkpoint: Checkpoint) -> CheckpointSummary:
@@ -90,8 +141,10 @@ def checkpoint_summary(checkpoint: Checkpoint) -> CheckpointSummary:
     return CheckpointSummary.model_validate(columns(CheckpointSummary, checkpoint))
 
 
-def checkpoint_view(session: Session, checkpoint: Checkpoint) -> CheckpointView:
-    """The full form of a checkpoint."""
+def checkpoint_view(session: Session, actor: Actor, checkpoint: Checkpoint) -> CheckpointView:
+    """The full form of a checkpoint, as far as the actor may see what is beside it."""
+    balance = dict(checkpoint.balance or {})
+    beside, places = balance.pop("indicators", []), balance.pop("places", [])
     number = checkpoint.measure_number
     defined = (
         measure_of(session, checkpoint.incident_id, checkpoint.cycle)
@@ -112,8 +165,49 @@ def checkpoint_view(session: Session, checkpoint: Checkpoint) -> CheckpointView:
             "baseline_per_1000": before.per_1000,
             "near_miss_share": after.near_miss_share,
             "baseline_near_miss_share": before.near_miss_share,
+            "balance": balance or None,
+            "beside": _beside(session, actor, beside),
+            "places": _places(session, actor, places) if actor.roles.intersection(JUDGES) else [],
         }
     )
+
+
+def _beside(session: Session, actor: Actor, kept: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = [(session.get_one(Indicator, UUID(one["indicator_id"])), one) for one in kept]
+    return [
+        {"name": row.name, "about": row.about, "direction": row.direction, **one}
+        for row, one in rows
+        if row.location_id is None or actor.sees(row.location_id, row.region_id)
+    ]
+
+
+def _places(session: Session, actor: Actor, kept: Sequence[dict[str, Any]]) -> list[PlaceView]:
+    """In the order of their names, which is no order of merit."""
+    ids = [UUID(one["location_id"]) for one in kept]
+    known = {row.location_id: row for row in session.scalars(select(Location).where(Location.location_id.in_(ids)))}
+    views = []
+    for place, one in zip(ids, kept, strict=True):
+        row = known.get(place)
+        if not actor.sees(place, None if row is None else row.region_id):
+            continue
+        before = Observed(one["events_before"], 0, Decimal(one["exposure_before"]))
+        after = Observed(one["events_after"], 0, Decimal(one["exposure_after"]))
+        views.append(
+            PlaceView(
+                location_id=place,
+                name=None if row is None else row.name,
+                events_before=before.events,
+                exposure_before=before.exposure,
+                per_1000_before=before.per_1000,
+                events_after=after.events,
+                exposure_after=after.exposure,
+                per_1000_after=after.per_1000,
+                ratio=one["events_ratio"],
+                ratio_low=one["events_ratio_low"],
+                ratio_high=one["events_ratio_high"],
+            )
+        )
+    return sorted(views, key=lambda view: (view.name or "", str(view.location_id)))
 
 
 def _observed(events: int | None, near_misses: int | None, exposure: Decimal | None) -> Observed:
@@ -166,6 +260,7 @@ class MeasureView(BaseModel):
     denominator: str | None
     baseline_first: date | None
     baseline_until: date | None
+    beside: list[UUID]
     defined_by: UUID | None
     defined_at: datetime
     reason: str | None

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Text, select
+from sqlalchemy import Text, Uuid, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -150,7 +150,8 @@ class Defined(Table):
     """By what a cycle is measured. The highest number counts; those before it stay, with who changed it and why.
 
     Without a baseline it cannot be judged by: it was changed after the actions opened, and not based anew. From when it
-    is frozen on it has its words, and of an indicator the definition by which its values count.
+    is frozen on it has its words, and of an indicator the definition by which its values count. `beside` are the
+    indicators that are shown with it.
     """
 
     __tablename__ = "measure"
@@ -171,6 +172,7 @@ class Defined(Table):
     denominator: Mapped[str | None]
     baseline_first: Mapped[date | None]
     baseline_until: Mapped[date | None]
+    beside: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), default=list)
     defined_by: Mapped[UUID | None]
     defined_at: Mapped[datetime]
     reason: Mapped[str | None]

@@ -90,7 +90,10 @@ class Concluded:
 
 
 def conclude(rules: ImprovementPolicy, found: Found) -> Concluded:
-    """Propose a verdict. Never more than the figures carry: what is missing or mixed cannot be judged."""
+    """Propose a verdict. Never more than the figures carry: what is missing or mixed cannot be judged.
+
+    Nor can a measure of which neither way is better: it says what moved, and a person what that means.
+    """
     concluded = _concluded(rules, found)
     return replace(concluded, warnings=(_LEFT_OUT, *concluded.warnings)) if found.left_out else concluded
 
@@ -128,6 +131,9 @@ def _by_counts(rules: ImprovementPolicy, found: Found, before: Observed, after: 
     fewer, more = ratio.upper < 1, ratio.lower > 1
     better, worse = (fewer, more) if found.direction is Direction.DECREASE else (more, fewer)
     word = "fell" if fewer else "rose"
+    neutral = found.direction is Direction.NEUTRAL
+    if neutral and (fewer or more):
+        return say(Verdict.CANNOT_JUDGE, f"neutral-rate-{word}")
     if worse:
         return say(Verdict.WORSE, f"rate-{word}")
     if better:
@@ -143,6 +149,8 @@ def _by_counts(rules: ImprovementPolicy, found: Found, before: Observed, after: 
         if found.direction is Direction.DECREASE and _longer_between(rare, len(found.between[0])):
             return say(Verdict.IMPROVING, "longer-between-events", rare)
         return say(Verdict.CANNOT_JUDGE, "few-events-expected", rare)
+    if neutral:
+        return say(Verdict.CANNOT_JUDGE, "neutral-no-clear-change")
     return say(Verdict.NO_CHANGE, "no-clear-change")
 
 
@@ -159,6 +167,9 @@ def _by_values(rules: ImprovementPolicy, found: Found) -> Concluded:
         return say(Verdict.CANNOT_JUDGE, "short-baseline")
     seen = _signalled(chart, found)
     points = _known(found.series, before=False)
+    neutral = found.direction is Direction.NEUTRAL
+    if neutral and (seen.good or seen.bad):
+        return say(Verdict.CANNOT_JUDGE, "neutral-special-cause")
     if seen.bad and not seen.good:
         return say(Verdict.WORSE, "signal-of-concern")
     if seen.bad:
@@ -171,6 +182,8 @@ def _by_values(rules: ImprovementPolicy, found: Found) -> Concluded:
         return say(Verdict.IMPROVING, "signal-of-improvement")
     if points < rules.min_points_after:
         return say(Verdict.CANNOT_JUDGE, "few-points-after")
+    if neutral:
+        return say(Verdict.CANNOT_JUDGE, "neutral-no-special-cause")
     return say(Verdict.NO_CHANGE, "no-special-cause")
 
 
@@ -196,6 +209,9 @@ def _by_shares(rules: ImprovementPolicy, found: Found, before: Observed, after: 
     good, bad = better or (seen.good and seen.moved), (clear and not better) or seen.bad
     points = _known(found.series, before=False)
     word = "share-rose" if rose else "share-fell"
+    neutral = found.direction is Direction.NEUTRAL
+    if neutral and (clear or seen.good or seen.bad):
+        return say(Verdict.CANNOT_JUDGE, f"neutral-{word}" if clear else "neutral-special-cause")
     if good and bad:
         return say(Verdict.CANNOT_JUDGE, "signals-both-ways")
     if bad:
@@ -213,6 +229,8 @@ def _by_shares(rules: ImprovementPolicy, found: Found, before: Observed, after: 
         return say(Verdict.CANNOT_JUDGE, "few-points-after")
     if float(after.exposure) * min(exact.before, 1 - exact.before) < rules.min_expected_events:
         return say(Verdict.CANNOT_JUDGE, "few-events-expected")
+    if neutral:
+        return say(Verdict.CANNOT_JUDGE, "neutral-no-clear-change")
     return say(Verdict.NO_CHANGE, "no-clear-change")
 
 

@@ -28,7 +28,7 @@ class HandoverNeeded(BaseModel):
 
 def needed(session: Session, actor: Actor, *, now: datetime, limit: int, cursor: str | None) -> Page[HandoverNeeded]:
     """People of the policy's days before their last day, and those who have left, with open actions in sight."""
-    rules = policy.shipped()
+    rules = policy.current(session, actor.provider_id)
     today = local_day(now)
     query = (
         select(Person, func.count(), func.min(Action.due_at))

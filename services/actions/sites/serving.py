@@ -12,6 +12,7 @@ from services.contracts.actions import (
     ActionAgreed,
     ActionCancelled,
     ActionData,
+    ActionDone,
     ActionExtended,
     ActionOpened,
     ActionReturned,
@@ -48,7 +49,7 @@ def served_by(session: Session, action: Action) -> list[Cycle]:
 def told(session: Session, action: Action, event: ActionData, completed: Completed) -> Iterator[ActionData]:
     """The event as the other cases hear it; of what is complete, what is complete there.
 
-    Their processes did not ask for it, so what opens is news; its owner is reminded by the process of its own case.
+    Their processes did not ask for it, so what opens is news; owner and verifier are reminded by the process of its own case.
     """
     for key in sorted({*served_by(session, action), *completed} - {(action.incident_id, action.cycle)}):
         incident_id, cycle = key
@@ -58,7 +59,7 @@ def told(session: Session, action: Action, event: ActionData, completed: Complet
             changes["wording"] = None  # said once, not again and again
         if isinstance(event, ActionOpened):
             changes["late"] = True
-        if isinstance(event, ActionOpened | ActionReturned | ActionExtended):
+        if isinstance(event, ActionOpened | ActionDone | ActionReturned | ActionExtended):
             changes["remind_at"] = None
         if isinstance(event, ActionVerified | ActionCancelled):
             changes["cycle_complete"], changes["checkpoints"] = completed.get(key, (False, []))

@@ -48,7 +48,7 @@ def strengths(_: Caller) -> list[StrengthView]:
 def accept_weaker(
     incident_id: UUID, body: commands.AcceptWeaker, actor: Caller, key: CommandKey, database: Database, clock: Time
 ) -> JSONResponse:
-    """Say why only weaker actions are enough for a case of high risk. Without it its cycle cannot complete.
+    """Say why only weaker actions are enough for a case of high risk, or of moderate risk that happened before. Without it its cycle cannot complete.
 
     Regional managers, quality leads, nominated individuals, directors; not who owns or agreed one of the actions.
     """

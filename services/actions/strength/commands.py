@@ -1,19 +1,20 @@
-"""What a plan of only weaker actions needs where the risk is high: somebody else's reason."""
+"""What a plan of only weaker actions needs where the risk is high, or moderate and it happened before: somebody else's reason."""
 
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from services.actions import policy
 from services.actions.domain import ActionStatus
 from services.actions.history import SERVICE
 from services.actions.sites.serving import actions_of
-from services.actions.store import Action, Improvement, lock_cycle, visible_incident
+from services.actions.store import Action, Improvement, Incident, lock_cycle, visible_incident
 from services.actions.strength import hierarchy
 from services.actions.strength.store import WeakerAccepted
-from services.contracts.taxonomy import Band, Role, Strength
+from services.contracts.taxonomy import Band, CaseKind, Role, Strength
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, forbidden
@@ -68,19 +69,46 @@ def accept_weaker(
 
 
 def check_strength(session: Session, improvement: Improvement, actions: list[Action]) -> None:
-    """Refuse (409) to complete a cycle of high risk on weaker actions alone, unless an approver said why."""
+    """Refuse (409) to complete a cycle on weaker actions alone where the policy wants more, unless an approver said why.
+
+    It does where the risk is high, and where it is moderate and the same type happened at the place not long before.
+    """
     standing = [action for action in actions if action.status != ActionStatus.CANCELLED]
-    if improvement.band is None or Band(improvement.band) not in policy.shipped().stronger_needed:
-        return
     if not standing or not _only_weaker(standing):
         return
-    if session.get(WeakerAccepted, (improvement.incident_id, improvement.cycle)) is None:
+    why = _stronger_needed(session, improvement)
+    if why is not None and session.get(WeakerAccepted, (improvement.incident_id, improvement.cycle)) is None:
         raise conflict(
             "only-weaker",
             "This cycle would rest on weaker actions alone",
-            "The risk is high, and all actions depend on people remembering. Agree one that is at least intermediate, or"
+            f"{why}, and all actions depend on people remembering. Agree one that is at least intermediate, or"
             " have an approver who owns none of them give a reason at POST /incidents/{incident_id}/weaker-actions.",
         )
+
+
+def _stronger_needed(session: Session, improvement: Improvement) -> str | None:
+    """Why more than weaker actions is wanted, in words; None where it is not. A theme is of several incidents."""
+    rules, band = policy.of_cycle(session, improvement), improvement.band
+    if band is not None and Band(band) in rules.stronger_needed:
+        return "The risk is high"
+    if band is None or Band(band) not in rules.stronger_needed_on_repeat:
+        return None
+    incident = session.get(Incident, improvement.incident_id)
+    if incident is None:
+        return None
+    if incident.case_kind == CaseKind.THEME:
+        return "It happened several times"
+    if incident.occurred_at is None:
+        return None
+    before = exists().where(
+        Incident.location_id == incident.location_id,
+        Incident.category == incident.category,
+        Incident.incident_id != incident.incident_id,
+        Incident.withdrawn.is_(False),
+        Incident.occurred_at <= incident.occurred_at,
+        Incident.occurred_at > incident.occurred_at - rules.repeat_within,
+    )
+    return "It happened here before" if session.scalar(select(before)) else None
 
 
 def _standing(session: Session, incident_id: UUID, cycle: int) -> list[Action]:

@@ -9,7 +9,7 @@ from services.actions.store import Table
 
 
 class WeakerAccepted(Table):
-    """An approver's reason for a cycle of high risk that has only weaker actions. The newest counts."""
+    """An approver's reason for a cycle that has only weaker actions where more is wanted. The newest counts."""
 
     __tablename__ = "weaker_accepted"
 

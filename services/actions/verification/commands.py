@@ -12,6 +12,7 @@ from services.actions import policy
 from services.actions.commands import complete_cycles, remind_at, wrong_status
 from services.actions.domain import (
     ActionStatus,
+    ImprovementPolicy,
     VerificationMethod,
     sources,
 )
@@ -60,7 +61,8 @@ class VerifyAction(BaseModel):
     method: VerificationMethod
     draw_id: UUID | None = Field(default=None, description="The sample that the system drew: the counts come from it.")
     not_drawn_reason: ShortText | None = Field(
-        default=None, description="Why the sample was not drawn by the system; needed where the risk is high."
+        default=None,
+        description="Why the sample was not drawn by the system; needed of a spot check, and where the risk is high.",
     )
     sample_size: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
         default=None, description="How many were looked at or asked. Left out with a draw."
@@ -73,7 +75,8 @@ class VerifyAction(BaseModel):
         description="What was found. Needed unless it passed and all of the sample were as they should be.",
     )
     shifts: Annotated[list[Shift], Field(max_length=3)] = Field(
-        default_factory=list, description="The shifts on which it was seen."
+        default_factory=list,
+        description="The shifts on which it was seen. The policy says on how many it must be, to be passed.",
     )
     missing: LongText | None = Field(default=None, description="What is missing, when it is returned.")
     redo_working_days: Annotated[int, Field(ge=1, le=60)] | None = Field(
@@ -165,7 +168,7 @@ def ask_recheck(
     action = visible_action(session, actor, recheck.action_id, lock=True)
     session.refresh(recheck)
     if recheck.answer_due_at is None:
-        recheck.asked_at, recheck.answer_due_at = now, now + policy.shipped().verify
+        recheck.asked_at, recheck.answer_due_at = now, now + _rules(session, action).verify
         action.version += 1
         event = ActionRecheckAsked(
             incident_id=action.incident_id,
@@ -186,6 +189,8 @@ def _keep(
     _check_findings(command, size, compliant, now)
     if command.outcome is not VerificationOutcome.RETURNED:
         _check_sources(session, action, command)
+    if command.outcome is VerificationOutcome.PASSED:
+        _check_shifts(session, action, command)
     typed = {name: getattr(command, name) for name in ("finding", "missing", "remaining_risk", "not_drawn_reason")}
     session.add(
         Verification(
@@ -229,10 +234,11 @@ def _counts(session: Session, action: Action, command: VerifyAction) -> tuple[in
         raise invalid(missing, "is needed without a draw", "Give the counts, or have a sample drawn first.")
     if command.compliant > command.sample_size:
         raise invalid("compliant", "is more than the sample", "Give how many of the sample were as they should be.")
-    if command.not_drawn_reason is None and _band(session, action) in policy.shipped().draws_needed:
+    needed = command.method is VerificationMethod.SPOT_CHECK
+    if command.not_drawn_reason is None and (needed or _band(session, action) in _rules(session, action).draws_needed):
         raise invalid(
             "draw_id",
-            "is needed: the risk is high, and nobody should pick what suits the result",
+            "is needed of a spot check, and where the risk is high: nobody should pick what suits the result",
             "Have a sample drawn at POST /actions/{action_id}/draws, or say in not_drawn_reason why that cannot be.",
         )
     return command.sample_size, command.compliant
@@ -267,7 +273,7 @@ def _check_findings(command: VerifyAction, size: int, compliant: int, now: datet
 
 
 def _check_sources(session: Session, action: Action, command: VerifyAction) -> None:
-    if _band(session, action) not in policy.shipped().sources_needed:
+    if _band(session, action) not in _rules(session, action).sources_needed:
         return
     kinds = session.scalars(
         select(Evidence.kind).where(Evidence.action_id == action.action_id, Evidence.attempt <= action.attempt)
@@ -278,6 +284,25 @@ def _check_sources(session: Session, action: Action, command: VerifyAction) -> N
             "rests on the same single source as the evidence, and the risk is high",
             "Look in another way too, for example observe or ask people, or have evidence of another kind added.",
         )
+
+
+def _check_shifts(session: Session, action: Action, command: VerifyAction) -> None:
+    """What works by day may not at night. Seen on too few shifts it passes partly, with what remains to be seen.
+
+    A shift that is called mixed does not say which it was.
+    """
+    band = _band(session, action)
+    needed = 0 if band is None else _rules(session, action).shifts_needed.get(band, 0)
+    if len({*command.shifts} - {Shift.MIXED}) < needed:
+        raise invalid(
+            "shifts",
+            f"are fewer than the {needed} on which the policy wants it seen, for a risk of this band",
+            "Look on another shift too; or let it pass partly, and say what remains and when it is looked at again.",
+        )
+
+
+def _rules(session: Session, action: Action) -> ImprovementPolicy:
+    return policy.of_action(session, action.incident_id, action.cycle)
 
 
 def _band(session: Session, action: Action) -> Band | None:
@@ -315,8 +340,8 @@ def _pass(
     action.status, action.verified_at = ActionStatus.VERIFIED, now
     completed = complete_cycles(session, action, now)
     complete, checkpoints = completed[action.incident_id, action.cycle]
-    band = _band(session, action)
-    after = None if band is None else policy.shipped().recheck_after.get(band)
+    category = session.get_one(Improvement, (action.incident_id, action.cycle)).category
+    after = _rules(session, action).recheck(_band(session, action), category)
     recheck = _plan_recheck(session, action, _next_check(command) or (None if after is None else now + after))
     record(
         session,
@@ -347,7 +372,7 @@ def _return(
     session: Session, actor: Actor, action: Action, command: VerifyAction, found: dict[str, Any], now: datetime
 ) -> None:
     action.status = ActionStatus.OPEN
-    days = command.redo_working_days or policy.shipped().redo_working_days
+    days = command.redo_working_days or _rules(session, action).redo_working_days
     due_at = action.due_at = add_working_days(now, days)
     action.remind_at = remind_at(session, action, now)
     record(

@@ -36,8 +36,9 @@ class Item:
 @router.get("/")
 def my_work(visit: Visitor) -> Response:
     """Calls that need an answer, then all that waits for this person by clock, then what is good to know."""
-    with ThreadPoolExecutor(4) as asked:  # four services' worth of lists: side by side the page is there in time
-        waits = [asked.submit(lambda read=read: list(read(visit))) for read in (_actions, _reviews, _briefings)]  # type: ignore[misc]
+    with ThreadPoolExecutor(4) as lists:  # four services' worth of lists: side by side the page is there in time
+        waits = [lists.submit(lambda read=read: list(read(visit))) for read in (_actions, _reviews, _briefings)]  # type: ignore[misc]
+        meetings = lists.submit(_asked, visit)
         inbox = read_inbox(visit)
         items = [item for found in waits for item in found.result()]
     moved = {item.of for item in items}
@@ -49,6 +50,7 @@ def my_work(visit: Visitor) -> Response:
         items=sorted(items, key=lambda item: datetime.fromisoformat(item.due_at)),
         notices=inbox["notices"],
         feedback=inbox["feedback"],
+        asked=meetings.result(),
         answered=visit.request.query_params.get("answered"),
     )
 
@@ -68,6 +70,16 @@ def answer(visit: Visitor, incident_id: str, escalation_id: str) -> Response:
         key=f"answer-{escalation_id}",
     )  # fmt: skip
     return go("/?answered=1")
+
+
+def _asked(visit: Visit) -> list[dict[str, Any]] | None:
+    """What meetings ask of this person; None while reporting is away, which must not hide the calls above."""
+    try:
+        return list(visit.api.get("reporting", "/governance-items", mine=True, limit=20)["items"])
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        return None
 
 
 def read_inbox(visit: Visit) -> dict[str, Any]:

@@ -42,18 +42,22 @@ def record_contract(session: Session, values: dict[str, Any]) -> None:
     )
 
 
-def hours_asked_for(session: Session, incident: Incident, commissioners: Collection[str]) -> int | None:
-    """Within how many hours a contract of the place asks to be told of this type; of several the shortest. None if none asks.
+def contracts_asking(session: Session, incident: Incident, commissioners: Collection[str]) -> dict[str, int]:
+    """Which commissioners' contracts for the place ask to be told of this type, each within how many hours.
 
     `commissioners` are the authorities of those whom it happened to: then only their contracts count. None named: all.
+    Of several contracts of one commissioner the shortest time counts.
     """
     if incident.kind == Kind.GOOD_CARE:
-        return None
+        return {}
     day = day_in_london(incident.occurred_at)
-    query = select(func.min(Contract.hours)).where(
+    query = select(Contract.commissioner, func.min(Contract.hours)).where(
         Contract.location_id == incident.location_id,
         literal(incident.category) == any_(Contract.categories),
         Contract.starts_on <= day,
         or_(Contract.ends_on.is_(None), Contract.ends_on >= day),
     )
-    return session.scalar(query.where(Contract.commissioner.in_(commissioners)) if commissioners else query)
+    if commissioners:
+        query = query.where(Contract.commissioner.in_(commissioners))
+    found = session.execute(query.group_by(Contract.commissioner).order_by(Contract.commissioner))
+    return {row[0]: row[1] for row in found}

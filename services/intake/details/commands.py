@@ -15,6 +15,7 @@ from services.intake.details import policy
 from services.intake.details.describing import describe
 from services.intake.details.policy import problem_of
 from services.intake.details.store import Answer, AnswerBefore
+from services.intake.escalation import commands as ladder
 from services.intake.store import Incident, reported_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
@@ -60,7 +61,7 @@ def give_answers(
             "Nothing was saved. Correct the answers below and send them again.",
             errors=wrong,
         )
-    _keep(session, actor, incident, command.answers, now)
+    changed, answers = _keep(session, actor, incident, command.answers, now)
     incident.version += 1
     session.flush()
     audit.append(
@@ -75,14 +76,18 @@ def give_answers(
     )
     describe(session, actor, incident, now)
     checks.answered(session, actor, incident, now)
+    ladder.at_answers(session, actor, incident, changed, answers, now)
     return incident
 
 
-def _keep(session: Session, actor: Actor, incident: Incident, given: Mapping[str, Any], now: datetime) -> None:
-    """Keep what is new. The same answer again is no new one: it stays whose it was."""
+def _keep(
+    session: Session, actor: Actor, incident: Incident, given: Mapping[str, Any], now: datetime
+) -> tuple[set[str], dict[str, Any]]:
+    """Keep what is new; which that was, and all answers. The same answer again is no new one: it stays whose it was."""
     known = {
         row.question: row for row in session.scalars(select(Answer).where(Answer.incident_id == incident.incident_id))
     }
+    changed = {name for name, value in given.items() if name not in known or known[name].value != value}
     for name, value in given.items():
         row = known.get(name)
         if row is None:
@@ -104,3 +109,4 @@ def _keep(session: Session, actor: Actor, incident: Incident, given: Mapping[str
             )
             row.revision += 1
         row.value, row.answered_by, row.answered_at = value, actor.id, now
+    return changed, {**{name: row.value for name, row in known.items()}, **given}

@@ -13,6 +13,7 @@ from services.intake import access
 from services.intake.details import policy
 from services.intake.details.policy import AnswerType
 from services.intake.details.store import AffectedPerson, Answer, AnswerBefore
+from services.intake.linking.store import Link, joins
 from services.intake.store import Incident
 from services.runtime import restriction
 from services.runtime.actor import Actor
@@ -63,6 +64,7 @@ class EarlierIncident(BaseModel):
     band: Band | None
     same_person: bool
     same_place_and_type: bool
+    linked: bool = Field(description="Somebody said that the two belong together: GET .../links says how and why.")
 
 
 class Earlier(BaseModel):
@@ -114,7 +116,7 @@ def questions(session: Session, actor: Actor, incident: Incident) -> QuestionsVi
     return QuestionsView(policy_version=asked.version, questions=views, missing=missing)
 
 
-def _before(actor: Actor, incident: Incident) -> tuple[Any, Any, Any]:
+def _before(actor: Actor, incident: Incident) -> tuple[Any, Any, Any, Any]:
     mine, theirs = aliased(AffectedPerson), aliased(AffectedPerson)
     same_person = and_(
         Incident.occurred_at >= incident.occurred_at - SAME_PERSON,
@@ -129,32 +131,36 @@ def _before(actor: Actor, incident: Incident) -> tuple[Any, Any, Any]:
         Incident.category == incident.category,
         Incident.occurred_at >= incident.occurred_at - SAME_PLACE,
     )
+    linked = select(Link.link_id).where(joins(incident.incident_id, Incident.incident_id)).exists()
     condition = and_(
         Incident.provider_id == incident.provider_id,
         Incident.incident_id != incident.incident_id,
         Incident.occurred_at <= incident.occurred_at,
         Incident.stage.not_in([Stage.WITHDRAWN, Stage.DUPLICATE]),
-        or_(same_person, same_place),
+        or_(same_person, same_place, linked),
         # Also at other locations, but never one that only some may know of.
         restriction.visible("intake", actor, Incident.incident_id, in_scope=true()),
     )
-    return condition, same_person, same_place
+    return condition, same_person, same_place, linked
 
 
 def count_earlier(session: Session, actor: Actor, incident: Incident) -> int:
-    """How many incidents of the same people (a year) or of the same place and type (28 days) came before.
+    """How many incidents of the same people (a year), of the same place and type (28 days), or linked, came before.
 
     Restricted ones count only for those who may see them.
     """
-    condition, _, _ = _before(actor, incident)
+    condition, _, _, _ = _before(actor, incident)
     return session.scalar(select(func.count()).select_from(Incident).where(condition)) or 0
 
 
 def earlier(session: Session, actor: Actor, incident: Incident) -> Earlier:
     """Those incidents, the newest first, at most 50 of them."""
-    condition, same_person, same_place = _before(actor, incident)
+    condition, same_person, same_place, linked = _before(actor, incident)
     rows = session.execute(
-        select(Incident, same_person, same_place).where(condition).order_by(Incident.occurred_at.desc()).limit(SHOWN)
+        select(Incident, same_person, same_place, linked)
+        .where(condition)
+        .order_by(Incident.occurred_at.desc())
+        .limit(SHOWN)
     )
     found = [
         EarlierIncident(
@@ -166,7 +172,8 @@ def earlier(session: Session, actor: Actor, incident: Incident) -> Earlier:
             band=Band(row.band) if row.band else None,
             same_person=person,
             same_place_and_type=place,
+            linked=joined,
         )
-        for row, person, place in rows
+        for row, person, place, joined in rows
     ]
     return Earlier(total=count_earlier(session, actor, incident), incidents=found)

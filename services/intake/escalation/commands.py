@@ -4,7 +4,8 @@ The ladder starts by a rule of the policy, calls one rung after the other, each 
 a person answers. Who stands on a rung is asked of directory by the process, which comes back with `escalate`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -83,7 +84,7 @@ def request(
     """Start the ladder for a reason, in the caller's transaction; None when no rule of the policy wants it.
 
     An incident whose ladder waits for an answer gets no second one: the reason joins it, or raises it to the rung at
-    which the reason would start. `count` is how often it went wrong, `about` names the thing within the incident.
+    which the reason would start, or calls again where it wants its answer sooner. `count` is how often it went wrong, `about` names the thing within the incident.
     """
     return _request(session, actor, incident, [reason], now, about=about, count=count)
 
@@ -105,7 +106,7 @@ def at_report(
 
     A report that needs nobody costs nothing here: the incident is not even read.
     """
-    reasons = [EscalationReason.OUT_OF_HOURS]
+    reasons = [EscalationReason.OUT_OF_HOURS, EscalationReason.WHAT_HAPPENED]
     if danger:
         reasons.append(EscalationReason.IMMEDIATE_DANGER)
     if category in ALLEGATIONS or staff_named:
@@ -115,6 +116,23 @@ def at_report(
     rules = policy.shipped()
     if rules.choose(reasons, Circumstances(None, category, kind, out_of_hours(rules, now))) is not None:
         _request(session, actor, session.get_one(Incident, incident_id), reasons, now)
+
+
+def at_answers(
+    session: Session,
+    actor: Actor,
+    incident: Incident,
+    changed: Collection[str],
+    answers: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Start the ladder for what an answer says, by the rules that look at one that is new; each rule once."""
+    rules = policy.shipped().about_answers(changed)
+    if not (rules.rules or rules.tell):
+        return
+    spoken = set(session.scalars(select(LadderRun.rule).where(LadderRun.incident_id == incident.incident_id)))
+    rules = replace(rules, rules=[rule for rule in rules.rules if rule.id not in spoken])
+    _request(session, actor, incident, [EscalationReason.WHAT_HAPPENED], now, rules=rules, answers=answers)
 
 
 def at_triage(session: Session, actor: Actor, incident: Incident, before: Triage | None, now: datetime) -> None:
@@ -169,12 +187,16 @@ def _request(
     detail: str | None = None,
     series: str | None = None,
     harm: PhysicalHarm | None = None,
+    rules: EscalationPolicy | None = None,
+    answers: Mapping[str, Any] | None = None,
 ) -> LadderRun | None:
-    rules = policy.shipped()
+    rules = rules or policy.shipped()
     if incident.ended:
         return None
     session.flush()
-    circumstances = _circumstances(session, rules, incident, reasons, now, count, harm)
+    circumstances = replace(
+        _circumstances(session, rules, incident, reasons, now, count, harm), answers=dict(answers or {})
+    )
     _tell(session, actor, incident, rules, reasons, circumstances, now, series)
     rule = rules.choose(reasons, circumstances)
     if rule is None:
@@ -184,7 +206,7 @@ def _request(
     run = open_run(session, incident.incident_id, rule.reason)
     if run is None:
         run = _run(session, actor, incident, rules, rule, level, now, about=about, detail=detail)
-    elif level > run.level or _stands_still(session, run):
+    elif level > run.level or rule.answer < run.answer or _stands_still(session, run):
         clocks.stop_clock(session, actor, incident, ClockKind.ESCALATION, run.run_id, now)
         run.level, run.step = max(run.level, level), run.step + 1
         run.reason, run.rule, run.detail = rule.reason, rule.id, detail

@@ -1,9 +1,10 @@
 """The rules of the ladder: pure, no I/O."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from enum import StrEnum
+from typing import Any
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, PhysicalHarm, Role
 
@@ -36,6 +37,11 @@ class Circumstances:
     out_of_hours: bool
     count: int = 1
     actual_harm: PhysicalHarm | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+    def answered(self, wanted: Mapping[str, frozenset[Any]] | None) -> bool:
+        """Whether each question that is named has one of the answers that are."""
+        return all(self.answers.get(question) in values for question, values in (wanted or {}).items())
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Rule:
     actual_harms: frozenset[PhysicalHarm] | None = None
     out_of_hours: bool | None = None
     at_least: int = 1
+    answers: Mapping[str, frozenset[Any]] | None = None
 
     def fits(self, reason: EscalationReason, at: Circumstances) -> bool:
         """Whether the rule speaks about this reason in these circumstances."""
@@ -63,6 +70,7 @@ class Rule:
             and (self.actual_harms is None or at.actual_harm in self.actual_harms)
             and (self.out_of_hours is None or at.out_of_hours == self.out_of_hours)
             and at.count >= self.at_least
+            and at.answered(self.answers)
         )
 
 
@@ -77,6 +85,7 @@ class Tell:
     categories: frozenset[Category] | None = None
     kinds: frozenset[Kind] | None = None
     people_at_least: int = 1
+    answers: Mapping[str, frozenset[Any]] | None = None
 
     def fits(self, reasons: Sequence[EscalationReason], at: Circumstances, people: int) -> bool:
         """Whether the rule speaks about one of these reasons in these circumstances."""
@@ -86,6 +95,7 @@ class Tell:
             and (self.categories is None or at.category in self.categories)
             and (self.kinds is None or at.kind in self.kinds)
             and people >= self.people_at_least
+            and at.answered(self.answers)
         )
 
 
@@ -140,6 +150,12 @@ class EscalationPolicy:
     def asks_for_harm(self, reasons: Sequence[EscalationReason]) -> bool:
         """Whether a rule about one of these reasons looks at the harm that was done."""
         return any(rule.actual_harms is not None and rule.reason in reasons for rule in self.rules)
+
+    def about_answers(self, questions: Collection[str]) -> "EscalationPolicy":
+        """Only what looks at the answer to one of these questions."""
+        rules = [rule for rule in self.rules if not (rule.answers or {}).keys().isdisjoint(questions)]
+        tell = [one for one in self.tell if not (one.answers or {}).keys().isdisjoint(questions)]
+        return replace(self, rules=rules, tell=tell)
 
     def choose(self, reasons: Sequence[EscalationReason], at: Circumstances) -> Rule | None:
         """Of all rules that fit, the one that starts highest; the first of those. None: nobody has to be called."""

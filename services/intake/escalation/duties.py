@@ -12,6 +12,7 @@ from sqlalchemy import Select, SQLColumnExpression, and_, exists, literal, not_,
 from sqlalchemy.orm import Session, aliased
 
 from services.contracts.taxonomy import AuthorityDecision, SafeguardingStep, Stage
+from services.intake import policy
 from services.intake.candour.commands import DECIDERS as CANDOUR_DECIDERS
 from services.intake.candour.store import Candour
 from services.intake.checks import policy as checks_policy
@@ -21,7 +22,6 @@ from services.intake.obligations.store import Obligation, first_due, unsettled
 from services.intake.recurrence import policy as recurrence_policy
 from services.intake.recurrence.policy import RecurrencePolicy
 from services.intake.recurrence.store import Recurrence
-from services.intake.safeguarding import policy as safeguarding_policy
 from services.intake.safeguarding.api import KEEPERS
 from services.intake.safeguarding.domain import Decision
 from services.intake.safeguarding.store import SafeguardingAdult, SafeguardingReferral
@@ -130,7 +130,9 @@ def _safeguarding(session: Session, actor: Actor, now: datetime) -> Iterator[Inb
         or_(adult.decision.is_(None), unproved), or_(adult.warned_at.is_not(None), adult.refer_due_at <= now)
     )  # fmt: skip
     yield from _seen(session, actor, kind, found, adult.incident_id, adult.refer_due_at, now)
-    asked = referral.authority_decided_at + timedelta(days=safeguarding_policy.shipped().enquiry_follow_up_days)
+    asked = referral.authority_decided_at + timedelta(
+        days=policy.safeguarding(session, actor.provider_id).enquiry_follow_up_days
+    )
     enquiring = and_(referral.authority_decision == AuthorityDecision.ENQUIRY, referral.enquiry_outcome.is_(None))
     for waits_for, due, still in (
         (step.AUTHORITY_DECISION, referral.answer_due_at, referral.authority_decision.is_(None)),

@@ -9,12 +9,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Band, Category, EscalationReason, Kind, PhysicalHarm, Role
+from services.intake.details import policy as questions
 from services.intake.escalation.domain import EscalationPolicy, Quietly, Repeat, Rule, Same, Tell
 from services.runtime.policy_file import PolicyKind
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+_Answers = dict[str, Annotated[list[bool | int | str], Field(min_length=1)]] | None
 
 
 class _Rule(_Strict):
@@ -25,6 +29,7 @@ class _Rule(_Strict):
     kind: list[Kind] | None = None
     actual_harm: list[PhysicalHarm] | None = None
     out_of_hours: bool | None = None
+    answers: _Answers = None
     at_least: int = Field(default=1, ge=1)
     start: Role
     answer_minutes: int = Field(ge=1, le=60 * 24 * 14)
@@ -36,6 +41,7 @@ class _Tell(_Strict):
     band: list[Band] | None = None
     category: list[Category] | None = None
     kind: list[Kind] | None = None
+    answers: _Answers = None
     people_at_least: int = Field(default=1, ge=1)
     roles: list[Role] = Field(min_length=1)
 
@@ -92,6 +98,14 @@ class _Document(_Strict):
                 raise ValueError(
                     f"repeats: '{series.id}' needs `type: true` and `quiet_days`: a provider has always some"
                 )
+        asked = {question.id for question in questions.shipped().questions}
+        looking: list[_Rule | _Tell] = [*self.rules, *self.tell]
+        for one in looking:
+            if one.answers is not None and one.reason is not EscalationReason.WHAT_HAPPENED:
+                raise ValueError(f"'{one.id}' looks at answers: its reason is {EscalationReason.WHAT_HAPPENED}")
+            unknown = sorted(set(one.answers or {}) - asked)
+            if unknown:
+                raise ValueError(f"'{one.id}' looks at the answer to {unknown[0]}, which is asked of no type")
         narrowed = {"band", "category", "kind", "actual_harm", "out_of_hours", "at_least"}
         glass = [rule for rule in self.rules if rule.reason is EscalationReason.BREAK_GLASS]
         if all(rule.model_fields_set & narrowed for rule in glass):
@@ -99,6 +113,10 @@ class _Document(_Strict):
         if self.office_hours.opens >= self.office_hours.closes:
             raise ValueError("office_hours: `opens` must be before `closes`")
         return self
+
+
+def _wanted(answers: _Answers) -> dict[str, frozenset[bool | int | str]] | None:
+    return None if answers is None else {question: frozenset(values) for question, values in answers.items()}
 
 
 def _built(document: _Document) -> EscalationPolicy:
@@ -121,6 +139,7 @@ def _built(document: _Document) -> EscalationPolicy:
                 actual_harms=None if rule.actual_harm is None else frozenset(rule.actual_harm),
                 out_of_hours=rule.out_of_hours,
                 at_least=rule.at_least,
+                answers=_wanted(rule.answers),
             )
             for rule in document.rules
         ],
@@ -133,6 +152,7 @@ def _built(document: _Document) -> EscalationPolicy:
                 categories=None if one.category is None else frozenset(one.category),
                 kinds=None if one.kind is None else frozenset(one.kind),
                 people_at_least=one.people_at_least,
+                answers=_wanted(one.answers),
             )
             for one in document.tell
         ],

@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 from services.contracts.event import EventData
 from services.contracts.intake import HoldLifted, HoldPlaced
 from services.contracts.taxonomy import BlockerKind, ClockKind, EscalationReason, HoldFor
-from services.intake import clocks
+from services.intake import clocks, policy
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as ladder
 from services.intake.holds.store import Hold, holds_of
-from services.intake.safeguarding import policy
 from services.intake.store import Incident, visible_incident
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
@@ -72,7 +71,7 @@ def place_hold(session: Session, actor: Actor, incident_id: UUID, command: Place
             "Read GET .../holds; record there that you looked again, or what they answered.",
         )
     _past("asked_at", command.asked_at, now)
-    _ahead(command.look_again_at, now)
+    _ahead(session, actor, command.look_again_at, now)
     hold = Hold(
         hold_id=new_id(),
         provider_id=incident.provider_id,
@@ -96,7 +95,7 @@ def place_hold(session: Session, actor: Actor, incident_id: UUID, command: Place
 def look_again(session: Session, actor: Actor, hold_id: UUID, command: LookAgain, version: int, now: datetime) -> Hold:
     """Keep that they were asked again, and when the next time is."""
     incident, hold = _standing(session, actor, hold_id, version)
-    _ahead(command.look_again_at, now)
+    _ahead(session, actor, command.look_again_at, now)
     look = {"at": now.isoformat(), "by": str(actor.id), "said": command.said}
     hold.history = [*hold.history, look]
     hold.look_again_at = command.look_again_at
@@ -135,7 +134,7 @@ def ring(session: Session, incident: Incident, hold_id: UUID, now: datetime, act
     if now < hold.look_again_at:
         return hold.look_again_at
     ladder.request(session, actor, incident, EscalationReason.SAFEGUARDING_LATE, now, about=f"hold:{hold_id}")
-    return now + timedelta(hours=policy.shipped().late_again_hours)
+    return now + timedelta(hours=policy.safeguarding(session, incident.provider_id).late_again_hours)
 
 
 def _open(session: Session, actor: Actor, incident_id: UUID) -> Incident:
@@ -163,8 +162,8 @@ def _past(field: str, at: datetime, now: datetime) -> None:
         raise invalid(field, "is in the future", "Give the time it happened, not later than now.")
 
 
-def _ahead(at: datetime, now: datetime) -> None:
-    days = policy.shipped().hold_look_again_days_at_most
+def _ahead(session: Session, actor: Actor, at: datetime, now: datetime) -> None:
+    days = policy.safeguarding(session, actor.provider_id).hold_look_again_days_at_most
     if not now < at <= now + timedelta(days=days):
         raise invalid("look_again_at", f"is not within the next {days} days", "Choose when to ask them again.")
 

@@ -27,7 +27,7 @@ from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as escalation
 from services.intake.obligations import policy
 from services.intake.obligations.domain import LONDON, Assessment, Limit, Rule, assess, warn_at
-from services.intake.obligations.facts import Code, Facts, all_facts, contradiction, people_of
+from services.intake.obligations.facts import Code, Facts, all_facts, contracts_of, contradiction, facts_for, people_of
 from services.intake.obligations.facts import at_report as facts_at_report
 from services.intake.obligations.store import (
     FactSheet,
@@ -255,16 +255,27 @@ def assess_incident(session: Session, actor: Actor, incident: Incident, now: dat
                 candour.ask(session, actor, incident, found.explained(), now)
             continue
         known = rows.get(rule.id, [])
-        for person, authority in people_of(answers) if rule.per_person else [("", "")]:
-            if found.outcome is Outcome.NOT_TRIGGERED or rule.advice:
-                break
+        for person, authority in _keys(session, incident, rule, answers):
+            own = facts_for(session, incident, rule, authority, answers, facts)
+            towards = found if own is facts else assess(rule, own)
+            if towards.outcome is Outcome.NOT_TRIGGERED or rule.advice:
+                continue
             if not _adopt(known, person, authority):
-                row = _open(session, actor, incident, found, facts, facts_version, (person, authority), now)
+                row = _open(session, actor, incident, towards, own, facts_version, (person, authority), now)
                 rows.setdefault(rule.id, []).append(row)
         for row in known:
-            _update(session, actor, incident, row, found, facts, facts_version, now)
+            own = facts_for(session, incident, rule, row.authority, answers, facts)
+            _update(session, actor, incident, row, assess(rule, own), own, facts_version, now)
     follow_safeguarding(session, actor, incident, now)
     checks.assess(session, actor, incident, facts, now)
+
+
+def _keys(session: Session, incident: Incident, rule: Rule, answers: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """(person, authority) of each obligation of a rule; one of neither where it is of nobody's in particular."""
+    if rule.per_person:
+        return people_of(answers)
+    asking = contracts_of(session, incident, answers) if rule.per_contract else {}
+    return [("", commissioner) for commissioner in asking] or [("", "")]
 
 
 def follow_safeguarding(session: Session, actor: Actor, incident: Incident, now: datetime) -> None:
@@ -340,7 +351,7 @@ def open_obligation(
     if any((r.rule, r.person, r.authority) == (rule.id, *key) for r in obligations_of(session, incident_id)):
         raise conflict("already-open", "This obligation is open already", "Decide the one that is there.")
     facts_version, answers = latest_facts(session, incident_id)
-    facts = all_facts(session, incident, answers)
+    facts = facts_for(session, incident, rule, key[1], answers, all_facts(session, incident, answers))
     row = _open(session, actor, incident, assess(rule, facts), facts, facts_version, key, now, by_hand=True)
     follow_safeguarding(session, actor, incident, now)
     return row
@@ -621,7 +632,8 @@ def _decide(
     if notify and row.outcome != Outcome.TRIGGERED:
         # What was only suggested is to be told now, by the target that counts for telling.
         _, answers = latest_facts(session, incident.incident_id)
-        _set_times(row, rule, all_facts(session, incident, answers))
+        facts = all_facts(session, incident, answers)
+        _set_times(row, rule, facts_for(session, incident, rule, row.authority, answers, facts))
     _turn(session, actor, incident, row, now)
     _Change(session, actor, row, now).record(
         "decided",

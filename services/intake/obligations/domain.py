@@ -14,11 +14,15 @@ NOT_YET_KNOWN = "not_yet_known"
 
 @dataclass(frozen=True)
 class Check:
-    """One condition over one fact. `over` and `at_least` compare numbers, `known` asks whether there is an answer."""
+    """One condition over one fact. `over` and `at_least` compare numbers, `known` asks whether there is an answer.
+
+    `by` is the fact that holds the number where it is known.
+    """
 
     fact: str
     op: str
     value: Any
+    by: str | None = None
 
     def holds(self, facts: Mapping[str, Any]) -> bool | None:
         """Whether it holds; None while the fact is not known."""
@@ -30,12 +34,17 @@ class Check:
         if fact is None or fact == NOT_YET_KNOWN:
             return None
         if self.op == "over":
-            return bool(fact > self.value)
+            return bool(fact > self.limit(facts))
         if self.op == "at_least":
-            return bool(fact >= self.value)
+            return bool(fact >= self.limit(facts))
         if isinstance(fact, list):
             return bool(set(fact).intersection(self.value))
         return fact in self.value
+
+    def limit(self, facts: Mapping[str, Any]) -> Any:
+        """What it is compared with."""
+        own = None if self.by is None else facts.get(self.by)
+        return self.value if own is None else own
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,7 @@ class Rule:
     notes: Sequence[str]
     draft: Sequence[str]
     per_person: bool = False
+    per_contract: bool = False
     advice: bool = False
     kept_by: str | None = None
     sent_sets: str | None = None
@@ -195,17 +205,17 @@ def _holds(condition: Condition | None, facts: Mapping[str, Any]) -> bool:
 
 
 def _findings(tests: Sequence[Check], facts: Mapping[str, Any]) -> list[Finding]:
-    return [Finding(t.fact, describe(t), facts.get(t.fact), t.holds(facts)) for t in tests]
+    return [Finding(t.fact, describe(t, facts), facts.get(t.fact), t.holds(facts)) for t in tests]
 
 
-def describe(test: Check) -> str:
+def describe(test: Check, facts: Mapping[str, Any]) -> str:
     """A test in words."""
     if test.op == "known":
         return "is known"
     if test.op == "over":
-        return f"is over {test.value}"
+        return f"is over {test.limit(facts)}"
     if test.op == "at_least":
-        return f"is at least {test.value}"
+        return f"is at least {test.limit(facts)}"
     return "is " + " or ".join("yes" if v is True else "no" if v is False else str(v) for v in test.value)
 
 

@@ -18,7 +18,7 @@ from services.intake.details.store import Answer
 from services.intake.obligations import policy
 from services.intake.obligations.commands import adults_behind
 from services.intake.obligations.domain import LONDON
-from services.intake.obligations.facts import all_facts, person_code, question
+from services.intake.obligations.facts import all_facts, facts_for, person_code, question
 from services.intake.obligations.store import Obligation, latest_facts
 from services.intake.safeguarding.store import Safeguarding
 from services.intake.store import Incident, Location
@@ -56,7 +56,7 @@ def draft(session: Session, incident: Incident, row: Obligation, now: datetime) 
     """The notice of one obligation, from what is known now."""
     rule = policy.shipped().rules[row.rule]
     _, answers = latest_facts(session, incident.incident_id)
-    facts = all_facts(session, incident, answers)
+    facts = facts_for(session, incident, rule, row.authority, answers, all_facts(session, incident, answers))
     place = session.get(Location, incident.location_id)
     fields = [
         _field("person", "Person, by code", row.person or person_code(incident.incident_id)),

@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Kind, PhysicalHarm
-from services.intake.commissioning.store import hours_asked_for
-from services.intake.obligations.domain import day_in_london, days_incapacitated
+from services.intake import policy
+from services.intake.commissioning.store import contracts_asking
+from services.intake.obligations.domain import Rule, day_in_london, days_incapacitated
 from services.intake.store import Incident, Triage, latest_triage
 from services.runtime.errors import ServiceError, invalid
 from services.runtime.text import LongText, ShortText
@@ -115,6 +116,7 @@ class Facts(BaseModel):
     )
     police_reference: Code | None = Field(default=None, description="Crime or log reference of the police")
     head_injury: Yes = Field(default=None, description="Could the head have been hit")
+    restraint: Yes = Field(default=None, description="Was restraint used")
     staff_shortage_threatens_service: Yes = Field(
         default=None, description="Are there too few suitable staff to carry on the service safely"
     )
@@ -218,6 +220,9 @@ class Facts(BaseModel):
     commissioner_contract_hours: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
         default=None, description="Within how many hours by the contract"
     )
+    delegated_task: Yes = Field(
+        default=None, description="Was it about a task that an NHS team had delegated, such as an injection or a feed"
+    )
     nhs_funded_care: Yes = Field(default=None, description="Was it NHS-funded care")
 
 
@@ -225,7 +230,9 @@ MOMENTS = ("breach_aware_at", "regulation_28_received_on", "diagnosed_on", "regi
 """Answers that a limit may run from."""
 
 FROM_RECORD = ("category", "kind", "actual_harm", "psychological_harm", "supposed_harm", "notifiable_safety_incident")
-FACTS = frozenset(Facts.model_fields) | frozenset(FROM_RECORD)
+FROM_PROCEDURE = ("authority_refer_within_hours", "authority_pressure_guide_at_least")
+"""What the local authority's own procedure says, where the provider's safeguarding policy has it."""
+FACTS = frozenset(Facts.model_fields) | frozenset(FROM_RECORD) | frozenset(FROM_PROCEDURE)
 """Everything a condition may ask about."""
 
 
@@ -249,14 +256,39 @@ def at_report(category: Category, kind: Kind, *, staff_named: bool = False) -> d
 def all_facts(session: Session, incident: Incident, answers: Mapping[str, Any]) -> dict[str, Any]:
     """All facts: the answers, what the record says, and what the commissioner's contract asks for, where nobody answered."""
     facts = derived(incident, latest_triage(session, incident.incident_id), answers)
-    if facts.get("commissioner_contract_requires") is False:
-        return facts
-    authorities = {authority for _, authority in people_of(answers) if authority}
-    hours = hours_asked_for(session, incident, authorities)
-    if hours is not None:
+    asking = contracts_of(session, incident, answers)
+    if asking:
         facts["commissioner_contract_requires"] = True
-        facts.setdefault("commissioner_contract_hours", hours)
+        facts.setdefault("commissioner_contract_hours", min(asking.values()))
     return facts
+
+
+def contracts_of(session: Session, incident: Incident, answers: Mapping[str, Any]) -> dict[str, int]:
+    """Whose contracts ask to be told, within how many hours; none where somebody answered that none does."""
+    if answers.get("commissioner_contract_requires") is False:
+        return {}
+    return contracts_asking(session, incident, {authority for _, authority in people_of(answers) if authority})
+
+
+def facts_for(
+    session: Session, incident: Incident, rule: Rule, authority: str, answers: Mapping[str, Any], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """The facts as they are towards one authority: what its own contract, or its own procedure, says. Of no other rule any."""
+    if authority and rule.per_contract:
+        asking = contracts_of(session, incident, answers)
+        own: dict[str, Any] = {"commissioner_contract_requires": authority in asking}
+        if authority in asking and answers.get("commissioner_contract_hours") is None:
+            own["commissioner_contract_hours"] = asking[authority]
+        return {**facts, **own}
+    found = policy.safeguarding(session, incident.provider_id).procedure(authority) if rule.per_person else None
+    if found is None:
+        return facts
+    _, procedure = found
+    said = {
+        "authority_refer_within_hours": procedure.refer_within_hours,
+        "authority_pressure_guide_at_least": procedure.pressure_guide_at_least,
+    }
+    return {**facts, **{name: value for name, value in said.items() if value is not None}}
 
 
 def derived(incident: Incident, triage: Triage | None, answers: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class ConditionText(_Strict):
     over: float | None = None
     at_least: float | None = None
     known: Literal[True] | None = None
+    by: str | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> "ConditionText":
@@ -37,6 +38,8 @@ class ConditionText(_Strict):
             raise ValueError("a condition is one of all, any, not, or a fact with one of is, over, at_least, known")
         if self.fact is not None and self.fact not in FACTS:
             raise ValueError(f"there is no fact '{self.fact}'; the facts are {', '.join(sorted(FACTS))}")
+        if self.by is not None and ((self.over is None and self.at_least is None) or self.by not in FACTS):
+            raise ValueError("by is a fact that replaces the number of over or at_least where it is known")
         return self
 
     def built(self) -> Condition:
@@ -53,9 +56,9 @@ class ConditionText(_Strict):
         if self.known is not None:
             return Check(self.fact, "known", True)
         return (
-            Check(self.fact, "over", self.over)
+            Check(self.fact, "over", self.over, self.by)
             if self.over is not None
-            else Check(self.fact, "at_least", self.at_least)
+            else Check(self.fact, "at_least", self.at_least, self.by)
         )
 
 
@@ -100,6 +103,7 @@ class _Rule(_Strict):
     notes: list[str] = Field(default_factory=list)
     draft: list[str] = Field(default_factory=list)
     per_person: bool = False
+    per_contract: bool = False
     advice: bool = False
     kept_by: Literal["candour", "safeguarding"] | None = None
     sent_sets: str | None = None
@@ -178,6 +182,7 @@ def _built(rule: _Rule, recipients: dict[str, str]) -> Rule:
         notes=rule.notes,
         draft=rule.draft,
         per_person=rule.per_person,
+        per_contract=rule.per_contract,
         advice=rule.advice,
         kept_by=rule.kept_by,
         sent_sets=rule.sent_sets,

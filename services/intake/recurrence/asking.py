@@ -10,6 +10,7 @@ from services.contracts.intake import RecurrenceAsked
 from services.contracts.taxonomy import BlockerKind, ClockKind, EscalationReason, Kind, Role
 from services.intake import access, clocks
 from services.intake.escalation import commands as ladder
+from services.intake.policy import POLICIES
 from services.intake.recurrence import policy
 from services.intake.recurrence.domain import Matched, alike, score
 from services.intake.recurrence.policy import RecurrencePolicy
@@ -28,7 +29,7 @@ def at_triage(session: Session, actor: Actor, incident: Incident, now: datetime)
     """Ask about closed cases that this incident resembles, the most alike first; each once. Mostly there is none."""
     if incident.kind == Kind.GOOD_CARE:
         return
-    rules = policy.shipped()
+    rules: RecurrencePolicy = POLICIES.current(session, incident.provider_id, policy.KIND.name)
     session.flush()
     candidates = closed_before(session, incident, timedelta(days=rules.watch_days))
     candidates = [one for one in candidates if _may_be_linked(session, incident.incident_id, one.incident_id)]
@@ -117,6 +118,14 @@ def _ask(
     outbox.record(session, SERVICE, said)
 
 
+def rules_of(session: Session, row: Recurrence) -> RecurrencePolicy:
+    """A question keeps the version that asked it; one that is kept nowhere gives way to that of now."""
+    kind = policy.KIND.name
+    kept: RecurrencePolicy | None = POLICIES.of_version(session, row.provider_id, kind, row.policy_version)
+    now: RecurrencePolicy = POLICIES.current(session, row.provider_id, kind)
+    return kept or now
+
+
 def undecided(session: Session, incident_id: UUID) -> set[str]:
     """What still keeps an incident from closing, by the name that people know."""
     asked = {row.recurrence_id for row in questions_of(session, incident_id)}
@@ -133,4 +142,4 @@ def ring(session: Session, incident: Incident, recurrence_id: UUID, now: datetim
     row.late += 1
     about = f"recurrence:{recurrence_id}:{row.late}"
     ladder.request(session, actor, incident, EscalationReason.OVERDUE, now, about=about, count=row.late)
-    return now + timedelta(hours=policy.shipped().late_again_hours)
+    return now + timedelta(hours=rules_of(session, row).late_again_hours)

@@ -11,8 +11,7 @@ from services.contracts.intake import RecurrenceAnswered
 from services.contracts.taxonomy import RecurrenceAnswer, Stage
 from services.intake import access, clocks
 from services.intake.commands import ReopenIncident, reopen_incident
-from services.intake.recurrence import policy
-from services.intake.recurrence.asking import BLOCKER, CLOCK, SERVICE
+from services.intake.recurrence.asking import BLOCKER, CLOCK, SERVICE, rules_of
 from services.intake.recurrence.store import Recurrence
 from services.intake.store import visible_incident
 from services.runtime import audit, outbox
@@ -47,7 +46,7 @@ def answer(
     incident = visible_incident(session, actor, row.incident_id, lock=True)
     closed = visible_incident(session, actor, row.closed_incident_id, lock=True)
     session.refresh(row, with_for_update=True)
-    rules = policy.shipped()
+    rules = rules_of(session, row)
     restricted = any(access.is_restricted(session, one.incident_id) for one in (incident, closed))
     deciders = rules.decides_restricted if restricted else rules.decides
     if not actor.roles.intersection(deciders):

@@ -33,7 +33,7 @@ from services.contracts.taxonomy import (
     SafeguardingStep,
     Stage,
 )
-from services.intake import clocks
+from services.intake import clocks, policy
 from services.intake.checks import commands as checks
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as ladder
@@ -45,7 +45,6 @@ from services.intake.obligations.policy import shipped as obligation_rules
 from services.intake.obligations.store import obligations_of
 from services.intake.recurrence import asking as recurrence
 from services.intake.recurrence.store import Recurrence
-from services.intake.safeguarding import policy
 from services.intake.safeguarding.domain import Consent, Decision, Met, refer_due
 from services.intake.safeguarding.store import (
     Safeguarding,
@@ -57,7 +56,6 @@ from services.intake.safeguarding.store import (
 from services.intake.store import Incident, visible_incident
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
-from services.runtime.calendar import add_working_days
 from services.runtime.errors import ServiceError, conflict, invalid, not_found
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
@@ -332,7 +330,7 @@ def _refer(
     referred_at: datetime,
     now: datetime,
 ) -> None:
-    answer_due_at = add_working_days(now, policy.shipped().authority_answer_working_days.days(authority))
+    answer_due_at = policy.safeguarding(session, incident.provider_id).answer_due(authority, now)
     referral = SafeguardingReferral(
         referral_id=new_id(),
         provider_id=incident.provider_id,
@@ -384,7 +382,7 @@ def record_authority_decision(
     referral.authority_decision, referral.authority_reason = command.decision, command.reason
     referral.authority_decided_at = command.decided_at
     if command.decision is AuthorityDecision.ENQUIRY and not incident.ended:
-        follow_up = now + timedelta(days=policy.shipped().enquiry_follow_up_days)
+        follow_up = now + timedelta(days=policy.safeguarding(session, incident.provider_id).enquiry_follow_up_days)
         clocks.set_clock(session, actor, incident, CLOCK, referral.referral_id, follow_up, now)
     else:
         clocks.stop_clock(session, actor, incident, CLOCK, referral.referral_id, now)
@@ -467,7 +465,7 @@ def ring(session: Session, incident: Incident, subject_id: UUID, now: datetime, 
     ladder.request(
         session, actor, incident, EscalationReason.SAFEGUARDING_LATE, now, about=f"safeguarding:{subject_id}"
     )
-    return now + timedelta(hours=policy.shipped().late_again_hours)
+    return now + timedelta(hours=policy.safeguarding(session, incident.provider_id).late_again_hours)
 
 
 clocks.RINGERS[CLOCK] = ring
@@ -489,7 +487,7 @@ def _open(session: Session, incident: Incident, now: datetime, *, abuse_types: S
         incident_id=incident.incident_id,
         provider_id=incident.provider_id,
         abuse_types=list(abuse_types),
-        policy_version=policy.shipped().version,
+        policy_version=policy.safeguarding(session, incident.provider_id).version,
         opened_at=now,
         version=1,
     )
@@ -508,7 +506,7 @@ def _open_adult(
         person_ref=person_ref,
         consent=Consent.NOT_ASKED,
         wishes=[],
-        refer_due_at=_refer_due(now),
+        refer_due_at=_refer_due(session, incident, now),
         round_id=new_id(),
         earlier_decisions=[],
     )
@@ -522,14 +520,14 @@ def _open_adult(
     return adult
 
 
-def _refer_due(now: datetime) -> datetime:
-    target = policy.shipped().referral
+def _refer_due(session: Session, incident: Incident, now: datetime) -> datetime:
+    target = policy.safeguarding(session, incident.provider_id).referral
     return refer_due(now, same_day=target.same_day, at_least=timedelta(hours=target.at_least_hours))
 
 
 def _ask(session: Session, actor: Actor, incident: Incident, adult: SafeguardingAdult, now: datetime) -> None:
     """Nothing closes until the adult is decided on, and referred if so; from now on there is a time for it."""
-    adult.refer_due_at, adult.warned_at = _refer_due(now), None
+    adult.refer_due_at, adult.warned_at = _refer_due(session, incident, now), None
     session.flush()
     if not incident.ended:
         warning = warn_at(now, adult.refer_due_at, obligation_rules().warn_at_percent)

@@ -1,14 +1,18 @@
 """Reads the safeguarding policy from YAML and refuses one that cannot work."""
 
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.contracts.taxonomy import Role
+from services.runtime.calendar import add_working_days
 from services.runtime.policy_file import PolicyKind
+
+SHIPPED = Path(__file__).parents[1] / "policies" / "safeguarding.yaml"
 
 
 class _Strict(BaseModel):
@@ -22,16 +26,23 @@ class ReferralTarget(_Strict):
     at_least_hours: float = Field(gt=0)
 
 
-class AuthorityAnswer(_Strict):
-    """Working days until the provider asks an authority; `authorities` names those with a procedure of their own."""
+class Procedure(_Strict):
+    """What a local authority's own procedure says. What is left out is as the provider has it for all."""
 
-    standard: int = Field(ge=1)
-    authorities: dict[str, Annotated[int, Field(ge=1)]]
+    codes: list[str] = Field(default_factory=list, description="Other ways in which it is written, such as its code.")
+    refer_within_hours: float | None = Field(default=None, gt=0)
+    answer_hours: float | None = Field(default=None, gt=0)
+    answer_working_days: int | None = Field(default=None, ge=1)
+    who_decides: str | None = None
+    threshold: str | None = None
+    published_in: str | None = None
+    pressure_guide_at_least: int | None = Field(default=None, ge=0)
 
-    def days(self, authority: str) -> int:
-        """For an authority, by its name as the provider writes it; capitals do not matter."""
-        known = {name.casefold(): days for name, days in self.authorities.items()}
-        return known.get(authority.casefold(), self.standard)
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.answer_hours is not None and self.answer_working_days is not None:
+            raise ValueError("an authority answers within either hours or working days")
+        return self
 
 
 class BreakGlass(_Strict):
@@ -46,6 +57,7 @@ class Restricted(_Strict):
 
     roles: list[Role] = Field(min_length=1)
     may_be_called: list[Role]
+    may_be_called_once_named: list[Role] = Field(default_factory=list)
     break_glass: BreakGlass
 
 
@@ -54,11 +66,36 @@ class SafeguardingPolicy(_Strict):
 
     version: str
     referral: ReferralTarget
-    authority_answer_working_days: AuthorityAnswer
+    authority_answer_working_days: int = Field(ge=1)
+    authorities: dict[Annotated[str, Field(min_length=1)], Procedure] = Field(default_factory=dict)
     enquiry_follow_up_days: int = Field(ge=1)
     late_again_hours: float = Field(gt=0)
     hold_look_again_days_at_most: int = Field(default=28, ge=1)
     restricted: Restricted
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        written = [name.casefold() for known, one in self.authorities.items() for name in (known, *one.codes)]
+        twice = sorted({name for name in written if written.count(name) > 1})
+        if twice:
+            raise ValueError(f"authorities: '{twice[0]}' stands for two of them")
+        return self
+
+    def procedure(self, authority: str) -> tuple[str, Procedure] | None:
+        """An authority's own procedure, with its name; by name or code, capitals do not matter. None if none is known."""
+        wanted = authority.casefold()
+        for name, one in self.authorities.items():
+            if wanted in {name.casefold(), *(code.casefold() for code in one.codes)}:
+                return name, one
+        return None
+
+    def answer_due(self, authority: str, now: datetime) -> datetime:
+        """When the provider asks an authority that has not answered: by its own procedure, else by the provider's standard."""
+        found = self.procedure(authority)
+        own = Procedure() if found is None else found[1]
+        if own.answer_hours is not None:
+            return now + timedelta(hours=own.answer_hours)
+        return add_working_days(now, own.answer_working_days or self.authority_answer_working_days)
 
 
 def load(path: Path) -> SafeguardingPolicy:
@@ -69,7 +106,7 @@ def load(path: Path) -> SafeguardingPolicy:
 @cache
 def shipped() -> SafeguardingPolicy:
     """The default policy."""
-    return load(Path(__file__).parents[1] / "policies" / "safeguarding.yaml")
+    return load(SHIPPED)
 
 
 KIND = PolicyKind("safeguarding", SafeguardingPolicy, build=lambda policy: policy, shipped=shipped)

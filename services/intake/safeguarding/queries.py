@@ -8,12 +8,26 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import AbuseType, AuthorityDecision, EnquiryOutcome
+from services.intake import policy
 from services.intake.obligations.commands import adults_behind
-from services.intake.obligations.store import obligations_of
+from services.intake.obligations.facts import people_of
+from services.intake.obligations.store import latest_facts, obligations_of
 from services.intake.safeguarding.commands import Wish
 from services.intake.safeguarding.domain import Consent, Decision, still_open
 from services.intake.safeguarding.store import Safeguarding, adults_of, referrals_of
 from services.runtime.errors import not_found
+
+
+class ProcedureView(BaseModel):
+    """What a local authority's own procedure says, by the provider's safeguarding policy of now."""
+
+    authority: str
+    who_decides: str | None
+    threshold: str | None
+    refer_within_hours: float | None
+    answer_hours: float | None
+    answer_working_days: int | None
+    published_in: str | None
 
 
 class ReferralView(BaseModel):
@@ -77,6 +91,9 @@ class SafeguardingView(BaseModel):
     version: int
     adults: list[AdultView]
     still_open: list[str]
+    procedures: list[ProcedureView] = Field(
+        description="The procedures of the authorities that the facts and referrals name, as far as the policy has them."
+    )
 
 
 def _columns(view: type[BaseModel], row: object) -> dict[str, Any]:
@@ -119,6 +136,11 @@ def view(session: Session, incident_id: UUID) -> SafeguardingView:
             for row in referrals
         ],
     )
+    _, answers = latest_facts(session, incident_id)
+    named = [*(row.authority for row in referrals), *(authority for _, authority in people_of(answers))]
+    rules = policy.safeguarding(session, record.provider_id)
+    known = dict(found for authority in named if (found := rules.procedure(authority)) is not None)
+    procedures = [{"authority": name, **procedure.model_dump()} for name, procedure in known.items()]
     return SafeguardingView.model_validate(
-        {**_columns(SafeguardingView, record), "adults": shown, "still_open": missing}
+        {**_columns(SafeguardingView, record), "adults": shown, "still_open": missing, "procedures": procedures}
     )

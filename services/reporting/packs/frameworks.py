@@ -12,7 +12,7 @@ from services.contracts.taxonomy import Category
 
 Part = Literal[
     "escalation", "obligation", "candour", "safeguarding", "review", "learning", "action", "evidence", "verification",
-    "sharing", "verdict", "reporter_told",
+    "sharing", "verdict", "reporter_told", "challenge",
 ]  # fmt: skip
 
 

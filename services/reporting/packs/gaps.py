@@ -45,6 +45,7 @@ def find(record: Mapping[str, Any], now: datetime) -> list[Gap]:
     else:
         found += [*_triage(record, now), *_review(record, now), *_actions(record, now)]
         found += [*_sharing(record, now), *_effect(record, now)]
+    found += _challenges(record)
     found += [*_obligations(record, now), *_candour(record), *_safeguarding(record)]
     return sorted(found, key=lambda gap: not gap.late)
 
@@ -231,6 +232,23 @@ def _effect(record: Mapping[str, Any], now: datetime) -> Iterator[Gap]:
     elif last in _NO_EFFECT:
         what = f"The change made no difference: {word(last)}."
         yield Gap("no_effect", what, "Another round, from the causes on", _due(due_at), late=False)
+
+
+def _challenges(record: Mapping[str, Any]) -> Iterator[Gap]:
+    """What a meeting asked or decided about it, and nobody answered in time or accepted."""
+    for one in record.get("challenges") or []:
+        kind, owner = one["kind"], word(one["owner_role"])
+        expected = f"The {owner} answers, and somebody else accepts it"
+        up = "" if not one["climbs"] else ", also after it went up to the " + one["level"]
+        if one["status"] == "open" and one["late"]:
+            what = f"A {kind} of the {one['raised_level']} meeting was not answered in time{up}."
+            yield Gap("challenge_unanswered", what, expected, _due(one["due_at"]))
+        elif one["climbs"]:
+            what = f"A {kind} of the {one['raised_level']} meeting was answered only after it went up."
+            yield Gap("challenge_late", what, expected)
+        if one["status"] == "answered":
+            what = f"Nobody has accepted the answer to a {kind} of the {one['raised_level']} meeting yet."
+            yield Gap("challenge_not_judged", what, expected, late=False)
 
 
 def _obligations(record: Mapping[str, Any], now: datetime) -> Iterator[Gap]:

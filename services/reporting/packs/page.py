@@ -123,6 +123,7 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
         "sharing": [one for one in record.get("briefings") or [] if one["understood"]],
         "verdict": [one for one in record.get("checkpoints") or [] if one["verdict"]],
         "reporter_told": record.get("feedback"),
+        "challenge": [one for one in record.get("challenges") or [] if one["answers"]],
     }
     yield from (part for part, found in has.items() if found)
 
@@ -148,6 +149,7 @@ class _Writer:
             ("Verified by", self._verified()),
             ("Shared with", self._shared()),
             ("Effect", self._effect()),
+            ("Challenge and response", self._challenges()),
         )
         return [(label, list(lines) or ["Nothing is recorded."]) for label, lines in made]
 
@@ -299,3 +301,19 @@ class _Writer:
             )
             if text := self._redactor.text("action", one.get("reason")):
                 yield f"Why: {text}"
+
+    def _challenges(self) -> Iterator[str]:
+        for one in self._record.get("challenges") or []:
+            text = self._redactor.text("review", one["said"])
+            yield (
+                f"{when(one['raised_at'])}: {word(one['kind'])} of the {one['raised_level']} meeting, by the"
+                f" {word(one['raised_role'])} to the {word(one['owner_role'])}.{f' {text}' if text else ''}"
+            )
+            for answer in one["answers"]:
+                said = self._redactor.text("review", answer["said"])
+                verdict = {None: "not judged yet", True: "accepted", False: "not accepted"}[answer["accepted"]]
+                altered = f"; it altered {', '.join(one['altered'])}" if answer["accepted"] and one["altered"] else ""
+                yield (
+                    f"{when(answer['at'])}: answered by the {word(answer['by_role'])}, {verdict}{altered}."
+                    f"{f' {said}' if said else ''}"
+                )

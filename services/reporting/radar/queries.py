@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category
+from services.reporting.governance.oversight import Oversight, oversight
 from services.reporting.patterns.exposure import DAYS
 from services.reporting.patterns.store import exposures
 from services.reporting.radar import policy
@@ -56,7 +57,10 @@ _SHARES: Mapping[Weakness, tuple[str, str]] = {
         "incident.triaged_at is not null",
         "incident.triaged_by_default or exists (select 1 from reporting.escalation e"
         " where e.provider_id = incident.provider_id and e.incident_id = incident.incident_id"
-        " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null)",
+        " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null)"
+        " or exists (select 1 from reporting.governance_item g where g.provider_id = incident.provider_id"
+        " and g.incident_id = incident.incident_id and g.kind = 'challenge'"
+        " and (g.climbs > 0 or (g.status = 'open' and g.due_at < :now)))",
     ),
     Weakness.BLAME: (
         f"incident.review_approved_at is not null and {_FACTORS.format('cardinality(t.codes) > 0')}",
@@ -119,6 +123,7 @@ class Radar(BaseModel):
     policy_version: str
     findings: list[Finding]
     silent: list[SilentService]
+    oversight: Oversight = Field(description="Whether meetings take place, challenge, and alter anything.")
 
 
 class RecordView(BaseModel):
@@ -186,6 +191,9 @@ def radar(session: Session, actor: Actor, now: datetime, *, location_id: UUID | 
         policy_version=rules.version,
         findings=findings,
         silent=_silent(session, actor, now, location_id, region_id),
+        oversight=oversight(
+            session, actor, now - timedelta(days=rules.days), now, location_id=location_id, region_id=region_id
+        ),
     )
 
 

@@ -20,6 +20,8 @@ class _Line(BaseModel):
     actual_harm: PhysicalHarm
     psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
     repeats_at_location: int = Field(default=0, ge=0)
+    repeats_of_person: int = Field(default=0, ge=0)
+    repeats_at_provider: int = Field(default=0, ge=0)
     candour_asked: bool = False
     candour_met: bool = False
     safeguarding: bool = False
@@ -44,5 +46,6 @@ def read(text: str) -> Iterator[Past]:
         except ValueError:
             raise ValueError(f"line {number}: is not JSON") from None
         values = said.model_dump(exclude={"incident", "repeats_after", "verdict", "reopened"})
-        values["repeats_at_location"] = min(said.repeats_at_location, MOST_REPEATS)
+        for name in ("repeats_at_location", "repeats_of_person", "repeats_at_provider"):
+            values[name] = min(values[name], MOST_REPEATS)
         yield Past(said.incident, Situation(**values), said.repeats_after, said.verdict, said.reopened)

@@ -71,6 +71,9 @@ def _situation(inputs: dict[str, Any], facts: Any) -> Situation:
         actual_harm=PhysicalHarm(inputs["actual_harm"]),
         psychological_harm=PsychologicalHarm(inputs["psychological_harm"]),
         repeats_at_location=inputs["repeats_at_location"],
+        # Decisions from before these were asked have neither.
+        repeats_of_person=inputs.get("repeats_of_person", 0),
+        repeats_at_provider=inputs.get("repeats_at_provider", 0),
         restricted=inputs["restricted"],
         on_hold=inputs["on_hold"],
         **{fact.value: fact in facts for fact in Fact},

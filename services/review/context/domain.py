@@ -28,6 +28,8 @@ class Situation:
     actual_harm: PhysicalHarm
     psychological_harm: PsychologicalHarm = PsychologicalHarm.NONE
     repeats_at_location: int = 0
+    repeats_of_person: int = 0
+    repeats_at_provider: int = 0
     candour_asked: bool = False
     candour_met: bool = False
     safeguarding: bool = False

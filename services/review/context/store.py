@@ -1,10 +1,11 @@
 """What review knows of the circumstances of an incident, from intake's events."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, exists, func, literal, or_, select
+from sqlalchemy import ARRAY, Text, exists, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -30,12 +31,24 @@ class Circumstance(Table):
     holds: Mapped[bool]
 
 
+class Described(Table):
+    """To whom an incident happened: stand-ins of intake's, equal for equals, which tell nobody who it was."""
+
+    __tablename__ = "described"
+
+    incident_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider_id: Mapped[UUID]
+    people: Mapped[list[str]]
+    revision: Mapped[int]
+
+
 @dataclass(frozen=True)
 class Context:
     """What is known of an incident beside its triage."""
 
     facts: frozenset[str]
-    repeats: int
+    repeats: Mapping[str, int]
+    """How many others of the type there were: at the location, of one of the people wherever, in the whole provider."""
     restricted: bool
     on_hold: bool
 
@@ -57,17 +70,37 @@ def keep_fact(
     )
 
 
+def keep_people(session: Session, provider_id: UUID, incident_id: UUID, people: Sequence[str], revision: int) -> None:
+    """Keep to whom it happened. An older revision than the one known changes nothing."""
+    statement = insert(Described).values(
+        incident_id=incident_id, provider_id=provider_id, people=people, revision=revision
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["incident_id"],
+            set_={"people": statement.excluded.people, "revision": revision},
+            where=Described.revision < revision,
+        )
+    )
+
+
 def context_of(
     session: Session, incident_id: UUID, location_id: UUID, category: str, *, now: datetime, within_days: int
 ) -> Context:
-    """Everything in one query. A repeat is another known incident of the type at the place that was not ended."""
+    """Everything in one query. A repeat is another known incident of the type that was not ended."""
     restricted = restriction_table("review")
     known = KnownIncident
     ended = exists().where(Review.incident_id == known.incident_id, Review.status == ReviewStatus.ENDED)
-    others = (
-        select(literal(1).label("one"))
+    theirs = select(Described.people).where(Described.incident_id == incident_id).scalar_subquery()
+    which = {
+        "at_location": known.location_id == location_id,
+        "of_person": exists().where(Described.incident_id == known.incident_id, Described.people.op("&&")(theirs)),
+        "at_provider": true(),
+    }
+    others = {
+        where: select(literal(1).label("one"))
         .where(
-            known.location_id == location_id,
+            condition,
             known.category == category,
             known.incident_id != incident_id,
             known.occurred_at > now - timedelta(days=within_days),
@@ -76,19 +109,21 @@ def context_of(
         )
         .limit(MOST_REPEATS)
         .subquery()
-    )
+        for where, condition in which.items()
+    }
     facts = select(func.array_agg(Circumstance.fact, type_=ARRAY(Text))).where(
         Circumstance.incident_id == incident_id, Circumstance.holds
     )
     row = session.execute(
         select(
             facts.scalar_subquery().label("facts"),
-            select(func.count()).select_from(others).scalar_subquery().label("repeats"),
+            *(select(func.count()).select_from(one).scalar_subquery().label(where) for where, one in others.items()),
             exists().where(restricted.c.record_id == incident_id).label("restricted"),
             exists().where(Hold.incident_id == incident_id, Hold.lifted_at.is_(None)).label("on_hold"),
         )
     ).one()
-    return Context(frozenset(row.facts or ()), row.repeats, row.restricted, row.on_hold)
+    repeats = {where: int(getattr(row, where)) for where in which}
+    return Context(frozenset(row.facts or ()), repeats, row.restricted, row.on_hold)
 
 
 REPEAT_DAYS = 180

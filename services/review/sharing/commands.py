@@ -155,7 +155,7 @@ def send_briefing(
                 audience=briefing.audience,
                 target_percent=briefing.target_percent,
                 due_at=briefing.due_at,
-                follow_up_at=recall_at,
+                follow_up_at=briefing.due_at if recall_at is None else min(briefing.due_at, recall_at),
             ),
             review_id=review.review_id,
             audience=briefing.audience,
@@ -167,7 +167,9 @@ def send_briefing(
 
 
 def _briefing_plan(briefing: Briefing) -> activities.BriefingPlan:
-    return activities.BriefingPlan(briefing_id=briefing.briefing_id, audience=briefing.audience, due_at=briefing.due_at)
+    return activities.BriefingPlan(
+        briefing_id=briefing.briefing_id, audience=briefing.audience, due_at=briefing.due_at, reminds_by_location=True
+    )
 
 
 def _share_learning(session: Session, briefing: Briefing, review_id: UUID, draft: domain.BriefingDraft) -> None:

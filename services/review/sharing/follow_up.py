@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from services.contracts import activities
-from services.contracts.review import AdoptionAsked, AdoptionReturned, RecallMeasured
+from services.contracts.review import AdoptionAsked, AdoptionReturned, BriefingReminded, RecallMeasured
 from services.contracts.taxonomy import Role, Shift
 from services.review.commands import Strict
 from services.review.sharing import domain, policy, store
@@ -20,6 +20,7 @@ from services.review.sharing.store import (
     AdoptionCheck,
     AdoptionReturn,
     Briefing,
+    BriefingLocation,
     BriefingRoute,
     HeldRole,
     Person,
@@ -268,13 +269,17 @@ def follow_up(
 ) -> activities.BriefingFollowUp:
     """What a briefing still waits for, and who is to be told now. Asked again it answers the same.
 
-    Opens and closes the time in which people are asked again. A location that owes a return: its manager is reminded,
-    then the region's manager is told.
+    Opens and closes the time in which people are asked again. A location where it is not understood by its day, or that
+    owes a return: its manager is reminded, then the line above it is told.
     """
     briefing = session.get(Briefing, command.briefing_id, with_for_update=True)
     if briefing is None or briefing.ended_at is not None:
         return activities.BriefingFollowUp(next_at=None)
     tell, again = _recall(session, briefing, now, actor)
+    more, next_at = _lagging(session, briefing, now, actor)
+    tell += more
+    if next_at is not None:
+        again.append(next_at)
     for check in session.scalars(
         select(AdoptionCheck).where(
             AdoptionCheck.briefing_id == briefing.briefing_id, AdoptionCheck.closed_at.is_(None)
@@ -284,6 +289,47 @@ def follow_up(
         tell += more
         again.append(next_at)
     return activities.BriefingFollowUp(next_at=min(again, default=None), tell=tell)
+
+
+def _lagging(
+    session: Session, briefing: Briefing, now: datetime, actor: Actor
+) -> tuple[list[activities.ToTell], datetime | None]:
+    """Until enough locations have understood it, the line of each that has not is told, rung by rung."""
+    if briefing.reached_at is not None:
+        return [], None
+    rules = policy.shipped().reach
+    every = timedelta(days=rules.remind_days)
+    count = domain.reminder(briefing.due_at, now, every)
+    if count == 0:
+        return [], briefing.due_at
+    lagging = session.scalars(
+        select(BriefingLocation)
+        .where(BriefingLocation.briefing_id == briefing.briefing_id, BriefingLocation.understood_at.is_(None))
+        .order_by(BriefingLocation.location_id)
+    ).all()
+    role = rules.rung(count)
+    if any(one.reminders < count for one in lagging):
+        for one in lagging:
+            one.reminders, one.reminded_role, one.reminded_at = count, role, now
+        briefing.version += 1
+        session.flush()
+        event = BriefingReminded(
+            incident_id=briefing.incident_id, briefing_id=briefing.briefing_id, cycle=briefing.cycle, count=count,
+            to_role=role, locations=[one.location_id for one in lagging], missing=len(lagging),
+        )  # fmt: skip
+        record_change(
+            session, actor, briefing, now, "briefing_reminded", event, count=count, to_role=role, missing=len(lagging)
+        )
+    tell = [
+        activities.ToTell(
+            about=f"reach:{count}:{one.location_id}",
+            role=role,
+            location_id=one.location_id,
+            urgent=role is not rules.line[0],
+        )
+        for one in lagging
+    ]
+    return tell, briefing.due_at + count * every
 
 
 def _owed(session: Session, check: AdoptionCheck, now: datetime) -> tuple[list[activities.ToTell], datetime]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.taxonomy import Band
+from services.contracts.taxonomy import Band, Role
 
 
 class _Strict(BaseModel):
@@ -31,12 +31,25 @@ class Adoption(_Strict):
     reminders: int = Field(ge=1, le=10)
 
 
+class Reach(_Strict):
+    """Who of a location's line is told that a briefing is not understood there, and how often before the next rung is."""
+
+    remind_days: int = Field(ge=1, le=30)
+    times_each: int = Field(ge=1, le=10)
+    line: list[Role] = Field(min_length=1)
+
+    def rung(self, count: int) -> Role:
+        """Who is told at the `count`-th reminder, counted from 1. At the top it stays."""
+        return self.line[min((count - 1) // self.times_each, len(self.line) - 1)]
+
+
 class SharingPolicy(_Strict):
     """A version of a provider's policy of sharing. Days are calendar days: teams work at weekends too."""
 
     version: str = Field(min_length=1)
     new_starter_weeks: int = Field(ge=1, le=52)
     recall: Recall
+    reach: Reach
     adoption: Adoption
 
 

@@ -75,13 +75,19 @@ class AcknowledgementView(BaseModel):
 
 
 class LocationReach(BaseModel):
-    """How many people at a location are expected to know it, how many answered, and how many of them rightly."""
+    """How many people at a location are expected to know it, how many answered, and how many of them rightly.
+
+    `reminded_role` is whoever of its line was told last that it is not understood there, after its day.
+    """
 
     location_id: UUID
     expected: int
     acknowledged: int
     understood: int
     understood_at: datetime | None
+    reminders: int
+    reminded_role: Role | None
+    reminded_at: datetime | None
 
 
 class PeopleReach(BaseModel):
@@ -311,7 +317,7 @@ def preview(session: Session, review: Review) -> BriefingPreview:
 def reach(session: Session, actor: Actor, briefing: Briefing, *, limit: int, cursor: str | None) -> BriefingReach:
     """How far a briefing has come, with its locations in scope."""
     query = (
-        select(BriefingLocation.location_id, BriefingLocation.understood_at)
+        select(BriefingLocation)
         .where(BriefingLocation.briefing_id == briefing.briefing_id)
         .where(actor.scope(BriefingLocation.location_id, BriefingLocation.region_id))
         .order_by(BriefingLocation.location_id)
@@ -320,7 +326,7 @@ def reach(session: Session, actor: Actor, briefing: Briefing, *, limit: int, cur
     after = pagination.decode(cursor)
     if after is not None:
         query = query.where(BriefingLocation.location_id > after)
-    rows = session.execute(query).all()
+    rows = session.scalars(query).all()
     shown = [row.location_id for row in rows[:limit]]
     answers = {
         location_id: (acknowledged, understood)
@@ -345,11 +351,10 @@ def reach(session: Session, actor: Actor, briefing: Briefing, *, limit: int, cur
     }
     items = [
         LocationReach(
-            location_id=row.location_id,
+            **_columns(LocationReach, row),
             expected=expected.get(row.location_id, 0),
             acknowledged=answers.get(row.location_id, (0, 0))[0],
             understood=answers.get(row.location_id, (0, 0))[1],
-            understood_at=row.understood_at,
         )
         for row in rows[:limit]
     ]

@@ -94,7 +94,7 @@ class Briefing(Table):
 
 
 class BriefingLocation(Table):
-    """A location in the audience, and when somebody there first understood."""
+    """A location in the audience, when it first counted as reached, and who of its line was told that it does not."""
 
     __tablename__ = "briefing_location"
 
@@ -103,6 +103,9 @@ class BriefingLocation(Table):
     provider_id: Mapped[UUID]
     region_id: Mapped[UUID | None]
     understood_at: Mapped[datetime | None]
+    reminders: Mapped[int]
+    reminded_role: Mapped[str | None]
+    reminded_at: Mapped[datetime | None]
 
 
 class BriefingLearning(Table):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -96,3 +96,35 @@ def test_a_concern_is_read_and_answered(console: RunningStack, person: Person, a
     shot(page, "concern")
     told = httpx.post(f"{url}/conversation", json={"code": raised["code"]}).raise_for_status().json()
     assert [message["text"] for message in told["messages"]][-1].startswith("Tonight two people")
+
+
+def test_a_challenge_of_a_meeting_waits_in_my_work_and_is_answered(
+    console: RunningStack, person: Person, accessible: Check, shot: Shot
+) -> None:
+    with httpx.Client() as http:
+        lead = Caller(console.record, PERSONAS["quality_lead"], http)
+        meeting = lead.post(
+            "reporting", "/meetings",
+            {"level": "service", "location_id": str(LOCATION_NORTH_1), "reason": "Two falls in a night."},
+        )  # fmt: skip
+        said = "Did you watch the handover yourself?"
+        lead.post(
+            "reporting", f"/meetings/{meeting['meeting_id']}/items",
+            {
+                "kind": "challenge", "question": "are_actions_in_place_and_working", "said": said,
+                "owner_id": str(PERSONAS["registered_manager"].sub), "owner_role": "registered_manager",
+                "due_at": (datetime.fromisoformat(meeting["compiled_at"]) + timedelta(days=300)).isoformat(),
+            },
+        )  # fmt: skip
+    page = person("registered_manager", "phone")
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Asked at a meeting")).to_be_visible()
+    page.get_by_role("link", name=said).click()
+    accessible(page)
+    page.get_by_role("button", name="Send the answer").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Your answer").fill("Yes, on both shifts of Monday.")
+    page.get_by_role("button", name="Send the answer").click()
+    expect(page.get_by_text("Not judged yet.")).to_be_visible()
+    accessible(page)
+    shot(page, "challenge")

@@ -1,0 +1,1 @@
+"""The governance cycle: meetings with frozen agendas, decisions, challenge and response."""

@@ -1,0 +1,14 @@
+"""Where webhooks may lead, from the environment."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WebhookSettings(BaseSettings):
+    """Out of the house only, unless somebody who runs it says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore", hide_input_in_errors=True)
+
+    webhooks_anywhere: bool = Field(
+        default=False, description="Also to private addresses and without TLS: for trying it out on one machine."
+    )
