@@ -63,14 +63,17 @@ def test_a_call_is_answered_in_one_tap_from_the_message(
         incident = carer.post("intake", "/incidents", body)["incident_id"]
         called = lead.until(
             "intake", "/inbox",
-            lambda inbox: next((one for one in inbox["escalations"] if one["incident_id"] == incident), None), "the call",
+            lambda inbox: next(
+                (one for one in inbox["escalations"] if one["incident_id"] == incident and one["to_answer"]), None
+            ),
+            "the call",
         )  # fmt: skip
         page = person("registered_manager", "phone")
         page.goto(f"/escalations/{called['escalation_id']}")
         accessible(page)
         shot(page, "escalation")
         call = page.locator("section").filter(has=page.locator(f"a[href='/incidents/{incident}']"))
-        call.get_by_role("button", name="I am on it").click()
+        call.get_by_role("button", name="I am on it").first.click()  # two ladders may ask about it
         expect(page.get_by_text("Your answer is recorded.")).to_be_visible()
         calls = lead.get("intake", f"/incidents/{incident}/escalations")
         assert lead.id in [one["acknowledged_by"] for one in calls]
