@@ -15,9 +15,13 @@ from services.console.pages import (
     escalation,
     governance,
     incident,
+    incident_list,
+    meeting,
     overview,
+    pattern,
     report,
     review,
+    theme,
     work,
 )
 from services.console.settings import ConsoleSettings
@@ -34,8 +38,12 @@ ROUTERS = [
         checkpoint,
         concern,
         governance,
+        meeting,
+        pattern,
+        theme,
         report,
         overview,
+        incident_list,
         incident,
         account,
     )

@@ -1,7 +1,7 @@
 """What is answered about rates, by query over the projections, in the caller's scope and as far as the caller may see."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
@@ -159,10 +159,10 @@ def _series(category: Category | None, events: list[int], unit: str | None, expo
         counts = [np.nan if one is None else float(n) for n, one in zip(events, exposure, strict=True)]
         chart = draw(ChartKind.U, counts, care, scale=PER)
 
-    def told(values: Sequence[float]) -> list[float | None]:
+    def told(values: Iterable[float]) -> list[float | None]:
         return [None if np.isnan(value) else round(float(value), 4) for value in values]
 
-    def flags(values: Sequence[object]) -> list[bool]:
+    def flags(values: Iterable[object]) -> list[bool]:
         return [bool(value) for value in values]
 
     signals = chart.signals
