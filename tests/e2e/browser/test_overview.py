@@ -255,7 +255,9 @@ def test_a_meeting_challenges_and_the_answer_is_judged(person: Person, accessibl
     page.goto(pack)
     press(page, "Record that it was held")
     expect(page.get_by_role("alert")).to_contain_text("Give the day and time")
-    compiled = datetime.strptime(page.locator("main").inner_text().split("known on ")[1].split(". It")[0], "%d %B %Y, %H:%M")
+    compiled = datetime.strptime(
+        page.locator("main").inner_text().split("known on ")[1].split(". It")[0], "%d %B %Y, %H:%M"
+    ).replace(tzinfo=UTC)
     page.get_by_label("When", exact=True).fill((compiled + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M"))
     page.get_by_label("How many took part").fill("5")
     press(page, "Record that it was held")

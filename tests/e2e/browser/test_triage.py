@@ -182,9 +182,7 @@ def first_hours(page: Page, fall: str, accessible: Check, shot: Shot) -> None:
     shot(page, "checks")
 
 
-def test_an_allegation_is_kept_and_the_glass_is_broken(
-    person: Person, api: As, accessible: Check, shot: Shot
-) -> None:
+def test_an_allegation_is_kept_and_the_glass_is_broken(person: Person, api: As, accessible: Check, shot: Shot) -> None:
     """The safeguarding record, a referral and what came of it, a hold; the page says why one sees it."""
     incident = report(api, "abuse_allegation", about_staff=[str(PERSONAS["second_manager"].sub)])
     lead = person("safeguarding_lead")
