@@ -22,6 +22,7 @@ from services.reporting.governance.domain import Altered, ItemStatus, Question, 
 from services.reporting.governance.meetings import SERVICE, Strict, tell
 from services.reporting.governance.policy import GovernancePolicy
 from services.reporting.governance.store import Answer, Item, Meeting, covers_place, visible_item, visible_meeting
+from services.reporting.policy import of_governance
 from services.reporting.radar.policy import Weakness
 from services.reporting.store import INCIDENT, LOCATION, visible_incidents, visible_theme
 from services.runtime import audit, restriction
@@ -96,7 +97,7 @@ def raise_item(session: Session, actor: Actor, meeting_id: UUID, command: RaiseI
     if command.kind is GovernanceKind.CHALLENGE and command.owner_id == actor.id:
         raise invalid("owner_id", "is you", "A challenge is answered by somebody else. Name who answers for it.")
     _check_record(session, actor, meeting, command)
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     item = Item(
         item_id=new_id(),
         provider_id=actor.provider_id,
@@ -185,7 +186,7 @@ def answer_item(
             "This was answered",
             "Somebody else judges the answer; it may be asked again after that.",
         )
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     rule = rules.levels.get(MeetingLevel(item.level))
     called = item.climbs > 0 and rule is not None and rule.called in actor.roles
     covers = covers_place(actor, item.location_id, item.region_id)
@@ -226,7 +227,7 @@ def judge_item(session: Session, actor: Actor, item_id: UUID, command: JudgeItem
     if command.accepted:
         item.status, item.settled_at, item.altered = ItemStatus.ACCEPTED, now, sorted(set(command.altered))
     else:
-        rules = policy.current(session, actor.provider_id)
+        rules = of_governance(session, actor.provider_id)
         item.due_at = _until(rules, MeetingLevel(item.level), command.due_at, now)
         item.status, item.round = ItemStatus.OPEN, item.round + 1
     item.version += 1
@@ -249,7 +250,7 @@ def watch(session: Session, actor: Actor, item_id: UUID, now: datetime) -> Gover
     item = visible_item(session, actor, item_id, lock=True)
     if item.status != ItemStatus.OPEN:
         return GovernanceWatch(waits=False, next_at=now, call=0)
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     if item.due_at <= now:
         _climb(session, actor, item, rules, now)
     rule = rules.levels.get(MeetingLevel(item.level))

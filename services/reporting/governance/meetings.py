@@ -16,6 +16,7 @@ from services.reporting.governance import agenda, policy
 from services.reporting.governance.domain import occurrence, place_of
 from services.reporting.governance.policy import GovernancePolicy
 from services.reporting.governance.store import Meeting, covers_place, visible_meeting
+from services.reporting.policy import of_governance
 from services.reporting.store import LOCATION
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor, system
@@ -75,7 +76,7 @@ def compile_due(engine: Engine, clock: Clock, provider_id: UUID) -> CompiledMeet
     only the newest occurrence is compiled. The same look again changes nothing.
     """
     with transaction(engine, provider_id) as session:
-        rules = policy.current(session, provider_id)
+        rules = of_governance(session, provider_id)
         due, next_at = _due(session, provider_id, rules, clock.now())
     for place, scheduled_at in due[:BATCH]:
         with transaction(engine, provider_id) as session:
@@ -145,7 +146,7 @@ def call_meeting(session: Session, actor: Actor, command: CallMeeting, now: date
         raise invalid(field, "is not a place that you cover", "Choose one that you cover; ask its level otherwise.")
     if not seen:
         raise forbidden("Meetings of executives and board are called by those who cover the whole provider.")
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     place = (command.level, command.location_id, command.region_id)
     return _compile(session, actor, rules, place, now, scheduled_at=now, reason=command.reason)
 

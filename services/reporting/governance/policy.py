@@ -3,15 +3,11 @@
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
-from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.orm import Session
 
-from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import MeetingLevel, Role
-from services.runtime.policies import Policies
 from services.runtime.policy_file import VERSION, PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=60)]
@@ -50,19 +46,3 @@ def shipped() -> GovernancePolicy:
 
 
 KIND = PolicyKind("governance", GovernancePolicy, build=GovernancePolicy.built, shipped=shipped)
-
-POLICIES = Policies(
-    service="reporting",
-    kinds={KIND.name: KIND},
-    writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
-    publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
-    published=lambda i, name, version, sha256: PolicyPublished(
-        policy_id=i, name=name, policy_version=version, sha256=sha256
-    ),
-)
-
-
-def current(session: Session, provider_id: UUID) -> GovernancePolicy:
-    """What a provider goes by now."""
-    found: GovernancePolicy = POLICIES.current(session, provider_id, KIND.name)
-    return found
