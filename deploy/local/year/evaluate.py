@@ -112,6 +112,7 @@ class Evaluation:
                     "raised": one.raised,
                     "of_planted": one.true,
                     "precision": _share(one.true, one.raised),
+                    "days_to_find": sorted(one.days_to_find),
                     "median_days_to_find": sorted(one.days_to_find)[len(one.days_to_find) // 2]
                     if one.days_to_find
                     else None,

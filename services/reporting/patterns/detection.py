@@ -244,7 +244,7 @@ class _Look(Look):
                 earlier = (before[words] + 0.5) / (before.total() + 1)
                 chance = share_at_least(len(theirs), len(recent), earlier) if before.total() else None
                 if share >= rule.share or chance is None or chance <= rule.chance:
-                    figures = {
+                    figures: dict[str, str | int | bool | None] = {
                         "locations": len(places), "share": short(share), "before": before[words],
                         "before_of": before.total(),
                     }  # fmt: skip
