@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.taxonomy import MeetingLevel, Role
+from services.reporting.radar.policy import Weakness
 from services.runtime.policy_file import VERSION, PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=60)]
@@ -27,11 +28,20 @@ class LevelRule(_Strict):
     called: Role
 
 
+class AssuranceRule(_Strict):
+    """Of which weaknesses independent assurance is asked for, after so many meetings at which each showed."""
+
+    meetings: int = Field(ge=1, le=12)
+    weaknesses: list[Weakness] = Field(min_length=1)
+    again_after_days: int = Field(ge=1, le=730)
+
+
 class GovernancePolicy(_Strict):
     """A version of the cadence and the times of all levels."""
 
     version: str = Field(pattern=VERSION)
     levels: dict[MeetingLevel, LevelRule] = Field(min_length=1)
+    assurance: AssuranceRule | None = None
 
     def built(self) -> "GovernancePolicy":
         """What is decided by is the file as it stands."""
