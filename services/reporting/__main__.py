@@ -7,8 +7,8 @@ from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
 from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
-from services.reporting.governance import policy
 from services.reporting.patterns import api as patterns
+from services.reporting.policy import POLICIES
 from services.reporting.radar import api as radar
 from services.reporting.rates import api as rates
 from services.reporting.webhooks import api as webhooks
@@ -29,7 +29,7 @@ SERVICE = Service(
         rates.router,
         governance.router,
         webhooks.router,
-        policies.router(policy.POLICIES),
+        policies.router(POLICIES),
     ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
-from services.reporting.governance import challenge, meetings
+from services.reporting.governance import cadence, challenge
 from services.reporting.patterns import commands
 from services.reporting.radar import weeks
 from services.reporting.webhooks import sending
@@ -40,7 +40,7 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity.defn(name=contract.COMPILE_MEETINGS)
     @activity_errors("reporting", contract.COMPILE_MEETINGS)
     def compile_meetings(command: contract.CompileMeetings) -> contract.CompiledMeetings:
-        return meetings.compile_due(context.engine, context.clock, command.provider_id)
+        return cadence.compile_due(context.engine, context.clock, command.provider_id)
 
     @activity.defn(name=contract.WATCH_GOVERNANCE_ITEM)
     @activity_errors("reporting", contract.WATCH_GOVERNANCE_ITEM)

@@ -5,7 +5,7 @@ Each weakness is a share: of the records that it could be said of, those that sh
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -24,7 +24,7 @@ from services.reporting.store import INCIDENT, LOCATION, visible_incidents, visi
 from services.runtime import pagination
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
-from services.spc.chance import at_most, poisson_dispersion, share_at_least
+from services.spc.chance import at_most, fewer, gamma_prior, poisson_dispersion, share_at_least
 
 _I = INCIDENT.c
 
@@ -51,6 +51,9 @@ class SilentService(BaseModel):
     expected: float
     peers: int
     chance: float
+    than: Literal["peers", "itself"] = Field(
+        default="peers", description="Too few by what its peers report, or by what it reported itself before."
+    )
 
 
 class Radar(BaseModel):
@@ -148,23 +151,28 @@ def _challenged(session: Session, actor: Actor, now: datetime, location_id: UUID
 def _silent(
     session: Session, actor: Actor, now: datetime, location_id: UUID | None, region_id: UUID | None
 ) -> list[SilentService]:
-    """Services with far fewer reports than their peers' rate gives them: all of the provider's are the measure.
+    """Services with far fewer reports than their peers' rate gives them, or than their own before: all of the provider's
+    are the measure, and what all report less of makes nobody silent.
 
     Counts are of every report, also those that the caller may not see; no record is named.
     """
-    rule = policy.shipped().silence
+    rules = policy.shipped()
+    rule, first = rules.silence, now - timedelta(days=rules.days)
     since = now - timedelta(days=rule.days)
-    amount = exposures(session, actor.provider_id, since, now)
-    counts: dict[UUID, int] = dict(
-        session.execute(
-            select(_I.location_id, func.count())
-            .where(_I.provider_id == actor.provider_id, _I.occurred_at >= since, _I.occurred_at <= now)
+    amount = exposures(session, actor.provider_id, first, now)
+    counts = {
+        row.location_id: row
+        for row in session.execute(
+            select(
+                _I.location_id,
+                func.count().filter(_I.occurred_at >= since).label("lately"),
+                func.count().filter(_I.occurred_at < since).label("before"),
+            )
+            .where(_I.provider_id == actor.provider_id, _I.occurred_at >= first, _I.occurred_at <= now)
             .where(_I.reported_at.is_not(None))
             .group_by(_I.location_id)
         )
-        .tuples()
-        .all()
-    )
+    }
     places = session.execute(
         select(
             LOCATION.c.location_id, LOCATION.c.types, LOCATION.c.region_id, visible_locations(actor).label("mine")
@@ -173,27 +181,43 @@ def _silent(
     groups = defaultdict(list)
     for place in places:
         unit = amount.unit(place.location_id)
-        over = amount.of(place.location_id, since.date(), now.date())
-        if unit != DAYS and over > 0:
-            groups[unit, tuple(sorted(place.types))].append((place, over))
+        if unit != DAYS and amount.of(place.location_id, since.date(), now.date()) > 0:
+            groups[unit, tuple(sorted(place.types))].append(place)
     found = []
     for group in groups.values():
         if len(group) <= rule.least_peers:
             continue
-        seen = [float(counts.get(place.location_id, 0)) for place, _ in group]
-        rate = sum(seen) / sum(over for _, over in group)
-        spread = poisson_dispersion(seen, [rate * over for _, over in group])
-        for (place, over), reports in zip(group, seen, strict=True):
+        seen, before = (
+            [float(getattr(counts[one.location_id], name)) if one.location_id in counts else 0.0 for one in group]
+            for name in ("lately", "before")
+        )
+        over = [amount.of(one.location_id, since.date(), now.date()) for one in group]
+        earlier = [amount.of(one.location_id, first.date(), since.date()) for one in group]
+        rate = sum(seen) / sum(over)
+        spread = poisson_dispersion(seen, [rate * one for one in over])
+        shape, scale = gamma_prior(before, earlier)
+        usual = sum(before) / sum(earlier) if sum(earlier) else 0.0
+        trend = min(1.0, rate / usual) if usual else 1.0
+        for place, reports, exposure, own, own_over in zip(group, seen, over, before, earlier, strict=True):
             asked = location_id in (None, place.location_id) and region_id in (None, place.region_id)
-            chance = at_most(int(reports), rate * over, spread)
-            if place.mine and asked and chance <= rule.chance and reports < rate * over / 2:
+            if not (place.mine and asked):
+                continue
+            by_itself = (own + shape) / (own_over + scale) * exposure * trend if own_over + scale else 0.0
+            tests: list[tuple[float, float, Literal["peers", "itself"]]] = [
+                (at_most(int(reports), rate * exposure, spread), rate * exposure, "peers"),
+                (fewer(reports, own + shape, own_over + scale, exposure * trend), by_itself, "itself"),
+            ]
+            chance, expected, than = min(one for one in tests)
+            chance = min(1.0, chance * len(tests))
+            if chance <= rule.chance and reports < expected / 2:
                 found.append(
                     SilentService(
                         location_id=place.location_id,
                         reports=int(reports),
-                        expected=round(rate * over, 1),
+                        expected=round(expected, 1),
                         peers=len(group) - 1,
                         chance=float(f"{chance:.2g}"),
+                        than=than,
                     )
                 )
     return sorted(found, key=lambda one: (one.chance, one.location_id))
