@@ -16,6 +16,7 @@ from services.console.pages import (
     governance,
     incident,
     overview,
+    packs,
     report,
     review,
     work,
@@ -36,6 +37,7 @@ ROUTERS = [
         governance,
         report,
         overview,
+        packs,
         incident,
         account,
     )

@@ -8,6 +8,8 @@ from services.reporting.exports import api as exports
 from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
 from services.reporting.governance import policy
+from services.reporting.packs import api as packs
+from services.reporting.packs import pages as shared_packs
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
 from services.reporting.webhooks import api as webhooks
@@ -27,6 +29,8 @@ SERVICE = Service(
         radar.router,
         governance.router,
         webhooks.router,
+        packs.router,
+        shared_packs.router,
         policies.router(policy.POLICIES),
     ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),

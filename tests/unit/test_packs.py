@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from deploy.local.cli import app
-from deploy.local.pack.build import Asked, Built, build
-from deploy.local.people import Refused
 from deploy.local.state import StackError
 from services.contracts.taxonomy import Category, Kind, PhysicalHarm, Stage
 from services.reporting.packs import chart, frameworks, gaps, manifest, page, redaction, render, selection
+from services.reporting.packs.build import Asked, Built, build
+from services.reporting.packs.gather import Refused
 from services.runtime import audit
 from services.runtime.actor import Actor
 from tests.unit.pack_records import (
@@ -32,14 +32,18 @@ from tests.unit.pack_records import (
     MANAGER,
     NOW,
     PLACE,
+    THEME,
     at,
     briefing,
     candour,
     challenge,
     changed,
     check,
+    member,
     obligation,
     row,
+    theme,
+    theme_timeline,
     triage,
     whole,
 )
@@ -345,10 +349,12 @@ class Answers:
         rows[3] |= {"category": "death"}
         one = re.fullmatch(r"/incidents/([^/]+)(?:/(\w+))?", path)
         if path == "/themes/t":
-            return {"category": "fall", "locations": [PLACE], "excluded": 2}
+            return theme()
+        if path == "/themes/t/timeline":
+            return theme_timeline()
         if path == "/themes/t/members":
-            decided = ["linked", "excluded", "linked"]
-            return _page([{"incident_id": rows[n]["incident_id"], "decision": d} for n, d in enumerate(decided)])
+            said = [("linked", "Same corner."), ("excluded", "Kofi Mensah was elsewhere."), ("linked", "Same corner.")]
+            return _page([member(0xA1 + n, *one) for n, one in enumerate(said)])
         if path == "/governance-items/g/audit":
             return chain(UUID(int=0x91))
         if path == "/themes/t/audit":
@@ -389,9 +395,7 @@ def _page(rows: list[Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> Refused:
-    import httpx
-
-    return Refused(httpx.Response(status, request=httpx.Request("GET", "http://stack/x"), json={"title": "No"}))
+    return Refused(status, f"GET /x answered {status}")
 
 
 def chain(incident_id: UUID) -> list[dict[str, Any]]:
@@ -468,14 +472,39 @@ def test_what_a_role_may_not_read_is_not_there_and_that_is_said() -> None:
     assert "may not list obligations" in files["index.html"].decode()
 
 
-def test_a_theme_shows_its_members_and_an_incident_itself() -> None:
-    theme = build(Answers("^actions:/incidents/t/"), "quality_lead", Asked(theme="t"), seed=0)
-    files = unpacked(theme.content)
+def test_a_theme_has_a_page_before_its_members_and_an_incident_itself() -> None:
+    made = build(Answers("^actions:/incidents/t/"), "quality_lead", Asked(theme="t"), seed=0)
+    files = unpacked(made.content)
     about = json.loads(files["manifest.json"])
     assert about["incidents"] == [row(number)["incident_id"] for number in (0xA1, 0xA3)]
+    assert made.incidents == 2
     assert about["seed"] is None
-    assert "audit/review/t.json" in files
-    assert "2 were considered and left out" in files["index.html"].decode()
+    assert f"audit/review/{THEME}.json" in files
+    html = files["index.html"].decode()
+    assert "2 were considered and left out" in html
+    first = json.loads(files[f"records/theme-{THEME}.json"])
+    assert [gap["what"] for gap in first["gaps"]] == ["Late: The actions are to be done"]
+    sections = first["sections"]
+    assert sections["Why it was looked at"][:2] == [
+        "Falls at the corner",
+        "Three in a week. [registered manager] saw two.",
+    ]
+    assert sections["Questions"] == ["What do they have in common?"]
+    assert sections["Members"] == ["Fall of 2026-03-02, Alder House: Same corner."] * 2
+    assert sections["Considered and left out"] == ["Fall of 2026-03-02, Alder House: [carer] was elsewhere."]
+    assert sections["Learning"] == ["What must work at night is checked at handover."]
+    assert "spot check" in sections["Verified by"][0]
+    assert sections["Shared with"][0].startswith("Sent ")
+    assert "improved and sustained" in sections["Effect"][0]
+    assert "Not shown, because this role may not read it: the audit chain of actions." in first["withheld"]
+    assert html.index(f'id="theme-{THEME}"') < html.index('id="incident-')
+    blind = build(Answers("^actions:/incidents/t/"), "carer", Asked(theme="t"), seed=0)
+    said = json.loads(unpacked(blind.content)[f"records/theme-{THEME}.json"])
+    assert "Falls at the corner" not in json.dumps(said)
+    assert "What people wrote of the theme is left out for this role." in said["withheld"]
+
+
+def test_an_incident_that_is_asked_for_is_all_of_the_pack() -> None:
     alone = json.loads(
         unpacked(build(Answers(), "quality_lead", Asked(incident=INCIDENT), seed=0).content)["manifest.json"]
     )
@@ -642,7 +671,10 @@ def test_the_records_of_these_tests_have_the_fields_that_the_apis_answer() -> No
         (impact.CheckpointView, set(record["checkpoints"][0])),
         (sharing.BriefingReach, of_reach),
         (sharing.BriefingView, set(briefing()) - of_reach),
-        (thematic.ThemeView, {"category", "locations", "excluded"}),
-        (thematic.MemberView, {"incident_id", "decision"}),
+        (thematic.ThemeView, set(theme())),
+        (thematic.MemberView, set(member(1, "linked", ""))),
+        (reporting.ThemeTimeline, set(theme_timeline())),
+        (reporting.ThemeSummary, set(theme_timeline()["theme"])),
+        (reporting.ClockView, set(theme_timeline()["clocks"][0])),
     ):
         assert has <= set(model.model_fields), (model.__name__, has - set(model.model_fields))

@@ -16,6 +16,8 @@ OVERSEERS = (
     Role.EXECUTIVE,
 )
 
+PACK_BUILDERS = (Role.NOMINATED_INDIVIDUAL, Role.QUALITY_LEAD, Role.REGISTERED_MANAGER)
+
 
 @dataclass(frozen=True)
 class Item:
@@ -32,5 +34,7 @@ def navigation(visit: Visit) -> list[Item]:
     links = [("/", _("My work")), ("/report", _("Report something"))]
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    if visit.has(*PACK_BUILDERS):
+        links.append(("/packs", _("Evidence packs")))
     path = visit.request.url.path
     return [Item(href, text, path == href or (href != "/" and path.startswith(f"{href}/"))) for href, text in links]
