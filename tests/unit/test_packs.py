@@ -13,8 +13,10 @@ from uuid import UUID
 
 import pytest
 import typst
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from deploy.local.cli import app
@@ -47,6 +49,8 @@ from tests.unit.pack_records import (
     triage,
     whole,
 )
+
+COLLECTED = Path(__file__).parents[3] / "shared/domain/data/cqc_frameworks.json"
 
 # Selection.
 
@@ -287,6 +291,68 @@ def test_the_frameworks_are_whole() -> None:
     assert [len(s) for s in shipped.frameworks[0].questions.values()] == [8, 6, 5, 7, 8]
     assert [len(s) for s in shipped.frameworks[1].questions.values()] == [7, 4, 3, 4, 6]
     assert len(shipped.categories) == 6
+    assert all(one.source and one.status for one in shipped.frameworks)
+
+
+def test_the_statements_are_those_that_were_collected_from_public_sources() -> None:
+    if not COLLECTED.exists():
+        pytest.skip(f"NOT TESTED: {COLLECTED} is not there; the collection is not copied into the repository")
+    shipped, found = frameworks.shipped(), json.loads(COLLECTED.read_text())
+    for own, collected in zip(shipped.frameworks, found["frameworks"], strict=True):
+        assert own.id == collected["id"]
+        named = [
+            (question.lower().replace("-", "_"), one) for question, names in own.questions.items() for one in names
+        ]
+        assert named == [(item["key_question"], item["title"]) for item in collected["items"]]
+        assert collected["count"] == len(named)
+
+
+def _broken(data: dict[str, Any], where: str) -> None:
+    saf = data["frameworks"][0]["questions"]["Safe"]
+    match where:
+        case "a statement twice":
+            saf.append(saf[0])
+        case "a statement without a crosswalk":
+            saf.append("Something new")
+        case "a crosswalk that leads nowhere":
+            data["crosswalk"]["statements"][saf[0]] = ["Nothing"]
+        case "a crosswalk of no framework":
+            data["crosswalk"]["to"] = "another"
+        case "a framework twice":
+            data["frameworks"].append(data["frameworks"][0])
+        case "a category twice":
+            data["categories"].append(data["categories"][0])
+        case "a rule twice":
+            data["rules"].append(data["rules"][0])
+        case "a rule of an unknown statement":
+            data["rules"][0]["statement"] = "Nothing"
+        case "a rule of an unknown category":
+            data["rules"][0]["category"] = "Nothing"
+        case "a rule of an unknown part":
+            data["rules"][0]["parts"] = ["nothing"]
+        case "a rule for every page":
+            data["rules"][0]["parts"] = []
+        case "no source":
+            del data["frameworks"][0]["source"]
+        case "no version":
+            del data["version"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "a statement twice", "a statement without a crosswalk", "a crosswalk that leads nowhere", "a crosswalk of no framework",
+        "a framework twice", "a category twice", "a rule twice", "a rule of an unknown statement",
+        "a rule of an unknown category", "a rule of an unknown part", "a rule for every page", "no source", "no version",
+    ],
+)  # fmt: skip
+def test_a_broken_file_of_frameworks_is_refused(where: str) -> None:
+    path = Path(frameworks.__file__).parent / "policies" / "frameworks.yaml"
+    data = yaml.safe_load(path.read_text())
+    frameworks.Frameworks.model_validate(data)
+    _broken(data, where)
+    with pytest.raises(ValidationError):
+        frameworks.Frameworks.model_validate(data)
 
 
 def test_a_page_is_evidence_for_what_is_really_there() -> None:
