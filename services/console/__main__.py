@@ -23,6 +23,7 @@ from services.console.pages import (
     meeting,
     obligation,
     overview,
+    packs,
     pattern,
     recurrence,
     report,
@@ -62,6 +63,7 @@ ROUTERS = [
         recurrence,
         incident_change,
         incident_list,
+        packs,
         incident,
         account,
     )

@@ -7,6 +7,8 @@ from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
 from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
+from services.reporting.packs import api as packs
+from services.reporting.packs import pages as shared_packs
 from services.reporting.patterns import api as patterns
 from services.reporting.policy import POLICIES
 from services.reporting.radar import api as radar
@@ -29,6 +31,8 @@ SERVICE = Service(
         rates.router,
         governance.router,
         webhooks.router,
+        packs.router,
+        shared_packs.router,
         policies.router(POLICIES),
     ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),

@@ -248,6 +248,7 @@ class ThemeSummary(BaseModel):
     linked: int
     excluded: int
     actions: ActionCounts
+    briefing: BriefingState | None
     last_verdict: Verdict | None
     watch_at: datetime | None = Field(description="When a closed theme is to be looked at again.")
     ended_at: datetime | None
@@ -317,21 +318,25 @@ def summary(row: Any, now: datetime) -> IncidentSummary:
         actions=ActionCounts(
             agreed=row.actions_agreed, open=row.actions_open, done=row.actions_done, verified=row.actions_verified
         ),
-        briefing=BriefingState(
-            briefing_id=row.briefing_id,
-            audience=row.briefing_audience,
-            target_percent=row.briefing_target_percent,
-            due_at=row.briefing_due_at,
-            reached_at=row.briefing_reached_at,
-            reach_percent=row.briefing_reach_percent,
-        )
-        if row.briefing_cycle
-        else None,
+        briefing=_briefing(row),
         checkpoint=CheckpointState(next_due_at=row.clock_impact, last_verdict=row.last_verdict),
         escalations_unacknowledged=row.escalations_unacknowledged,
         ended_at=row.ended_at,
         last_event_at=row.last_event_at,
         origin=row.origin,
+    )
+
+
+def _briefing(row: Any) -> BriefingState | None:
+    if not row.briefing_cycle:
+        return None
+    return BriefingState(
+        briefing_id=row.briefing_id,
+        audience=row.briefing_audience,
+        target_percent=row.briefing_target_percent,
+        due_at=row.briefing_due_at,
+        reached_at=row.briefing_reached_at,
+        reach_percent=row.briefing_reach_percent,
     )
 
 
@@ -545,6 +550,7 @@ def _theme_summary(row: Any, theme: Any, now: datetime) -> ThemeSummary:
         actions=ActionCounts(
             agreed=row.actions_agreed, open=row.actions_open, done=row.actions_done, verified=row.actions_verified
         ),
+        briefing=_briefing(row),
         last_verdict=row.last_verdict,
         ended_at=row.ended_at,
         last_event_at=row.last_event_at,

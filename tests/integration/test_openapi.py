@@ -25,6 +25,7 @@ WHOLE = {
     "/locations/{location_id}/audit",
     "/meetings/{meeting_id}/audit",
     "/governance-items/{item_id}/audit",
+    "/packs/{record_id}/audit",
     # What ships with the service.
     "/factor-words",
     # Parts of one record, of which there are few.

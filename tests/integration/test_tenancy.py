@@ -29,6 +29,8 @@ OPENINGS = {
     },
     # Somebody who spoke up without a name has no provider, only a receipt.
     "intake.concern_receipt": {"receipt": "app.receipt"},
+    # Somebody outside who reads a pack has no provider, only a code.
+    "reporting.pack_code": {"named": "app.pack_code"},
 }
 
 # What a system role (relay, reconciler, metrics) may read of all providers: no narrative, no name, no free text.

@@ -17,6 +17,7 @@ OVERSEERS = (
 )
 READERS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
 ADMINISTRATORS = (*READERS, Role.PLATFORM_ADMIN)
+PACK_BUILDERS = (Role.NOMINATED_INDIVIDUAL, Role.QUALITY_LEAD, Role.REGISTERED_MANAGER)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ def navigation(visit: Visit) -> list[Item]:
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
     if visit.has(*READERS):
         links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
+    if visit.has(*PACK_BUILDERS):
+        links.append(("/packs", _("Evidence packs")))
     if visit.has(*ADMINISTRATORS):
         links += [("/administration", _("Administration"))]
     path = visit.request.url.path
