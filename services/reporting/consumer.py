@@ -582,6 +582,8 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (intake.BreakGlassUsed, _told_only),
         (intake.HoldPlaced, _told_only),
         (intake.HoldLifted, _told_only),
+        (intake.ProtectionStands, _told_only),
+        (intake.ProtectionEnded, _told_only),
         (intake.RecurrenceAsked, _told_only),
         (intake.RecurrenceAnswered, _told_only),
         (intake.IncidentLinked, _told_only),
