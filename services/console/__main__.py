@@ -9,6 +9,7 @@ from services.console.app import build_app
 from services.console.pages import (
     account,
     action,
+    agreeing,
     briefing,
     candour,
     checkpoint,
@@ -19,6 +20,7 @@ from services.console.pages import (
     holds,
     incident,
     incident_change,
+    library,
     obligation,
     overview,
     recurrence,
@@ -54,6 +56,8 @@ ROUTERS = [
         holds,
         recurrence,
         incident_change,
+        agreeing,
+        library,
         incident,
         account,
     )

@@ -32,5 +32,6 @@ def navigation(visit: Visit) -> list[Item]:
     links = [("/", _("My work")), ("/report", _("Report something"))]
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    links.append(("/library", _("What was learned")))
     path = visit.request.url.path
     return [Item(href, text, path == href or (href != "/" and path.startswith(f"{href}/"))) for href, text in links]
