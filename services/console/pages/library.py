@@ -1,6 +1,7 @@
 """The learning library: what was learned anywhere in the provider, found by words, by type, by likeness or by month, and what changed."""
 
 import re
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -54,4 +55,5 @@ def month(visit: Visitor, month: str) -> Response:
     after = f"{year + (number == 12)}-{number % 12 + 1:02d}"
     if after > f"{visit.now.astimezone(LONDON):%Y-%m}":
         after = ""
-    return visit.page("library_month.html", note=note, before=before, after=after)
+    name = f"{date(year, number, 1):%B %Y}"
+    return visit.page("library_month.html", note=note, before=before, after=after, name=name)

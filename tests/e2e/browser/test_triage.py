@@ -1,4 +1,4 @@
-"""Triage in a real browser, and each page that it opens: what must be told, candour, safeguarding, the first hours, holds."""
+"""Triage in a real browser, and pages that it opens: what must be told, candour, the first hours; ending and linking."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -185,82 +185,6 @@ def first_hours(page: Page, fall: str, accessible: Check, shot: Shot) -> None:
     card.get_by_role("button", name="Record it as done").click()
     expect(page.get_by_text("It is kept.")).to_be_visible()
     shot(page, "checks")
-
-
-def test_an_allegation_is_kept_and_the_glass_is_broken(person: Person, api: As, accessible: Check, shot: Shot) -> None:
-    """The safeguarding record, a referral and what came of it, a hold; the page says why one sees it."""
-    incident = report(api, "abuse_allegation", about_staff=[str(PERSONAS["second_manager"].sub)])
-    lead = person("safeguarding_lead")
-    lead.goto(f"/incidents/{incident}")
-    expect(lead.get_by_text("You see it by your role.")).to_be_visible()
-    accessible(lead)
-    safeguarded(lead, incident, accessible, shot)
-    held(lead, incident, accessible)
-    director = person("director")
-    director.goto(f"/incidents/{incident}")
-    accessible(director)
-    press(director, "Break the glass")
-    refused(director, "Say why you must read it", accessible)
-    director.get_by_label("Why you must read it now").fill("The council called and asks who was on duty.")
-    press(director, "Break the glass")
-    expect(director.get_by_text("because you broke the glass")).to_be_visible()
-    shot(director, "glass-broken")
-    named(lead, api, incident, accessible, shot)
-
-
-def safeguarded(page: Page, incident: str, accessible: Check, shot: Shot) -> None:
-    page.goto(f"/incidents/{incident}/safeguarding")
-    accessible(page)
-    press(page, "Keep the record")
-    refused(page, "Say whether the adult is safe now", accessible)
-    page.locator("[name=write_abuse_types][value=physical]").check()
-    choose(page, "write", "immediate_safety_secured=yes")
-    page.get_by_label("What was done, or is being done").fill("Another colleague gives the care.")
-    page.get_by_label("Whom: the code of your care records").fill("R-17")
-    page.locator("[name=write_adults_0_wish_0]").fill("That it does not happen again.")
-    press(page, "Keep the record")
-    expect(page.get_by_text("It is kept.")).to_be_visible()
-    accessible(page)
-    shot(page, "safeguarding")
-    page.locator("[name=decide_0_decision]").select_option("not_refer")
-    press(page, "Decide")
-    refused(page, "is needed for a decision not to refer", accessible)
-    page.locator("[name=decide_0_decision]").select_option("refer")
-    press(page, "Decide")
-    page.locator("[name=refer_0_authority]").fill("East Shire")
-    page.locator("[name=refer_0_reference]").fill("ES-1")
-    page.locator("[name=refer_0_referred_at]").fill("2026-06-04T18:30")
-    press(page, "It was sent")
-    expect(page.get_by_text("Referred to East Shire")).to_be_visible()
-    accessible(page)
-
-
-def held(page: Page, incident: str, accessible: Check) -> None:
-    page.goto(f"/incidents/{incident}/holds")
-    page.get_by_label("Who must agree").select_option("police")
-    page.get_by_label("Why").fill("They want to speak with everybody first.")
-    press(page, "Place the hold")
-    refused(page, "Say when somebody asks again", accessible)
-    expect(page.get_by_label("Why")).to_have_value("They want to speak with everybody first.")
-    page.get_by_label("When somebody asks again").fill("2026-06-20T09:00")
-    press(page, "Place the hold")
-    expect(page.get_by_role("heading", name="Police: stands")).to_be_visible()
-    accessible(page)
-
-
-def named(page: Page, api: As, incident: str, accessible: Check, shot: Shot) -> None:
-    """Somebody is named, with a reason; who is kept away stays so."""
-    page.goto(f"/incidents/{incident}/change")
-    accessible(page)
-    page.get_by_label("Name somebody more").select_option(label="Shabana Aziz")
-    press(page, "Change who sees it")
-    refused(page, "Say why", accessible)
-    page.get_by_label("Why it is changed").fill("She speaks with the family.")
-    press(page, "Change who sees it")
-    expect(page.get_by_text("Who sees it is changed.")).to_be_visible()
-    access = api("safeguarding_lead").get("intake", f"/incidents/{incident}/access")
-    assert access["people"] == [str(PERSONAS["regional_manager"].sub)]
-    assert str(PERSONAS["second_manager"].sub) in access["excluded"]
 
 
 def test_what_was_reported_twice_is_linked_ended_and_withdrawn(person: Person, api: As, accessible: Check) -> None:
