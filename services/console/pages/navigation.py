@@ -35,6 +35,7 @@ def navigation(visit: Visit) -> list[Item]:
     links = [("/", _("My work")), ("/report", _("Report something"))]
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    links.append(("/library", _("What was learned")))
     if visit.has(*READERS):
         links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
     if visit.has(*PACK_BUILDERS):

@@ -124,6 +124,9 @@ def _actions(visit: Visit) -> Iterator[Item]:
     for one in visit.api.all("actions", "/actions", mine="true", status="open"):
         yield _action(one, _("To do"), one["due_at"], "acting")
     if visit.has(*VERIFIERS):
+        for one in visit.api.all("actions", "/actions", most=200, asked="true"):
+            if one["owner_id"] != str(visit.actor.id):
+                yield _action(one, _("Its owner asks"), one["due_at"] or visit.now.isoformat(), "acting")
         for one in visit.api.all("actions", "/actions", most=200, status="done"):
             if one["owner_id"] != str(visit.actor.id):
                 yield _action(one, _("To verify"), one["verify_due_at"], "verifying")
