@@ -8,6 +8,7 @@ from services.reporting.exports import api as exports
 from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
 from services.reporting.governance import policy
+from services.reporting.packs import reference
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
 from services.reporting.rates import api as rates
@@ -27,6 +28,7 @@ SERVICE = Service(
         patterns.router,
         radar.router,
         rates.router,
+        reference.router,
         governance.router,
         webhooks.router,
         policies.router(policy.POLICIES),
