@@ -12,6 +12,7 @@ from services.intake.escalation import api as escalation
 from services.intake.holds import api as holds
 from services.intake.linking import api as linking
 from services.intake.obligations import api as obligations
+from services.intake.obligations import reference
 from services.intake.protection import api as protection
 from services.intake.recurrence import api as recurrence
 from services.intake.safeguarding import api as safeguarding
@@ -31,6 +32,7 @@ SERVICE = Service(
         attachments.router,
         escalation.router,
         obligations.router,
+        reference.router,
         checks.router,
         candour.router,
         safeguarding.router,

@@ -9,6 +9,7 @@ from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
 from services.reporting.packs import api as packs
 from services.reporting.packs import pages as shared_packs
+from services.reporting.packs import reference
 from services.reporting.patterns import api as patterns
 from services.reporting.policy import POLICIES
 from services.reporting.radar import api as radar
@@ -29,6 +30,7 @@ SERVICE = Service(
         patterns.router,
         radar.router,
         rates.router,
+        reference.router,
         governance.router,
         webhooks.router,
         packs.router,

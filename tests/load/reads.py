@@ -205,12 +205,21 @@ class _Reader:
         for name, query in filters.items():
             asked[f"incidents, board, {name}"] = lambda query=query: (f"/incidents?{query}", board)
         asked["incidents of a place, by the board"] = lambda: (f"/incidents?location_id={self._place()}", board)
-        asked["incidents of a place, type"] = lambda: (f"/incidents?location_id={self._place()}&category=choking", board)
-        asked["incidents of a region, type"] = lambda: (f"/incidents?region_id={self._a_region()}&category=death", board)
+        asked["incidents of a place, type"] = lambda: (
+            f"/incidents?location_id={self._place()}&category=choking",
+            board,
+        )
+        asked["incidents of a region, type"] = lambda: (
+            f"/incidents?region_id={self._a_region()}&category=death",
+            board,
+        )
         asked["incidents reported before a day"] = lambda: (f"/incidents?reported_before={self._day(days)}", board)
         asked["incidents of one day"] = lambda: self._one_day(days)
         for name, token in scopes.items():
-            asked[f"incidents, deep page, {name}"] = lambda token=token: (f"/incidents?cursor={self._deep(token, '')}", token)
+            asked[f"incidents, deep page, {name}"] = lambda token=token: (
+                f"/incidents?cursor={self._deep(token, '')}",
+                token,
+            )
         asked["timeline"] = lambda: (f"/incidents/{self._incident()}/timeline", board)
         asked["timeline as of a day"] = lambda: self._as_of()
         asked["locations"] = lambda: ("/locations/overview?limit=200", board)
@@ -242,4 +251,7 @@ class _Reader:
         return f"/incidents?reported_from={quoted[0]}&reported_before={quoted[1]}", self._board
 
     def _as_of(self) -> tuple[str, str]:
-        return f"/incidents/{self._incident()}/timeline?as_of={urllib.parse.quote(datetime.now(UTC).isoformat())}", self._board
+        return (
+            f"/incidents/{self._incident()}/timeline?as_of={urllib.parse.quote(datetime.now(UTC).isoformat())}",
+            self._board,
+        )

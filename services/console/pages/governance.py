@@ -37,7 +37,7 @@ def log(visit: Visitor) -> Response:
     page = visit.api.get("reporting", "/governance-items", cursor=query.get("cursor"), **chosen)
     following = urlencode({**chosen, "cursor": page["next"]}) if page["next"] else None
     return visit.page(
-        "challenges.html", items=page["items"], chosen=chosen, following=following, places=places, kinds=list(GovernanceKind),
+        "challenges.html", found=page["items"], chosen=chosen, following=following, places=places, kinds=list(GovernanceKind),
         statuses=STATUSES, levels=list(MeetingLevel), people=names(visit, [one["owner_id"] for one in page["items"]]),
     )  # fmt: skip
 
