@@ -175,7 +175,9 @@ def _judged(now: datetime, since: datetime, *more: tuple[str, str]) -> Select[An
     asked = [(name, f"({expression})") for name, expression in more]
     for weakness, (of, shown) in SHARES.items():
         asked += [(f"of_{weakness}", f"({of})"), (f"shown_{weakness}", f"(({of}) and ({shown}))")]
-    answers = (literal_column(expression.replace(":now", "moment.at")).label(name) for name, expression in asked)
+    answers: list[ColumnElement[Any]] = [
+        literal_column(expression.replace(":now", "moment.at")).label(name) for name, expression in asked
+    ]
     return (
         select(_I.location_id, _I.region_id, _I.occurred_at, *answers)
         .select_from(INCIDENT)
@@ -218,7 +220,7 @@ def counts(
     mark = _mark(session, actor.provider_id, now)
     if mark is None:
         every = judged.cte("judged").prefix_with("materialized")
-        return session.execute(select(*_sums(every, now))).mappings().one()
+        return dict(session.execute(select(*_sums(every, now))).mappings().one())
     whole = _week_of(since) + timedelta(days=7)
     stale = _STALE.bindparams(provider_id=actor.provider_id, line_no=mark, first=whole, now=now).cte("stale")
     within = and_(
@@ -244,7 +246,7 @@ def counts(
     added = [
         (func.min(both.c[name]) if name.startswith("since_") else func.sum(both.c[name])).label(name) for name in _NAMES
     ]
-    return session.execute(select(*added)).mappings().one()
+    return dict(session.execute(select(*added)).mappings().one())
 
 
 def _mark(session: Session, provider_id: UUID, now: datetime) -> int | None:

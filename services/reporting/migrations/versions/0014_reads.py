@@ -4,8 +4,8 @@ from alembic import op
 
 from services.runtime import tables
 
-revision = "0011"
-down_revision = "0010"
+revision = "0014"
+down_revision = "0013"
 
 _WEAKNESSES = (
     "actions_without_change", "repeats_without_learning", "learning_not_shared", "no_oversight", "blame",
