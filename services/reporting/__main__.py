@@ -12,6 +12,7 @@ from services.reporting.packs import api as packs
 from services.reporting.packs import pages as shared_packs
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
+from services.reporting.views import api as views
 from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
 from services.runtime.process import Service, main
@@ -29,6 +30,7 @@ SERVICE = Service(
         radar.router,
         governance.router,
         webhooks.router,
+        views.router,
         packs.router,
         shared_packs.router,
         policies.router(policy.POLICIES),
