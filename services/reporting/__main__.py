@@ -14,6 +14,7 @@ from services.reporting.patterns import api as patterns
 from services.reporting.policy import POLICIES
 from services.reporting.radar import api as radar
 from services.reporting.rates import api as rates
+from services.reporting.views import api as views
 from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
 from services.runtime.process import Service, main
@@ -33,6 +34,7 @@ SERVICE = Service(
         reference.router,
         governance.router,
         webhooks.router,
+        views.router,
         packs.router,
         shared_packs.router,
         policies.router(POLICIES),

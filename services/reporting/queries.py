@@ -411,7 +411,7 @@ def life(
     """The life of an incident's case; of what happened, what is not later than `until`."""
     return Timeline(
         incident=summary(case.incident, now),
-        stages=_stages(session, case.incident.incident_id, until),
+        stages=stages(session, case.incident.incident_id, until),
         **_life(session, case, now, limit, cursor, until),
     )
 
@@ -463,18 +463,19 @@ def _entries(
     return session.execute(query).all()
 
 
-def _stages(session: Session, incident_id: UUID, until: datetime | None) -> list[StageEntry]:
+def stages(session: Session, incident_id: UUID, until: datetime | None) -> list[StageEntry]:
+    """The stages that an incident went through; until a time, if one is given."""
     rows = session.execute(
         select(TIMELINE).where(*_known(incident_id, until), _T.type.in_(_STAGE_EVENTS)).order_by(_T.at, _T.event_id)
     )
-    stages: list[StageEntry] = []
+    passed: list[StageEntry] = []
     for row in rows:
         for stage, at in _entered(row):
-            cycle = row.summary.get("cycle") or (stages[-1].cycle if stages else 1)
+            cycle = row.summary.get("cycle") or (passed[-1].cycle if passed else 1)
             # A person's decision and the process may both record that a stage was entered.
-            if not stages or (stages[-1].stage, stages[-1].cycle) != (stage, cycle):
-                stages.append(StageEntry(stage=stage, cycle=cycle, at=at, by=row.actor, by_role=row.actor_role))
-    return stages
+            if not passed or (passed[-1].stage, passed[-1].cycle) != (stage, cycle):
+                passed.append(StageEntry(stage=stage, cycle=cycle, at=at, by=row.actor, by_role=row.actor_role))
+    return passed
 
 
 def _entered(row: Any) -> list[tuple[Stage, datetime]]:

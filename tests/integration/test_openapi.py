@@ -39,6 +39,7 @@ WHOLE = {
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
     "/incidents/{incident_id}/measures",
+    "/incidents/{incident_id}/people",
     # Of one person, and only those that have not ended.
     "/people/{person_id}/absences",
     # The three levels of a hierarchy.
