@@ -77,8 +77,8 @@ def _handing(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "to_id": to, "to_role": role, **one}
 
 
-def handed(**more: Any) -> Step:
-    """The form that gives what somebody owns to somebody else; without an action all of it."""
+def handed(**more: str) -> Step:
+    """The form that gives what somebody owns to somebody else; without an action all of it. `more` are needs besides."""
     needs = {"to": _("Choose who takes it over"), "reason": _("Say why")}
     return Step(
         "actions", "/handovers", ("from_id", "to", "reason"), versioned=False, body=_handing, needs={**needs, **more}

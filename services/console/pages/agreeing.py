@@ -41,7 +41,7 @@ _AGREE = Step(
         "title", "strength", "strength_reason", "success_criterion", "what_counts_as_proof", "owner", "due_working_days",
         "learning_ref", "priority", "interim_control", "cost_pounds", "effort_days",
     ),
-    versioned=False, shown=("waits_for", "sites", "serves", "owner_id", "owner_role"),
+    versioned=False, shown=("waits_for", "sites", "serves"), named={"owner_id": "owner", "owner_role": "owner"},
     body=lambda visit, said: {**_action(visit, said), "incident_id": visit.text("incident_id")},
     needs={
         "title": _("Say in one line what will change"), "strength": _("Choose how strong it is"),
@@ -62,8 +62,8 @@ STEPS = {
     "agree": _AGREE,
     "measure": Step(
         "actions", "/incidents/{incident_id}/measures",
-        ("of", "category", "scope", "definition", "numerator", "denominator", "baseline_first", "baseline_until", "reason"),
-        shown=("beside", "indicator_id"), body=_measure,
+        ("of", "category", "scope", "definition", "baseline_first", "baseline_until", "reason"),
+        shown=("beside",), named={"indicator_id": "of"}, body=_measure,
     ),
     "weaker": Step(
         "actions", "/incidents/{incident_id}/weaker-actions", ("reason",), versioned=False,
@@ -85,12 +85,7 @@ def take_step(visit: Visitor, incident_id: str, name: str) -> Response:
     if step is None:
         return go(f"/incidents/{incident_id}/agree")
     sent = take(visit, name, step, incident_id=incident_id)
-    if sent is None:
-        return go(f"/incidents/{incident_id}/agree?saved={name}")
-    for field in ("owner_id", "owner_role"):  # one field of the page for two of the API
-        if f"agree_{field}" in sent.errors:
-            sent.errors.setdefault("agree_owner", sent.errors.pop(f"agree_{field}"))
-    return _show(visit, incident_id, sent)
+    return _show(visit, incident_id, sent) if sent else go(f"/incidents/{incident_id}/agree?saved={name}")
 
 
 def _show(visit: Visit, incident_id: str, sent: Sent) -> Response:

@@ -44,6 +44,7 @@ def test_an_action_is_agreed_arranged_and_cancelled(person: Person, api: As, acc
     shot(page, "action-arranged")
     at_the_place(page, accessible)
     handed_over(page, accessible)
+    all_of_it(page, api, action, accessible)
     cancelled(page, person("quality_lead"), api, action, accessible)
 
 
@@ -106,9 +107,27 @@ def handed_over(page: Page, accessible: Check) -> None:
     expect(page.get_by_text("It is handed over.")).to_be_visible()
 
 
+def all_of_it(page: Page, api: As, action: str, accessible: Check) -> None:
+    """In one go: all that the shift lead owns goes back to the manager."""
+    page.goto("/handover")
+    accessible(page)
+    press(page, "Hand all of it over")
+    refused(page, "Choose whose actions they are", accessible)
+    page.get_by_label("Whose actions are they now?").select_option(label="Ines Duarte")
+    page.get_by_label("Who takes them over?").select_option(label="Ines Duarte, shift lead")
+    page.get_by_label("Why").fill("She goes on leave.")
+    press(page, "Hand all of it over")
+    refused(page, "is who owns them now", accessible)
+    expect(page.get_by_label("Why")).to_have_value("She goes on leave.")
+    page.get_by_label("Who takes them over?").select_option(label="Ruth Okafor, registered manager")
+    press(page, "Hand all of it over")
+    expect(page.get_by_text("All of it is handed over.")).to_be_visible()
+    assert api("registered_manager").get("actions", action)["owner_id"] == str(PERSONAS["registered_manager"].sub)
+
+
 def cancelled(page: Page, quality: Page, api: As, action: str, accessible: Check) -> None:
     """Its owner asks; it stands on the work of those who decide; a decision on a page that is out of date is not taken."""
-    lead = api("shift_lead")
+    lead = api("registered_manager")
     lead.change("actions", action, "cancellation-requests", {"reason": "The new doors come with a closer."})
     quality.goto("/")
     quality.locator(f"a[href='{action}']").first.click()

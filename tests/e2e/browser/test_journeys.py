@@ -4,13 +4,14 @@ What follows months later, the verdict on the effect, is played by the scenarios
 """
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 
 from deploy.local.personas import PERSONAS
 from tests.e2e.browser.test_chain import find_in_work
 from tests.e2e.browser.test_report import answer
-from tests.e2e.browser.test_triage import choose, press
+from tests.e2e.browser.test_triage import choose, insist, press
 from tests.e2e.running import eventually
 
 Person = Callable[..., Page]
@@ -49,7 +50,7 @@ def test_sc_01_a_double_dose_from_report_to_what_others_learn(person: Person, ac
     decides_whom_to_tell(manager, case)
     reviews(manager, quality, case)
     changes(manager, quality, case, shot)
-    understands(carer, case, accessible)
+    follows_up(manager, understands(carer, case, accessible), accessible, shot)
     manager.goto(f"/incidents/{case}")
     expect(manager.get_by_text("Approved the review.").first).to_be_visible()
     accessible(manager)
@@ -73,7 +74,7 @@ def triages(page: Page, case: str) -> None:
     if seen.is_visible():
         seen.check()
     page.get_by_label("Why").fill("Watched; nothing worse is credible with this medicine.")
-    press(page, "Keep the triage")
+    insist(page, "Keep the triage")
     expect(page.get_by_text("Your triage is kept.")).to_be_visible()
 
 
@@ -85,7 +86,7 @@ def decides_whom_to_tell(page: Page, case: str) -> None:
     page.get_by_role("link", name="Serious injury").first.click()
     choose(page, "decide", "decision=not_notify")
     page.get_by_label("Why", exact=True).fill("Drowsy for an hour, no injury of the regulation.")
-    press(page, "Decide")
+    insist(page, "Decide")
     expect(page.get_by_role("heading", name="Not to be told")).to_be_visible()
     page.goto(f"/incidents/{case}/candour")
     choose(page, "decide", "unintended_or_unexpected=yes", "during_regulated_activity=yes", "harm_test=not_met")
@@ -94,7 +95,7 @@ def decides_whom_to_tell(page: Page, case: str) -> None:
     page.get_by_label("When they gave it").fill("2026-06-04T18:30")
     page.get_by_label("how the person is told openly").fill("Told at once by the shift lead, with an apology.")
     page.get_by_label("Why, on which facts").fill("No harm of the regulation.")
-    press(page, "Decide")
+    insist(page, "Decide")
     expect(page.get_by_role("heading", name="It does not apply")).to_be_visible()
 
 
@@ -130,12 +131,12 @@ def reviews(manager: Page, quality: Page, case: str) -> None:
     manager.goto(f"{review}/write")
     for reason in manager.get_by_label("Why it stands").all():
         reason.fill("Talked through with those on duty.")
-    press(manager, "Save and hand it in")
+    insist(manager, "Save and hand it in")
     expect(manager.get_by_text("It is handed in.")).to_be_visible()
     find_in_work(quality, "Review to approve", str(review))
     for reason in quality.get_by_label("Why it stands").all():
         reason.fill("Talked through with those on duty.")
-    press(quality, "Approve it")
+    insist(quality, "Approve it")
     expect(quality.get_by_text("It is approved.")).to_be_visible()
 
 
@@ -167,7 +168,7 @@ def changes(manager: Page, quality: Page, case: str, shot: Shot) -> None:
     manager.get_by_label("Observation", exact=True).check()
     manager.get_by_label("What it shows").fill("All ten charts.")
     press(manager, "Add the evidence")
-    press(manager, "It is done")
+    insist(manager, "It is done")
     expect(manager.get_by_text("It counts as done.")).to_be_visible()
     find_in_work(quality, f"To verify: {CHANGE}", record)
     quality.get_by_label("How many are there?").fill("10")
@@ -177,11 +178,12 @@ def changes(manager: Page, quality: Page, case: str, shot: Shot) -> None:
     press(quality, "Keep what I found")
     quality.get_by_label("Yes: it passes").check()
     quality.get_by_label("How did you look?").select_option("spot_check")
-    press(quality, "Record the verification")
+    insist(quality, "Record the verification")
     expect(quality.get_by_text("Your verification is kept.")).to_be_visible()
 
 
-def understands(page: Page, case: str, accessible: Check) -> None:
+def understands(page: Page, case: str, accessible: Check) -> str:
+    """The carer answers its question, and finds it again in the library; answers the path of the briefing."""
     link = page.get_by_role("link", name="Briefing to read: A dose was doubled")
 
     def there() -> bool:
@@ -193,11 +195,34 @@ def understands(page: Page, case: str, accessible: Check) -> None:
     page.get_by_label("Stop and ask").check()
     press(page, "Send my answer")
     expect(page.get_by_text("You read it and answered rightly.")).to_be_visible()
+    path = urlsplit(page.url).path
     page.get_by_role("link", name="What was learned").click()
     page.get_by_label("Words").fill("strength changed")
     press(page, "Search")
     expect(page.get_by_role("link", name="A dose was doubled after the strength changed.").first).to_be_visible()
     accessible(page)
+    return path
+
+
+def follows_up(page: Page, briefing: str, accessible: Check, shot: Shot) -> None:
+    """The manager sees how far it has come, and records the meeting at which it was talked about."""
+    page.goto(briefing)
+    expect(page.get_by_role("heading", name="How far it has come")).to_be_visible()
+    accessible(page)
+    shot(page, "briefing-reach")
+    page.get_by_role("link", name="What came of it").click()
+    accessible(page)
+    press(page, "Record it")
+    expect(page.get_by_role("alert")).to_contain_text("Choose the place")
+    page.get_by_label("Which team?").select_option(label="Alder House")
+    page.get_by_label("How?", exact=True).select_option("team_meeting")
+    page.get_by_label("On which day?").fill("2026-06-04")
+    press(page, "Record it")
+    expect(page.get_by_role("alert")).to_contain_text("Say how many people were there")
+    accessible(page)
+    page.get_by_label("How many were there?").fill("6")
+    press(page, "Record it")
+    expect(page.get_by_text("6 there")).to_be_visible()
 
 
 def test_sc_05_an_allegation_is_for_those_who_need_to_know(person: Person, accessible: Check, shot: Shot) -> None:
@@ -233,19 +258,19 @@ def keeps_the_record(page: Page, case: str, accessible: Check, shot: Shot) -> No
     choose(page, "write", "immediate_safety_secured=yes")
     page.get_by_label("What was done, or is being done").fill("Another colleague gives the care.")
     page.locator("[name=write_adults_0_wish_0]").fill("That it does not happen again.")
-    press(page, "Keep the record")
+    insist(page, "Keep the record")
     expect(page.get_by_text("It is kept.")).to_be_visible()
     accessible(page)
     shot(page, "safeguarding")
     page.locator("[name=decide_0_decision]").select_option("not_refer")
-    press(page, "Decide")
+    insist(page, "Decide")
     expect(page.get_by_role("alert")).to_contain_text("is needed for a decision not to refer")
     accessible(page)
     page.locator("[name=decide_0_decision]").select_option("refer")
-    press(page, "Decide")
+    insist(page, "Decide")
     page.locator("[name=refer_0_authority]").fill("East Shire")
     page.locator("[name=refer_0_reference]").fill("ES-1")
-    press(page, "It was sent")
+    insist(page, "It was sent")
     expect(page.get_by_text("Referred to East Shire")).to_be_visible()
     accessible(page)
 
