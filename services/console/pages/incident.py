@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.service_api import Refused
-from services.console.visit import Visit, Visitor
+from services.console.visit import Visit, Visitor, go
 
 router = APIRouter(include_in_schema=False)
 
@@ -16,7 +16,13 @@ TRACK = ("reported", "triaged", "reviewing", "acting", "verifying", "sharing", "
 @router.get("/incidents/{incident_id}")
 def story(visit: Visitor, incident_id: str) -> Response:
     """The whole record as this person may see it."""
-    incident = visit.api.get("intake", f"/incidents/{incident_id}")
+    try:
+        incident = visit.api.get("intake", f"/incidents/{incident_id}")
+    except Refused as refused:
+        # What a theme brings about carries its id where an incident's stands.
+        if refused.status == 404 and visit.api.get_or_none("review", f"/themes/{incident_id}") is not None:
+            return go(f"/themes/{incident_id}")
+        raise
     timeline = visit.api.get_or_none("reporting", f"/incidents/{incident_id}/timeline")
     of = {"incident_id": incident_id, "limit": 200}
     reads: dict[str, Any] = {

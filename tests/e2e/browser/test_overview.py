@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
+from services.runtime.calendar import LONDON
 from tests.e2e.running import RunningStack, eventually
 from workflows.schedules import PATTERNS
 
@@ -255,10 +256,9 @@ def test_a_meeting_challenges_and_the_answer_is_judged(person: Person, api: As, 
     page.goto(pack)
     press(page, "Record that it was held")
     expect(page.get_by_role("alert")).to_contain_text("Give the day and time")
-    compiled = datetime.strptime(
-        page.locator("main").inner_text().split("known on ")[1].split(". It")[0], "%d %B %Y, %H:%M"
-    )
-    page.get_by_label("When", exact=True).fill((compiled + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M"))
+    seen_at = api("quality_lead").get("reporting", f"/meetings/{pack.rsplit('/', 1)[1]}")["compiled_at"]
+    held_at = datetime.fromisoformat(seen_at).astimezone(LONDON) + timedelta(minutes=2)
+    page.get_by_label("When", exact=True).fill(held_at.strftime("%Y-%m-%dT%H:%M"))
     page.get_by_label("How many took part").fill("5")
     press(page, "Record that it was held")
     expect(page.get_by_text("It is recorded as held.")).to_be_visible()
