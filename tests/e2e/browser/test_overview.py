@@ -44,16 +44,21 @@ def report(carer: Caller, **values: Any) -> str:
     return found
 
 
-def look_for_patterns(stack: RunningStack) -> None:
+def look_for_patterns(stack: RunningStack, lead: Caller) -> None:
     """What happens by itself every hour happens now."""
 
     async def trigger() -> None:
         client = await Client.connect(stack.record.part("temporal").address)
         await client.get_schedule_handle(PATTERNS).trigger()
 
+    def looked() -> Any:
+        return lead.get("reporting", "/signals/quality")["searched_at"]
+
+    before = looked()
     # Playwright has an event loop in this thread.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, trigger()).result()
+    eventually(lambda: looked() != before, "a look for patterns")
 
 
 def test_the_overview_leads_to_records_and_follows_what_happens(
@@ -125,14 +130,14 @@ def test_people_decide_about_patterns(
     """Found by itself, with its records; merged, dismissed and accepted with a reason, which is asked for."""
     lead = api("quality_lead")
     fell = [str(uuid.uuid4()) for _ in range(3)]
+    now = datetime.fromisoformat(lead.get("reporting", "/signals/quality")["as_of"])
     for one in fell:
-        for day in (2, 4):
-            at = datetime(2026, 6, day, 12, tzinfo=UTC).isoformat()
-            report(api("carer"), person_refs=[one], occurred_at=at)
+        for days in (1, 2):
+            report(api("carer"), person_refs=[one], occurred_at=(now - timedelta(days=days)).isoformat())
     known = {one["signal_id"] for one in lead.get("reporting", "/signals", limit=200)["items"]}
 
     def found() -> list[str]:
-        look_for_patterns(console)
+        look_for_patterns(console, lead)
         page = lead.get("reporting", "/signals", limit=200, kind="person_repeat", status="raised")["items"]
         mine = [one["signal_id"] for one in page if one["signal_id"] not in known]
         return mine if len(mine) >= len(fell) else []
