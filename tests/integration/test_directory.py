@@ -295,7 +295,9 @@ def test_a_preview_says_what_an_import_would_do_and_keeps_nothing(
     assert directory.get(f"/locations/{file.location()}", admin).status_code == 404
     with transaction(service_engine("directory"), admin.provider_id) as session:
         assert (
-            session.scalar(text("select count(*) from directory.outbox where subject = :s"), {"s": file.location()})
+            session.scalar(
+                text("select count(*) from directory.outbox where subject = :s"), {"s": str(file.location())}
+            )
             == 0
         )
     assert imported(directory, admin, file) == (len(file.rows), 0, 0, 0)

@@ -93,7 +93,7 @@ def people(visit: Visitor) -> Response:
     page = visit.api.get("directory", "/people", cursor=query.get("cursor"), limit=50, **chosen)
     kept = {name: value for name, value in {**chosen, "cursor": page["next"]}.items() if value}
     return visit.page(
-        "people.html", people=page["items"], places=places, role=chosen["role"], roles=_roles(), keeps=visit.has(*KEEPERS),
+        "people.html", people=page["items"], places=places, role=chosen["role"], all_roles=_roles(), keeps=visit.has(*KEEPERS),
         following=urlencode(kept) if page["next"] else None,
     )  # fmt: skip
 
@@ -175,7 +175,7 @@ def _person(visit: Visit, person_id: str | None, sent: Sent) -> Response:
     ]  # fmt: skip
     return visit.page(
         "person.html", sent.status, person=found, person_id=person_id, version=read.version if read else None, sent=sent,
-        errors=sent.errors, held=[*held, *[("", "")] * _SPARE][:_MOST_ROLES], places=read_places(visit), roles=_roles(),
+        errors=sent.errors, held=[*held, *[("", "")] * _SPARE][:_MOST_ROLES], places=read_places(visit), all_roles=_roles(),
         keeps=visit.has(*KEEPERS), saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
 
@@ -232,6 +232,6 @@ def _rota(visit: Visit, sent: Sent) -> Response:
     ]
     return visit.page(
         "rota.html", sent.status, turns=sorted(page["items"], key=lambda one: one["starts_at"]), places=read_places(visit),
-        people=names(visit, [one["person_id"] for one in page["items"]]), staff=staff, roles=_roles(), keeps=keeps, sent=sent,
+        people=names(visit, [one["person_id"] for one in page["items"]]), staff=staff, all_roles=_roles(), keeps=keeps, sent=sent,
         errors=sent.errors, saved=visit.request.query_params.get("saved"),
     )  # fmt: skip

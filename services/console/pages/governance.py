@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
-from services.console.places import read_places
+from services.console.places import LEADERS, read_places
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, refused
@@ -16,11 +16,7 @@ from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
 router = APIRouter(include_in_schema=False)
 _ = TEXTS.gettext
 
-GOVERNORS = (
-    Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL,
-    Role.DIRECTOR, Role.EXECUTIVE,
-)  # fmt: skip
-JUDGES = tuple(role for role in GOVERNORS if role is not Role.REGISTERED_MANAGER)
+JUDGES = tuple(role for role in LEADERS if role is not Role.REGISTERED_MANAGER)
 STATUSES = ("open", "answered", "accepted")
 ALTERED = ("plan", "money", "pace")
 _FILTERS = ("kind", "status", "late", "level", "location_id")
