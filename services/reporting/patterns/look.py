@@ -83,6 +83,7 @@ class Look:
         code: str | None = None,
         chance: float | None = None,
     ) -> Found:
+        """A pattern with its members, placed in the region of its place unless a region is given."""
         return Found(
             kind=kind,
             pattern=pattern,
