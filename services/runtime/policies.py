@@ -414,14 +414,10 @@ def router(policies: Policies) -> APIRouter:
         require_role(actor, *readers)
         with transaction(database, actor.provider_id) as session:
             return [
-                KindView(
-                    name=name,
-                    version=policies.current(session, actor.provider_id, name).version,
-                    shipped_version=kind.shipped().version,
-                    shipped_source=kind.text.read_text() if kind.text is not None else "",
-                )
+                KindView(name=name, version=policies.current(session, actor.provider_id, name).version,
+                         shipped_version=kind.shipped().version, shipped_source=kind.text.read_text() if kind.text else "")
                 for name, kind in policies.kinds.items()
-            ]
+            ]  # fmt: skip
 
     @made.get("/{policy_id}", summary="Read a policy")
     def read_policy(policy_id: UUID, actor: Caller, database: Database, response: Response) -> PolicyView:
