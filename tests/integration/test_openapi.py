@@ -28,6 +28,7 @@ WHOLE = {
     "/packs/{record_id}/audit",
     # What ships with the service.
     "/factor-words",
+    "/policies/kinds",
     # Parts of one record, of which there are few.
     "/reviews/{review_id}/findings",
     "/incidents/{incident_id}/attachments",
