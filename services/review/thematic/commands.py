@@ -5,7 +5,6 @@ else, with factors, learning and a briefing. Its id stands where an incident's d
 """
 
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid5
@@ -35,7 +34,7 @@ from services.review.sharing.store import Location
 from services.review.store import Review
 from services.review.thematic import domain, policy, store
 from services.review.thematic.store import KnownIncident, Member, Theme, Told, visible_known, visible_theme
-from services.runtime import audit, outbox
+from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
@@ -161,7 +160,8 @@ def commission_from_signal(session: Session, actor: Actor, signal: SignalAccepte
         return None
     known = session.execute(
         select(KnownIncident.incident_id, KnownIncident.category)
-        .where(KnownIncident.incident_id.in_(signal.incidents), visible_known(replace(actor, roles=frozenset())))
+        .where(KnownIncident.incident_id.in_(signal.incidents))
+        .where(KnownIncident.incident_id.not_in(select(restriction.restriction_table("review").c.record_id)))
         .order_by(KnownIncident.occurred_at, KnownIncident.incident_id)
     ).all()
     categories = Counter(Category(row.category) for row in known)
