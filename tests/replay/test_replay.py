@@ -1,5 +1,6 @@
 """Histories of the past replay under the code of today: a running incident outlives every deployment."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
 from tests.replay import alone
 from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, THEMES
+from workflows import search_attributes
 from workflows.incident import WORKFLOW, IncidentWorkflow
 from workflows.messages import IncidentCase
 from workflows.worker import WORKFLOWS, runner
@@ -69,6 +71,14 @@ async def test_a_change_that_running_incidents_would_not_survive_is_detected() -
     )
     with pytest.raises(NondeterminismError):
         await replayer.replay_workflow(read(HISTORIES / "low_harm-1.json"))
+
+
+def test_every_sort_of_process_was_recorded() -> None:
+    """Those that a worker is built with; their names stand in the source of each."""
+    folder = Path(search_attributes.__file__).parent
+    there = {name for file in folder.glob("*.py") for name in re.findall(r"class (\w+Workflow)\b", file.read_text())}
+    recorded = {read(file).events[0].workflow_execution_started_event_attributes.workflow_type.name for file in FILES}
+    assert recorded == there
 
 
 def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:

@@ -15,8 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.contracts.activities import Searched
+from services.contracts.identity import EVERYWHERE
 from services.contracts.reporting import SignalAccepted
-from services.contracts.taxonomy import Category, Role
+from services.contracts.taxonomy import Band, Category, Role
 from services.reporting.patterns import detection, store
 from services.reporting.patterns.domain import Agreed, Decision, Found, LeftOut, Seen, Status, may_return
 from services.reporting.patterns.exposure import Exposures
@@ -27,7 +28,7 @@ from services.reporting.store import INCIDENT
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.db import run, transaction
-from services.runtime.errors import conflict, invalid
+from services.runtime.errors import conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import ShortText
@@ -48,11 +49,18 @@ class DecideSignal(BaseModel):
     decision: Decision
     reason: ShortText = Field(description="Why; for those who ask later. No names.")
     into: UUID | None = Field(default=None, description="With `merge`: the signal that this one is part of.")
+    lead_id: UUID | None = Field(
+        default=None,
+        description="With `accept`: who leads the thematic review. It is then commissioned at once, with the signal's"
+        " incidents in it; left out, somebody commissions it with this signal_id.",
+    )
 
     @model_validator(mode="after")
     def _into_goes_with_merge(self) -> "DecideSignal":
         if (self.decision is Decision.MERGE) != (self.into is not None):
             raise ValueError("into: give the other signal with `merge`, and with nothing else")
+        if self.lead_id is not None and self.decision is not Decision.ACCEPT:
+            raise ValueError("lead_id: a thematic review follows from `accept` only")
         return self
 
 
@@ -249,13 +257,18 @@ def decide(
 ) -> Signal:
     """Accept a signal, merge it into another, or dismiss it. Once, until it returns (409).
 
-    An accepted one is told to all: a thematic review may follow, by its id.
+    An accepted one is told to all: a thematic review follows, at once if somebody is named who leads it. 403 where
+    whoever accepts does not cover all that it would be about.
     """
     signal = visible_signal(session, actor, signal_id, lock=True)
     check_version(signal.version, version)
     if signal.status != Status.RAISED:
         raise conflict(
             "already-decided", "This signal has been decided", f"It is {signal.status}. It comes back if more happens."
+        )
+    if command.lead_id is not None and not actor.sees(EVERYWHERE, signal.region_id):
+        raise forbidden(
+            "A theme is about a whole region or provider. Accept without lead_id, or ask somebody who covers it."
         )
     target = None if command.into is None else _target(session, actor, signal, command.into)
     signal.status = command.decision.leads_to
@@ -283,7 +296,7 @@ def decide(
     )  # fmt: skip
     if command.decision is Decision.ACCEPT:
         outbox.record(session, SERVICE, outbox.event_row(
-            _accepted(session, signal), actor=actor, subject=signal_id, version=signal.version, at=now
+            _accepted(session, signal, command.lead_id), actor=actor, subject=signal_id, version=signal.version, at=now
         ))  # fmt: skip
     return signal
 
@@ -321,9 +334,9 @@ def _pour(session: Session, source: UUID, target: Signal) -> None:
     target.version += 1
 
 
-def _accepted(session: Session, signal: Signal) -> SignalAccepted:
+def _accepted(session: Session, signal: Signal, lead_id: UUID | None) -> SignalAccepted:
     rows = session.execute(
-        select(INCIDENT.c.incident_id, INCIDENT.c.location_id)
+        select(INCIDENT.c.incident_id, INCIDENT.c.location_id, INCIDENT.c.band)
         .join(SignalIncident, SignalIncident.incident_id == INCIDENT.c.incident_id)
         .where(SignalIncident.signal_id == signal.signal_id, SignalIncident.member)
         .order_by(INCIDENT.c.occurred_at)
@@ -341,6 +354,8 @@ def _accepted(session: Session, signal: Signal) -> SignalAccepted:
         first_at=signal.first_at,
         last_at=signal.last_at,
         policy_version=signal.policy_version,
+        lead_id=lead_id,
+        band=max((Band(row.band) for row in rows if row.band), key=list(Band).index, default=None),
     )
 
 

@@ -59,15 +59,15 @@ def rates(look: Look) -> Iterator[Found]:
             if (change.expected if fewer else change.seen) < rule.ratio * (change.seen if fewer else change.expected):
                 continue  # sure, and too small to be worth anybody's time
             first = edges[-1 - change.periods]
-            members = [one for one in whole.events if one.at.date() >= first]
-            if not members:
-                continue
+            # What there are fewer of is shown by those before: as long a time before the change as after it.
+            shown = edges[max(0, len(edges) - 1 - 2 * change.periods)] if fewer else first
+            members = [one for one in whole.events if one.at.date() >= shown]
             yield look.found(
                 PatternKind.RATE,
                 f"rate:{scope}:{scope_id}:{category}:{unit}" + (":fewer" if fewer else ""),
                 members,
                 rule="fewer" if fewer else "more",
-                since=datetime.combine(first, datetime.min.time(), look.now.tzinfo),
+                since=datetime.combine(shown, datetime.min.time(), look.now.tzinfo),
                 category=category,
                 place=scope_id if scope == "location" else None,
                 region=scope_id if scope == "region" else None,

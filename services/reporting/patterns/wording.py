@@ -21,7 +21,8 @@ class Explained(Protocol):
 NEXT = {
     Status.RAISED: "Accept it, merge it into another, or dismiss it, with a reason: POST /signals/{signal_id}/decisions.",
     Status.ACCEPTED: (
-        "Commission a thematic review with this signal_id: POST /thematic-reviews of review."
+        "Its thematic review was commissioned where somebody was named who leads it; else commission one with this"
+        " signal_id: POST /themes of review."
         " It comes back by itself if it begins again after it was quiet."
     ),
     Status.MERGED: "What is found from here on goes to the signal it was merged into.",
