@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.console.pages.navigation import PACK_BUILDERS
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor
 
@@ -37,6 +38,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
         timeline=timeline,
         track=_track(incident),
         place=_place(visit, incident),
+        packs=visit.has(*PACK_BUILDERS),
         **reads,
     )
 
