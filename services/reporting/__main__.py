@@ -12,6 +12,7 @@ from services.reporting.packs import api as packs
 from services.reporting.packs import pages as shared_packs
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
+from services.reporting.rates import api as rates
 from services.reporting.views import api as views
 from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
@@ -28,6 +29,7 @@ SERVICE = Service(
         filters.router,
         patterns.router,
         radar.router,
+        rates.router,
         governance.router,
         webhooks.router,
         views.router,

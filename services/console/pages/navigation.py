@@ -15,6 +15,8 @@ OVERSEERS = (
     Role.DIRECTOR,
     Role.EXECUTIVE,
 )
+READERS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
+ADMINISTRATORS = (*READERS, Role.PLATFORM_ADMIN)
 
 PACK_BUILDERS = (Role.NOMINATED_INDIVIDUAL, Role.QUALITY_LEAD, Role.REGISTERED_MANAGER)
 
@@ -34,6 +36,10 @@ def navigation(visit: Visit) -> list[Item]:
     links = [("/", _("My work")), ("/report", _("Report something"))]
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    if visit.has(*READERS):
+        links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
+    if visit.has(*ADMINISTRATORS):
+        links += [("/administration", _("Administration"))]
     if visit.has(*PACK_BUILDERS):
         links.append(("/packs", _("Evidence packs")))
     path = visit.request.url.path

@@ -95,9 +95,8 @@ def _list(visit: Visit, sent: Sent, incident: str | None, theme: str | None) -> 
     found = visit.api.get("reporting", "/packs", limit=50, cursor=visit.request.query_params.get("cursor"))
     kind, subject = ("incident", incident) if incident else ("theme", theme) if theme else ("location", None)
     places = [] if subject else visit.api.all("reporting", "/locations/overview")
-    themes = (visit.api.get_or_none("review", "/themes", limit=50) or {"items": []})["items"] if not subject else []
     return visit.page(
-        "packs.html", sent.status, packs=found["items"], following=found["next"], places=places, themes=themes, kind=kind,
+        "packs.html", sent.status, packs=found["items"], following=found["next"], places=places, kind=kind,
         subject=subject, sent=sent, errors=sent.errors, seed=str(secrets.randbelow(10**9)), failures=FAILURES,
     )  # fmt: skip
 
