@@ -9,6 +9,7 @@ from starlette.responses import Response
 from services.console.page import TEXTS
 from services.console.pages.action import VERIFIERS
 from services.console.pages.case import ANSWERERS, DECIDERS, TRIAGERS, place_name
+from services.console.pages.navigation import PACK_BUILDERS
 from services.console.service_api import Refused
 from services.console.steps import Step, take
 from services.console.visit import Visit, Visitor, go
@@ -61,7 +62,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
         "incident.html", incident=incident, track=_track(incident), place=place,
         saved=visit.request.query_params.get("saved"), triages=visit.has(*TRIAGERS) and not ended,
         answers=visit.has(*ANSWERERS), decides=visit.has(*DECIDERS), agrees=visit.has(*TRIAGERS) and not ended,
-        oversees=visit.has(*VERIFIERS), **reads,
+        oversees=visit.has(*VERIFIERS), packs=visit.has(*PACK_BUILDERS), **reads,
     )  # fmt: skip
 
 

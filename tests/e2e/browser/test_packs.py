@@ -72,6 +72,17 @@ def test_a_pack_is_built_shared_and_ended(
     outside.close()
 
 
+def test_a_pack_of_one_incident_is_asked_for_on_its_page(person: Person, accessible: Check) -> None:
+    page = person("quality_lead")
+    page.goto("/incidents")
+    page.locator("main a[href^='/incidents/']").first.click()
+    page.get_by_role("link", name="Have an evidence pack of this incident built").click()
+    expect(page.get_by_text("Of one incident.")).to_be_visible()
+    accessible(page)
+    page.get_by_role("button", name="Have it built").click()
+    expect(page.get_by_role("heading", name="Evidence pack: one incident of")).to_be_visible(timeout=120_000)
+
+
 def test_packs_are_not_for_everybody(person: Person) -> None:
     page = person("carer")
     expect(page.get_by_role("link", name="Evidence packs")).to_have_count(0)
