@@ -37,6 +37,23 @@ _WORDS = {
     "safeguarding_lead": "Safeguarding lead", "speak_up_guardian": "Speak-up guardian",
     "nominated_individual": "Nominated individual", "director": "Director", "executive": "Executive",
     "platform_admin": "Administrator", "service": "Plumbline itself",
+    "raised": "Nobody decided yet", "accepted": "Accepted", "merged": "Merged into another", "dismissed": "Dismissed",
+    "accept": "Accepted", "merge": "Merged into another", "dismiss": "Dismissed",
+    "person_repeat": "The same person again", "place_and_type": "One place and type", "rate_special_cause": "A rate that chance does not explain",
+    "cluster": "What they share", "theme_across_services": "The same in several services",
+    "repeated_action_wording": "The same words of an action", "precursor": "Lesser events before a serious one",
+    "another_value": "Something else was the case", "not_known": "It is not known", "outside_the_rule": "Outside the rule",
+    "actions_without_change": "Actions without change", "repeats_without_learning": "It happens again, and nothing was learned",
+    "learning_not_shared": "Learning that was not shared", "no_oversight": "Nobody looked", "blame": "A person named as the cause",
+    "late_to_report": "Reported late", "late_to_review": "Reviewed late", "unverified": "Done, and nobody else looked",
+    "weak_actions_only": "Weaker actions only", "obligations_late": "What the law asks came late",
+    "region": "Region", "board": "Board", "answered": "Answered, not judged yet",
+    "challenge": "Challenge", "decision": "Decision",
+    "does_the_evidence_support_it": "Does the evidence support it?", "what_changed_and_why": "What changed, and why?",
+    "why_do_services_differ": "Why do services differ?", "are_actions_in_place_and_working": "Are actions in place and working?",
+    "independent_assurance": "Has somebody independent looked?",
+    "commissioned": "Commissioned, terms to be accepted", "ended": "Ended unfinished", "linked": "Linked", "excluded": "Left out",
+    "draft": "Draft", "proposed": "Proposed, waits for another person", "published": "Published: counts now", "retired": "Retired",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from services.reporting.governance import api as governance
 from services.reporting.governance import policy
 from services.reporting.patterns import api as patterns
 from services.reporting.radar import api as radar
+from services.reporting.rates import api as rates
 from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
 from services.runtime.process import Service, main
@@ -25,6 +26,7 @@ SERVICE = Service(
         filters.router,
         patterns.router,
         radar.router,
+        rates.router,
         governance.router,
         webhooks.router,
         policies.router(policy.POLICIES),

@@ -349,6 +349,8 @@ class Wanted:
     region_id: UUID | None = None
     overdue: Annotated[bool | None, Query(description="Whether a clock of it ran out.")] = None
     unverified: Annotated[bool | None, Query(description="Whether an action is done but not verified.")] = None
+    ineffective: Annotated[bool | None, Query(description="Whether the last look found no change, or worse.")] = None
+    unanswered: Annotated[bool | None, Query(description="Whether somebody was called and nobody answered yet.")] = None
     reported_from: Annotated[AwareDatetime | None, Query(description="Reported then or later.")] = None
     reported_before: Annotated[AwareDatetime | None, Query(description="Reported before then.")] = None
 
@@ -365,6 +367,12 @@ class Wanted:
         if self.unverified is not None:
             is_unverified = and_(_IS_OPEN, _I.actions_done > 0)
             found.append(is_unverified if self.unverified else not_(is_unverified))
+        if self.ineffective is not None:
+            no_effect = func.coalesce(_I.last_verdict, "").in_([Verdict.NO_CHANGE, Verdict.WORSE])
+            found.append(no_effect if self.ineffective else not_(no_effect))
+        if self.unanswered is not None:
+            waits = and_(_IS_OPEN, _I.escalations_unacknowledged > 0)
+            found.append(waits if self.unanswered else not_(waits))
         if self.reported_from is not None:
             found.append(_I.reported_at >= self.reported_from)
         if self.reported_before is not None:

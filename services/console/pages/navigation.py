@@ -15,6 +15,8 @@ OVERSEERS = (
     Role.DIRECTOR,
     Role.EXECUTIVE,
 )
+READERS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
+ADMINISTRATORS = (*READERS, Role.PLATFORM_ADMIN)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ def navigation(visit: Visit) -> list[Item]:
     links = [("/", _("My work")), ("/report", _("Report something"))]
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    if visit.has(*READERS):
+        links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
+    if visit.has(*ADMINISTRATORS):
+        links += [("/administration", _("Administration"))]
     links.append(("/library", _("What was learned")))
     path = visit.request.url.path
     return [Item(href, text, path == href or (href != "/" and path.startswith(f"{href}/"))) for href, text in links]

@@ -56,9 +56,8 @@ def my_work(visit: Visitor) -> Response:
 
 
 @router.get("/work")
-@router.get("/themes/{subject_id}")
-def from_a_message(visit: Visitor, subject_id: str = "") -> Response:
-    """Where the links of messages lead that have no page of their own yet."""
+def from_a_message(visit: Visitor) -> Response:
+    """Where the links of messages lead that have no page of their own."""
     return go("/")
 
 

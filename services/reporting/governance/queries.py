@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
+from services.contracts.taxonomy import Band, Category, GovernanceKind, MeetingLevel, Role, Stage
 from services.reporting.governance.agenda import Agenda, shown
 from services.reporting.governance.challenge import JUDGES
 from services.reporting.governance.domain import Altered, ItemStatus, Question
 from services.reporting.governance.store import Answer, Item, Meeting, covers, visible_items, visible_meetings
 from services.reporting.radar.policy import Weakness
+from services.reporting.store import INCIDENT, visible_incidents
 from services.runtime import pagination
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
@@ -35,6 +36,17 @@ class MeetingSummary(BaseModel):
     version: int
 
 
+class NamedIncident(BaseModel):
+    """An incident that the agenda names, as it stands now."""
+
+    incident_id: UUID
+    location_id: UUID
+    category: Category
+    band: Band | None
+    stage: Stage | None
+    next_due_at: datetime | None
+
+
 class MeetingView(MeetingSummary):
     """A meeting with what it has before it, as it was seen at `compiled_at`."""
 
@@ -45,6 +57,9 @@ class MeetingView(MeetingSummary):
     present: int | None
     minutes: str | None
     agenda: Agenda
+    incidents: list[NamedIncident] = Field(
+        description="The incidents that its topics name, as the reader may see them."
+    )
     decisions_and_challenges: list["ItemSummary"] = Field(
         description="What the agenda opens with, and what this meeting raised, as it stands now."
     )
@@ -160,9 +175,25 @@ def meeting_view(session: Session, actor: Actor, meeting: Meeting, now: datetime
         held_by=meeting.held_by,
         present=meeting.present,
         minutes=meeting.minutes,
+        incidents=_named(session, actor, agenda),
         agenda=agenda.model_copy(update={"items": [one for one in agenda.items if one in seen]}),
         decisions_and_challenges=[ItemSummary(**_item(row, now)) for row in rows],
     )
+
+
+def _named(session: Session, actor: Actor, agenda: Agenda) -> list[NamedIncident]:
+    wanted = {one for topic in agenda.topics for one in topic.records}
+    columns = INCIDENT.c
+    rows = session.execute(
+        select(INCIDENT).where(visible_incidents(actor), columns.incident_id.in_(wanted)).order_by(columns.incident_id)
+    )
+    return [
+        NamedIncident(
+            incident_id=row.incident_id, location_id=row.location_id, category=row.category, band=row.band,
+            stage=row.stage, next_due_at=row.earliest_due_at,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def items(
