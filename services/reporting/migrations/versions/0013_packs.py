@@ -4,13 +4,8 @@ from alembic import op
 
 from services.runtime import tables
 
-<<<<<<<< HEAD:services/reporting/migrations/versions/0013_packs.py
 revision = "0013"
 down_revision = "0012"
-========
-revision = "0012"
-down_revision = "0011"
->>>>>>>> h6a:services/reporting/migrations/versions/0012_packs.py
 
 
 def upgrade() -> None:

@@ -2,13 +2,8 @@
 
 from alembic import op
 
-<<<<<<<< HEAD:services/reporting/migrations/versions/0015_views.py
 revision = "0015"
 down_revision = "0014"
-========
-revision = "0013"
-down_revision = "0012"
->>>>>>>> h6a:services/reporting/migrations/versions/0013_views.py
 
 
 def upgrade() -> None:
