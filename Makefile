@@ -14,7 +14,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench kafka promtool vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,8 +59,15 @@ bench: setup ## measure throughput and latency, and the yardsticks beside them
 test-browser: setup ## run the tests in a real browser (needs Debian's chromium)
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
 
+kafka: setup ## run relay and consumer on Apache Kafka itself (needs Java 17 and Maven)
+	$(VENV)/pytest tests/broker/apache
+
 vendor: setup ## fetch the browser libraries of the console again (needs npm)
 	$(VENV)/python -m services.console.vendor
+
+promtool: ## test the alarm rules (needs Debian's prometheus)
+	promtool check config deploy/observability/prometheus.yml
+	promtool test rules tests/deployment/rules.yml tests/deployment/rules_of_cases.yml
 
 schemas: setup ## write the schemas of all events again from their models
 	$(VENV)/python -m services.contracts.generate

@@ -3,7 +3,7 @@
 import sys
 
 from services.contracts.topics import topic, urgent_topic
-from services.intake import activities, api, consumer, policy
+from services.intake import activities, api, consumer, metrics, policy
 from services.intake.attachments import api as attachments
 from services.intake.candour import api as candour
 from services.intake.checks import api as checks
@@ -46,6 +46,7 @@ SERVICE = Service(
     consumes=[topic("directory")],
     handlers=consumer.HANDLERS,
     activities=activities.build,
+    collectors=metrics.build,
     body_limits={**api.BODY_LIMITS, **attachments.BODY_LIMITS},
 )
 

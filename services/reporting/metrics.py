@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.contracts.taxonomy import Band, Stage, ThemeStage
 from services.reporting.domain import OPEN_STAGES, THEME_STAGE, ClockKind
+from services.reporting.outcome_metrics import OutcomeCounts
 from services.reporting.patterns.domain import PatternKind
 from services.runtime.clock import Clock
 from services.runtime.process import Context
@@ -138,4 +139,4 @@ def _families() -> tuple[GaugeMetricFamily, ...]:
 
 def build(context: Context) -> Sequence[Collector]:
     """The domain metrics of reporting."""
-    return [CaseMetrics(context.system_engine, context.clock)]
+    return [CaseMetrics(context.system_engine, context.clock), OutcomeCounts(context.system_engine, context.clock)]

@@ -12,6 +12,7 @@ from services.contracts import activities as contract
 from services.intake import clocks
 from services.intake import commands as intake_commands
 from services.intake.activities import build
+from services.intake.metrics import ObligationCounts
 from services.runtime import audit
 from services.runtime.actor import Actor, system
 from services.runtime.db import transaction
@@ -286,6 +287,32 @@ def test_the_clock_warns_at_three_quarters_then_goes_up_the_line(
             text("select type from intake.outbox where key = :k and type like '%escalation%'"), {"k": case.id}
         )
         assert list(asked)
+
+
+def test_what_is_open_is_counted_by_how_its_time_stands(
+    case: Case, clock: MovableClock, service_engine: Callable[[str], Engine]
+) -> None:
+    counts = ObligationCounts(service_engine("intake_system"), clock, refresh=0)
+
+    def standing() -> dict[str, float]:
+        return {sample.labels["state"]: sample.value for family in counts.collect() for sample in family.samples}
+
+    before = standing()
+    case.reported("abuse_allegation")
+    row, reported = case.row("cqc-abuse"), standing()
+    others = reported["in_time"] - before["in_time"] - 1  # of the same report, on clocks of their own or none
+    assert others >= 0
+    clock.advance(timedelta(hours=20))
+    warned = standing()
+    assert warned["at_risk"] >= reported["at_risk"] + 1
+    clock.advance(timedelta(hours=20))
+    late = standing()
+    assert late["late"] >= warned["late"] + 1
+    assert sum(late.values()) == sum(reported.values())
+    decided = case.does(row, "decision", {"decision": "notify"})
+    assert standing() == late
+    case.does(decided, "submission", {"reference": "CQC-1", "submitted_at": clock.now().isoformat()})
+    assert standing() == late | {"late": late["late"] - 1}
 
 
 def test_what_is_late_rings_again_each_day_higher_until_it_is_sent(

@@ -39,10 +39,14 @@ READ_BY_THE_SYSTEM = {
     "intake.restriction": {"record_id"},
     "intake.blocker": {"incident_id", "lifted_at"},
     "intake.first_check": {"incident_id", "late_at", "recorded_at"},
+    "intake.obligation": {
+        "incident_id", "must_decide", "decision", "submitted_at", "warn_at", "target_at", "statutory_due_at",
+    },
     "intake.recurrence": {"incident_id", "asked_role", "answered_at"},
     "reporting.incident": {
         "stage", "band", "reported_at", "ended_at", "actions_done", "escalations_unacknowledged", "clock_triage",
         "origin", "earliest_due_at", "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
+        "last_verdict", "briefing_sent_at", "briefing_due_at", "briefing_reached_at",
     },
     "review.theme": {"theme_id", "provider_id", "stage"},
     "reporting.progress": {"last_event_at", "lag_seconds"},
