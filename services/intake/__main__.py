@@ -3,7 +3,7 @@
 import sys
 
 from services.contracts.topics import topic, urgent_topic
-from services.intake import activities, api, consumer, policy
+from services.intake import activities, api, consumer, metrics, policy
 from services.intake.attachments import api as attachments
 from services.intake.candour import api as candour
 from services.intake.checks import api as checks
@@ -12,6 +12,7 @@ from services.intake.escalation import api as escalation
 from services.intake.holds import api as holds
 from services.intake.linking import api as linking
 from services.intake.obligations import api as obligations
+from services.intake.obligations import reference
 from services.intake.proceedings import api as proceedings
 from services.intake.protection import api as protection
 from services.intake.recurrence import api as recurrence
@@ -32,6 +33,7 @@ SERVICE = Service(
         attachments.router,
         escalation.router,
         obligations.router,
+        reference.router,
         checks.router,
         candour.router,
         safeguarding.router,
@@ -48,6 +50,7 @@ SERVICE = Service(
     consumes=[topic("directory")],
     handlers=consumer.HANDLERS,
     activities=activities.build,
+    collectors=metrics.build,
     body_limits={**api.BODY_LIMITS, **attachments.BODY_LIMITS},
 )
 
