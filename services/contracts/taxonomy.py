@@ -335,6 +335,15 @@ class ProtectionEnding(StrEnum):
     IN_CARE_PLAN = "in_care_plan"
 
 
+class ProceedingKind(StrEnum):
+    """A process of its own about an incident, apart from what is learned of it."""
+
+    DISCIPLINE = "discipline"
+    POLICE = "police"
+    INQUEST = "inquest"
+    CLAIM = "claim"
+
+
 class AuthorityDecision(StrEnum):
     """What a local authority does about a referral. Its threshold is its own (Care Act 2014, section 42)."""
 

@@ -13,6 +13,7 @@ from services.intake.holds import api as holds
 from services.intake.linking import api as linking
 from services.intake.obligations import api as obligations
 from services.intake.obligations import reference
+from services.intake.proceedings import api as proceedings
 from services.intake.protection import api as protection
 from services.intake.recurrence import api as recurrence
 from services.intake.safeguarding import api as safeguarding
@@ -38,6 +39,7 @@ SERVICE = Service(
         safeguarding.router,
         holds.router,
         protection.router,
+        proceedings.router,
         recurrence.router,
         linking.router,
         speak_up.router,

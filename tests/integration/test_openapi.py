@@ -35,6 +35,8 @@ WHOLE = {
     "/incidents/{incident_id}/escalations",
     "/incidents/{incident_id}/holds",
     "/incidents/{incident_id}/protections",
+    "/incidents/{incident_id}/proceedings",
+    "/proceedings/{proceeding_id}/audit",
     "/incidents/{incident_id}/checks",
     "/incidents/{incident_id}/recurrences",
     "/incidents/{incident_id}/feedback",
