@@ -9,6 +9,7 @@ from services.console.app import build_app
 from services.console.pages import (
     account,
     action,
+    body,
     briefing,
     checkpoint,
     concern,
@@ -30,6 +31,7 @@ ROUTERS = [
         work,
         escalation,
         action,
+        body,
         review,
         briefing,
         checkpoint,

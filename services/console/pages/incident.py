@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.console.pages.body import body_map
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor
 
@@ -26,6 +27,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
             ("escalations", "intake", "/incidents/{}/escalations", {}),
             ("obligations", "intake", "/incidents/{}/obligations", {}),
             ("access", "intake", "/incidents/{}/access", {}),
+            ("questions", "intake", "/incidents/{}/questions", {}),
             ("reviews", "review", "/reviews", of),
             ("actions", "actions", "/actions", of),
             ("checkpoints", "actions", "/checkpoints", of),
@@ -37,6 +39,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
         timeline=timeline,
         track=_track(incident),
         place=_place(visit, incident),
+        body=body_map(reads["questions"]),
         **reads,
     )
 
