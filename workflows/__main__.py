@@ -90,6 +90,7 @@ class Roles:
             topics=topics,
             lane=lane,
             stop=self._stop,
+            client_options=self._settings.kafka_options,
         )
 
     async def _worker(self) -> None:

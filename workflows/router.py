@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -226,6 +226,7 @@ def run_router(
     lane: str,
     stop: threading.Event,
     task_queue: str = INCIDENT_QUEUE,
+    client_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Hand events of one lane on until `stop` is set. Blocking; one thread or process for each lane."""
 
@@ -234,7 +235,13 @@ def run_router(
         if client is None:
             return
         batches = poll_batches(
-            bootstrap_servers=bootstrap_servers, service="router", name=lane, topics=topics, stop=stop, max_records=200
+            bootstrap_servers=bootstrap_servers,
+            service="router",
+            name=lane,
+            topics=topics,
+            stop=stop,
+            max_records=200,
+            client_options=client_options,
         )
         # The consumer is not thread-safe: it is only ever asked from this one thread, between two batches.
         for records in batches:

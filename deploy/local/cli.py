@@ -88,6 +88,12 @@ def up(
         list[str] | None,
         typer.Option(help="Start only this part and what it needs, for example 'intake'. May be repeated."),
     ] = None,
+    prometheus: Annotated[
+        bool,
+        typer.Option(
+            "--prometheus", envvar="PLUMBLINE_PROMETHEUS", help="Start Prometheus too, which must be installed."
+        ),
+    ] = False,
 ) -> None:
     """Start the stack; stop it again with Ctrl-C, or with 'plumbline down' if it was detached.
 
@@ -97,6 +103,8 @@ def up(
     from deploy.local import lifecycle
     from deploy.local.clock_file import ClockSetting
 
+    if prometheus:
+        os.environ["PLUMBLINE_PROMETHEUS"] = "1"
     first = None if clock_start is None else clock_start.replace(tzinfo=UTC)
     clock = ClockSetting(speed=clock_speed, start=first)
     code = lifecycle.up(Home.default(), clock=clock, only=only or [], detach=detach, console=_console())

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy.local import broker, postgres, temporal_server, tokens
+from deploy.local import broker, postgres, prometheus, temporal_server, tokens
 from deploy.local.credentials import Credentials
 from deploy.local.probes import answers_ok, listens
 from deploy.local.state import Home, StackError
@@ -72,7 +72,7 @@ def all_parts(home: Home, ports: Mapping[str, int], credentials: Credentials) ->
         _kafka(ports, servers),
         _issuer(home, ports),
         _migrations(home, servers),
-        *(_service(service, ports[service], credentials, servers.database, shared) for service in SERVICES),
+        *(_service(service, ports, credentials, servers.database, shared) for service in SERVICES),
         _program(
             "workflows",
             ports["workflows"],
@@ -91,6 +91,7 @@ def all_parts(home: Home, ports: Mapping[str, int], credentials: Credentials) ->
             },
             needs=("issuer",),
         ),
+        *([_prometheus(home, ports)] if os.environ.get("PLUMBLINE_PROMETHEUS") else []),
     ]
 
 
@@ -183,19 +184,37 @@ def _migrations(home: Home, servers: Servers) -> Part:
 
 
 def _service(
-    service: str, port: int, credentials: Credentials, database: postgres.Database, shared: Mapping[str, str]
+    service: str,
+    ports: Mapping[str, int],
+    credentials: Credentials,
+    database: postgres.Database,
+    shared: Mapping[str, str],
 ) -> Part:
     role = f"plumbline_{service}"
     return _program(
         service,
-        port,
+        ports[service],
         (f"services.{service}", "all"),
         env={
             **shared,
             "PLUMBLINE_DATABASE_URL": database.url(role, credentials.roles[role]),
             "PLUMBLINE_SYSTEM_DATABASE_URL": database.url(f"{role}_system", credentials.roles[f"{role}_system"]),
+            "PLUMBLINE_TEMPORAL_METRICS_PORT": str(ports[f"{service}_temporal_metrics"]),
         },
         needs=(MIGRATIONS, "temporal", "kafka", "issuer"),
+    )
+
+
+def _prometheus(home: Home, ports: Mapping[str, int]) -> Part:
+    """Scrapes what is there; what does not run shows as down."""
+    own = [f"127.0.0.1:{ports[name]}" for name in (*SERVICES, "workflows", "console")]
+    sdk = [f"127.0.0.1:{ports[f'{name}_temporal_metrics']}" for name in (*SERVICES, "workflows")]
+    return Part(
+        "prometheus",
+        prometheus.command(home, ports["prometheus"]),
+        functools.partial(answers_ok, ports["prometheus"], "/-/ready"),
+        address=f"http://127.0.0.1:{ports['prometheus']}",
+        prepare=functools.partial(prometheus.configure, home, own, sdk),
     )
 
 

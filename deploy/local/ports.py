@@ -24,6 +24,12 @@ PREFERRED = {
     "temporal_http": 7732,
     "temporal_metrics": 7733,
     "kafka": 7740,
+    "directory_temporal_metrics": 7751,
+    "intake_temporal_metrics": 7752,
+    "review_temporal_metrics": 7753,
+    "actions_temporal_metrics": 7754,
+    "reporting_temporal_metrics": 7755,
+    "prometheus": 7760,
 }
 
 # Below the range that Linux and macOS take outgoing connections from: those could hold a port when a part comes back.

@@ -122,5 +122,18 @@ def _visit(request: Request, form: SentForm) -> Visit:
     return Visit(request, session, actor, api, form)
 
 
+def onlooker(request: Request) -> Visit | None:
+    """Whoever is signed in, for a page that goes on by itself: it neither renews their session nor keeps it open."""
+    session = request.app.state.cookies.open(request.cookies)
+    if session is None or session.stale:
+        return None
+    try:
+        actor = request.app.state.authenticator.authenticate(session.access_token)
+    except ServiceError:
+        return None
+    api = ServiceApi(request.app.state.http, request.app.state.services, session.access_token)
+    return Visit(request, session, actor, api, FormData())
+
+
 Visitor = Annotated[Visit, Depends(_visit)]
 """The signed-in person behind a request, for a page."""

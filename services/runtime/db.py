@@ -15,6 +15,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from services.runtime.metrics import watch_pool
+
 
 def connect(url: str, *, application: str, pool_size: int = 20) -> Engine:
     """An engine on psycopg 3 with bounded statements and locks. Parameters never appear in error messages or logs."""
@@ -36,6 +38,7 @@ def connect(url: str, *, application: str, pool_size: int = 20) -> Engine:
         },
     )
     event.listen(engine, "checkout", _see_that_it_is_open)
+    watch_pool(engine, application)
     return engine
 
 

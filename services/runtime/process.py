@@ -167,6 +167,7 @@ class Roles:
             stop=self._stop,
             partitions=settings.kafka_partitions,
             replication_factor=settings.kafka_replication_factor,
+            client_options=settings.kafka_options,
         )
 
     def _consumer(self, engine: Engine, name: str, topics: Sequence[str]) -> None:
@@ -178,6 +179,7 @@ class Roles:
             handlers=self._service.handlers,
             batch_handler=self._service.batch_handler,
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            client_options=self._settings.kafka_options,
             stop=self._stop,
             system_engine=db.connect(
                 self._settings.system_database_url.get_secret_value(),

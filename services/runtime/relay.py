@@ -39,6 +39,7 @@ RESETS = Counter(
 )
 UNPUBLISHED = Gauge("plumbline_outbox_unpublished", "Events waiting to be published.", ["service"])
 OLDEST = Gauge("plumbline_outbox_oldest_unpublished_seconds", "Age of the oldest event that waits.", ["service"])
+LEADS = Gauge("plumbline_relay_leads", "1 where this relay is the one that publishes.", ["service"])
 PARKED_KEYS = Gauge("plumbline_relay_parked_keys", "Keys held behind an event the broker refused.", ["service"])
 
 REFUSED = (
@@ -99,6 +100,7 @@ def run_relay(
     hold are sent again when it lost them. `now` is the clock that `occurred_at` was read from. Outages of the database
     and of the broker are waited out.
     """
+    LEADS.labels(service).set(0)
     while not stop.is_set():
         try:
             with (
@@ -122,6 +124,7 @@ def run_relay(
                     stop=stop,
                 )
                 if not stop.is_set():
+                    LEADS.labels(service).set(1)
                     leader.run()
         except Exception as error:
             if not transient(error):
@@ -129,7 +132,7 @@ def run_relay(
             logger.warning("relay lost the database", extra={"service": service, "error": type(error).__name__})
             stop.wait(1)
         finally:
-            for gauge in (UNPUBLISHED, OLDEST, PARKED_KEYS):
+            for gauge in (UNPUBLISHED, OLDEST, PARKED_KEYS, LEADS):
                 gauge.labels(service).set(0)  # the next leader reports them
 
 

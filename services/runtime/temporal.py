@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import TLSConfig
 from temporalio.worker import Worker
 
 from services.runtime.errors import ServiceError, frames, state_of
@@ -83,16 +85,42 @@ def data_converter(keys: SecretStr) -> DataConverter:
     )
 
 
+@functools.cache
+def _measured(address: str) -> Runtime:
+    """One for a process: it holds the port that its metrics are read from, however often a connection is tried."""
+    metrics = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+
+
+def tls(settings: TemporalSettings) -> TLSConfig | bool:
+    """How the server is to be reached: not encrypted, or with what the settings name. Raises OSError for a missing file."""
+    if not settings.temporal_tls:
+        return False
+
+    def content(path: Path | None) -> bytes | None:
+        return None if path is None else path.read_bytes()
+
+    return TLSConfig(
+        server_root_ca_cert=content(settings.temporal_ca_file),
+        client_cert=content(settings.temporal_certificate_file),
+        client_private_key=content(settings.temporal_key_file),
+        domain=settings.temporal_server_name,
+    )
+
+
 async def connect(settings: TemporalSettings) -> Client:
     """A client. Raises RuntimeError when the server does not answer."""
     runtime = None
     if settings.temporal_metrics_port is not None:
-        address = f"127.0.0.1:{settings.temporal_metrics_port}"
-        runtime = Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address=address)))
+        runtime = _measured(f"{settings.temporal_metrics_host}:{settings.temporal_metrics_port}")
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
         data_converter=data_converter(settings.temporal_codec_keys),
+        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+        tls=tls(settings),
         runtime=runtime,
     )
 

@@ -12,6 +12,7 @@ from services.contracts import activities as contract
 from services.intake import clocks
 from services.intake import commands as intake_commands
 from services.intake.activities import build
+from services.intake.metrics import ObligationCounts
 from services.runtime import audit
 from services.runtime.actor import Actor, system
 from services.runtime.db import transaction
@@ -288,6 +289,32 @@ def test_the_clock_warns_at_three_quarters_then_goes_up_the_line(
         assert list(asked)
 
 
+def test_what_is_open_is_counted_by_how_its_time_stands(
+    case: Case, clock: MovableClock, service_engine: Callable[[str], Engine]
+) -> None:
+    counts = ObligationCounts(service_engine("intake_system"), clock, refresh=0)
+
+    def standing() -> dict[str, float]:
+        return {sample.labels["state"]: sample.value for family in counts.collect() for sample in family.samples}
+
+    before = standing()
+    case.reported("abuse_allegation")
+    row, reported = case.row("cqc-abuse"), standing()
+    others = reported["in_time"] - before["in_time"] - 1  # of the same report, on clocks of their own or none
+    assert others >= 0
+    clock.advance(timedelta(hours=20))
+    warned = standing()
+    assert warned["at_risk"] >= reported["at_risk"] + 1
+    clock.advance(timedelta(hours=20))
+    late = standing()
+    assert late["late"] >= warned["late"] + 1
+    assert sum(late.values()) == sum(reported.values())
+    decided = case.does(row, "decision", {"decision": "notify"})
+    assert standing() == late
+    case.does(decided, "submission", {"reference": "CQC-1", "submitted_at": clock.now().isoformat()})
+    assert standing() == late | {"late": late["late"] - 1}
+
+
 def test_what_is_late_rings_again_each_day_higher_until_it_is_sent(
     case: Case, clock: MovableClock, now: datetime
 ) -> None:
@@ -350,6 +377,21 @@ def test_what_was_sent_is_a_fact_for_other_rules(case: Case) -> None:
     assert case.row("cqc-police")["outcome"] == "triggered"
     facts = case.intake.get(f"/incidents/{case.id}/facts", case.manager).json()
     assert (facts["answers"]["reported_to_police"], facts["version"]) == (True, 1)
+
+
+def test_every_question_says_how_it_is_answered(case: Case) -> None:
+    """So that a form is drawn without knowing the questions."""
+    facts = case.reported().intake.get(f"/incidents/{case.id}/facts", case.manager).json()
+    asks = {one["fact"]: one for one in facts["asks"]}
+    assert asks.keys() == facts["questions"].keys() == facts["answers"].keys()
+    types = {
+        fact: asks[fact]["type"] for fact in ("people", "person_died", "found_at", "linked_infections", "diagnosed_on")
+    }
+    assert types == {
+        "people": "people", "person_died": "yes_no", "found_at": "moment", "linked_infections": "number", "diagnosed_on": "day",
+    }  # fmt: skip
+    assert asks["dols_status"]["options"] == ["none", "applied", "granted", "refused", "withdrawn"]
+    assert (asks["serious_injury_kinds"]["type"], asks["death_cause"]["type"]) == ("choices", "text")
 
 
 def safeguards(case: Case, what: str, body: Any, status: int = 200) -> Any:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
@@ -34,6 +35,7 @@ from services.contracts.taxonomy import (
 from services.contracts.topics import PUBLISHERS
 from services.reporting import consumer
 from services.reporting.metrics import CaseMetrics
+from services.reporting.outcome_metrics import OutcomeCounts
 from services.runtime import db
 from services.runtime.consumer import Received
 from services.runtime.outbox import new_id
@@ -655,7 +657,7 @@ def test_an_event_that_cannot_be_read_changes_nothing(book: Book) -> None:
     assert book.rows("timeline") == []
 
 
-def _samples(metrics: CaseMetrics) -> dict[tuple[str, tuple[str, ...]], float]:
+def _samples(metrics: Collector) -> dict[tuple[str, tuple[str, ...]], float]:
     registry = CollectorRegistry(auto_describe=True)
     registry.register(metrics)
     return {
@@ -701,12 +703,67 @@ def test_metrics_count_over_all_providers(book: Book, service_engine: Callable[[
     assert sum(name == "plumbline_incidents_open" for name, _ in after) == 7 * 5
     assert {"plumbline_themes_open", "plumbline_themes_overdue"} <= names
     assert after["plumbline_projection_lag_seconds", ()] >= 0
-    assert len(names) == 9
+    assert len(names) == 12
+
+
+def test_metrics_say_how_old_cases_are_and_what_came_of_them(
+    book: Book, service_engine: Callable[[str], Engine]
+) -> None:
+    metrics = OutcomeCounts(service_engine("reporting_system"), book.clock, refresh=0)
+    place = book.location()
+    before = _samples(metrics)
+    unheard = book.report(place)
+    book.triage(unheard, Band.EXTREME)
+    for incident_id in (unheard, book.report(place)):  # the second is not of high risk as far as anybody knows
+        book.tell(
+            intake.IncidentEscalated(
+                incident_id=incident_id, escalation_id=new_id(), level=1, reason="high_risk", to_role=Role.DIRECTOR,
+                to_person=None,
+            )
+        )  # fmt: skip
+    worse, checkpoint_id = book.report(place), new_id()
+    book.triage(worse)
+    for version, stage in ((3, Stage.SHARING), (4, Stage.CHECKING)):
+        book.enter(worse, stage, version)
+    reached, missed = new_id(), new_id()
+    for incident_id, briefing_id in ((worse, reached), (unheard, missed)):
+        book.tell(
+            review.BriefingSent(
+                incident_id=incident_id, briefing_id=briefing_id, cycle=1, audience=3, target_percent=80,
+                due_at=book.clock.now() + timedelta(days=5),
+            )
+        )  # fmt: skip
+    book.tell(review.BriefingReached(incident_id=worse, briefing_id=reached, cycle=1, reach_percent=90), 2)
+    book.tell(
+        actions.ImpactJudged(
+            incident_id=worse, checkpoint_id=checkpoint_id, cycle=1, verdict=Verdict.WORSE, agreed_with_proposal=True,
+            next_checkpoint=None,
+        ),
+        3,
+    )  # fmt: skip
+    book.project()
+    fresh = _samples(metrics)
+    book.clock.advance(timedelta(days=10))
+    after = _samples(metrics)
+
+    def grown(name: str, *labels: str) -> float:
+        return after[name, labels] - before.get((name, labels), 0)
+
+    assert grown("plumbline_high_risk_unacknowledged") == 1
+    assert grown("plumbline_incidents_without_effect") == 1
+    by_age = "plumbline_incidents_open_by_age"
+    assert fresh[by_age, (Stage.CHECKING, "<7")] - before[by_age, (Stage.CHECKING, "<7")] == 1
+    assert after[by_age, (Stage.CHECKING, "7-28")] - fresh[by_age, (Stage.CHECKING, "7-28")] >= 1
+    assert sum(name == by_age for name, _ in after) == 7 * 4
+    below = ("plumbline_briefings_below_target", ())
+    assert after[below] - fresh[below] >= 1
+    assert 0 < after["plumbline_learning_reach_ratio", ()] < 1
 
 
 def test_metrics_fall_silent_without_a_database(clock: Any) -> None:
     nowhere = db.connect("postgresql://nobody:x@127.0.0.1:1/none", application="test")
     assert _samples(CaseMetrics(nowhere, clock)) == {}
+    assert _samples(OutcomeCounts(nowhere, clock)) == {}
 
 
 def test_the_system_role_sees_counts_and_no_ids(book: Book, service_engine: Callable[[str], Engine]) -> None:

@@ -29,6 +29,8 @@ OPENINGS = {
     },
     # Somebody who spoke up without a name has no provider, only a receipt.
     "intake.concern_receipt": {"receipt": "app.receipt"},
+    # Somebody outside who reads a pack has no provider, only a code.
+    "reporting.pack_code": {"named": "app.pack_code"},
 }
 
 # What a system role (relay, reconciler, metrics) may read of all providers: no narrative, no name, no free text.
@@ -39,15 +41,21 @@ READ_BY_THE_SYSTEM = {
     "intake.restriction": {"record_id"},
     "intake.blocker": {"incident_id", "lifted_at"},
     "intake.first_check": {"incident_id", "late_at", "recorded_at"},
+    "intake.obligation": {
+        "incident_id", "must_decide", "decision", "submitted_at", "warn_at", "target_at", "statutory_due_at",
+    },
     "intake.recurrence": {"incident_id", "asked_role", "answered_at"},
     "reporting.incident": {
         "stage", "band", "reported_at", "ended_at", "actions_done", "escalations_unacknowledged", "clock_triage",
         "origin", "earliest_due_at", "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
+        "last_verdict", "briefing_sent_at", "briefing_due_at", "briefing_reached_at",
     },
     "review.theme": {"theme_id", "provider_id", "stage"},
     "reporting.progress": {"last_event_at", "lag_seconds"},
     "reporting.webhook": {"provider_id", "webhook_id", "active", "next_at", "sent_at"},
     "reporting.location": {"provider_id"},
+    "reporting.meeting": {"meeting_id", "level", "compiled_at", "hold_by", "held_at", "previous_id"},
+    "reporting.governance_item": {"kind", "level", "status", "raised_at", "due_at", "climbs"},
     "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip
 

@@ -101,3 +101,76 @@ def test_a_setting_that_means_nothing_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.removeprefix("PLUMBLINE_").lower()):
         ProcessSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PLUMBLINE_DATABASE_URL", "postgresql://plumbline_intake:plumbline_intake@db/plumbline"),
+        ("PLUMBLINE_DATABASE_URL", "postgresql://plumbline_intake:Postgres@db/plumbline"),
+        ("PLUMBLINE_SYSTEM_DATABASE_URL", "postgresql://plumbline_intake_system:change-me-now@db/plumbline"),
+        ("PLUMBLINE_TEMPORAL_CODEC_KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("PLUMBLINE_TEMPORAL_CODEC_KEYS", "CHANGE_ME"),
+    ],
+)
+def test_production_refuses_a_secret_that_everybody_knows(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    given(monkeypatch, NEEDED | {name: value})
+    with pytest.raises(ValidationError, match=f"{name} holds a placeholder") as refusal:
+        ServiceSettings()
+    assert value not in str(refusal.value)
+    monkeypatch.setenv("PLUMBLINE_ENVIRONMENT", "local")
+    assert ServiceSettings().environment == "local"
+
+
+@pytest.mark.parametrize("name", ["PLUMBLINE_OIDC_ISSUER", "PLUMBLINE_OIDC_JWKS_URL"])
+def test_production_takes_tokens_and_their_keys_over_tls_only(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    given(monkeypatch, NEEDED | {name: "http://id.example/jwks.json"})
+    with pytest.raises(ValidationError, match=f"{name} must begin with https://"):
+        ServiceSettings()
+
+
+SASL = {
+    "PLUMBLINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "PLUMBLINE_KAFKA_USERNAME": "intake",
+    "PLUMBLINE_KAFKA_PASSWORD": "hunter5",
+}
+
+
+def test_the_broker_is_signed_in_to_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, NEEDED)
+    assert ServiceSettings().kafka_options == {}
+    given(monkeypatch, SASL | {"PLUMBLINE_KAFKA_CA_FILE": "/etc/kafka/ca.pem"})
+    settings = ServiceSettings()
+    assert settings.kafka_options == {
+        "security_protocol": "SASL_SSL", "ssl_check_hostname": True, "ssl_cafile": "/etc/kafka/ca.pem",
+        "ssl_certfile": None, "ssl_keyfile": None, "sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": "intake",
+        "sasl_plain_password": "hunter5",
+    }  # fmt: skip
+    assert "hunter5" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"PLUMBLINE_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"}, "kafka_security_protocol"),
+        ({"PLUMBLINE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "PLUMBLINE_KAFKA_USERNAME"),
+        (SASL | {"PLUMBLINE_KAFKA_SECURITY_PROTOCOL": "SSL"}, "PLUMBLINE_KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ({"PLUMBLINE_KAFKA_USERNAME": "intake"}, "PLUMBLINE_KAFKA_PASSWORD is missing"),
+        ({"PLUMBLINE_KAFKA_CA_FILE": "/ca.pem"}, "PLUMBLINE_KAFKA_SECURITY_PROTOCOL is PLAINTEXT"),
+        (
+            {"PLUMBLINE_KAFKA_SECURITY_PROTOCOL": "SSL", "PLUMBLINE_KAFKA_CERTIFICATE_FILE": "/crt.pem"},
+            "PLUMBLINE_KAFKA_KEY_FILE is missing",
+        ),
+        ({"PLUMBLINE_TEMPORAL_API_KEY": "hunter6"}, "PLUMBLINE_TEMPORAL_TLS is not set"),
+        ({"PLUMBLINE_TEMPORAL_TLS": "true", "PLUMBLINE_TEMPORAL_KEY_FILE": "/key.pem"}, "PLUMBLINE_TEMPORAL_CERT"),
+    ],
+)
+def test_half_of_a_secure_connection_is_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    given(monkeypatch, NEEDED | environment)
+    with pytest.raises(ValidationError, match=said) as refusal:
+        ServiceSettings()
+    assert "hunter" not in str(refusal.value)
