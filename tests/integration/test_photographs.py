@@ -1,5 +1,6 @@
 """Photographs: what they say of themselves does not come in with them, and what is no picture is refused in words."""
 
+import base64
 import hashlib
 import io
 import uuid
@@ -49,6 +50,18 @@ def texts() -> PngImagePlugin.PngInfo:
     return info
 
 
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAb5tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
+    "AAAERAAAIAAQAAAAAB4gABAAAAAAAAACsAAgAAAAACDQABAAAAAAAAAHwAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
+    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADdaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGE"
+    "ABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkA"
+    "AAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEH"
+    "BpeGkAAAAAAwgICAAAABhpcG1hAAAAAAAAAAEAAQWBAgMFhAAAABppcmVmAAAAAAAAAA5jZHNjAAIAAQABAAAAr21kYXQAAAAnKAGvGYD3hEl/"
+    "5yD+eRfwQM1eK+/5tTsrE+yzayu2yxS/0V+8NoN+AAAABkV4aWYAAE1NACoAAAAIAAIBDwACAAAAFQAAACaIJQAEAAAAAQAAADwAAAAATWFya2"
+    "VkLUJ5LVRoZS1DYW1lcmEAAAACAAEAAgAAAAJOAAAAAAIABQAAAAMAAABaAAAAAAAAADMAAAABAAAAHgAAAAEAAAAAAAAAAQ=="
+)
+"""As an iPhone sends it, made with pillow-heif, which we do not ship: 64 by 48, the upper half red, with the mark and a place."""
+
 PHOTOGRAPHS = {
     "jpeg": (photograph("JPEG", exif=exif(), comment=MARK, xmp=MARK), "image/jpeg", "JPEG"),
     "png": (photograph("PNG", exif=exif(), pnginfo=texts()), "image/png", "PNG"),
@@ -79,6 +92,25 @@ def test_what_a_photograph_says_of_itself_is_taken_out(
         for at in ((32, 4), (32, 44)):
             one, other = (image.convert("RGB").getpixel(at) for image in (picture, before))
             assert all(abs(a - b) < 12 for a, b in zip(one, other, strict=True))  # type: ignore[arg-type]
+
+
+def test_heic_comes_in_as_a_jpeg_that_every_browser_shows(
+    client: Callable[[str], ServiceClient], home: uuid.UUID, actor: Any, now: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("PLUMBLINE_ATTACHMENTS_URL", f"file://{tmp_path}/kept")
+    assert MARK in HEIC
+    intake, carer = client("intake"), actor("carer", locations=[home])
+    path = report(intake, carer, home, now)
+    sent = attach(intake, path, carer, "IMG_1.HEIC", HEIC, "image/heic")
+    assert sent.status_code == 201, sent.text
+    assert (sent.json()["name"], sent.json()["media_type"]) == ("IMG_1.jpg", "image/jpeg")
+    kept = intake.get(f"{path}/attachments/{sent.json()['attachment_id']}", carer).content
+    assert MARK not in kept
+    with Image.open(io.BytesIO(kept)) as picture:
+        assert (picture.format, picture.size, dict(picture.getexif())) == ("JPEG", (64, 48), {})
+        red, _, blue = picture.getpixel((32, 4))  # type: ignore[misc]
+        assert red > 200 > 100 > blue
 
 
 @pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/webp")])

@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS, problems_of
+from services.console.pages.body import body_map
 from services.console.pages.report_words import WORDS
 from services.console.service_api import Refused, new_key
 from services.console.visit import Visit, Visitor, go
@@ -192,11 +193,7 @@ def answer(visit: Visitor) -> Response:
 def receipt(visit: Visitor, incident_id: str) -> Response:
     """What happens next, and what can still be added."""
     incident = visit.api.get("intake", f"/incidents/{incident_id}")
-    return visit.page(
-        "report/receipt.html", incident=incident,
-        attachments=visit.api.get_or_none("intake", f"/incidents/{incident_id}/attachments"),
-        questions=visit.api.get_or_none("intake", f"/incidents/{incident_id}/questions"),
-    )  # fmt: skip
+    return _receipt(visit, incident, {})
 
 
 @router.post("/report/{incident_id}/photos")
@@ -212,12 +209,29 @@ def add_photo(visit: Visitor, incident_id: str) -> Response:
                 key=visit.text("key") or new_key(),
             )  # fmt: skip
         except Refused as refused:
-            errors = {"file": f"{refused.title}. {refused.detail}"}
+            if refused.status in (401, 404):
+                raise
+            errors = {"file": _file_refused(refused)}
     if not errors:
         return go(f"/report/{incident_id}/received#photos")
-    incident = visit.api.get("intake", f"/incidents/{incident_id}")
-    attachments = visit.api.get_or_none("intake", f"/incidents/{incident_id}/attachments")
-    return visit.page("report/receipt.html", 422, incident=incident, attachments=attachments, errors=errors)
+    return _receipt(visit, visit.api.get("intake", f"/incidents/{incident_id}"), errors)
+
+
+def _receipt(visit: Visit, incident: dict[str, Any], errors: dict[str, str]) -> Response:
+    path = f"/incidents/{incident['incident_id']}"
+    return visit.page(
+        "report/receipt.html", 422 if errors else 200, incident=incident, errors=errors,
+        attachments=visit.api.get_or_none("intake", f"{path}/attachments"),
+        body=body_map(visit.api.get_or_none("intake", f"{path}/questions")),
+    )  # fmt: skip
+
+
+def _file_refused(refused: Refused) -> str:
+    """What is wrong with a file, in words for somebody with a phone in their hand; the report itself is safe."""
+    why = refused.errors.get("file") or f"{refused.title}. {refused.detail}"
+    if refused.status == 413:
+        why = _("It is larger than 10 MB. Take the photograph at a lower resolution, or split the document.")
+    return _("This file was not kept: %(why)s Your report is safe.") % {"why": why}
 
 
 def _ask(visit: Visit, name: str, answers: Answers, key: str, errors: dict[str, str]) -> Response:
