@@ -1,7 +1,7 @@
 """From what a page knows to what a browser gets: templates, texts, times in England, headers that keep strangers out."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from gettext import NullTranslations
 from pathlib import Path
@@ -48,6 +48,12 @@ def day(value: str | datetime | None) -> str:
     return "" if at is None else f"{at.day} {at:%B %Y}"
 
 
+def typed_moment(value: str | datetime | None) -> str:
+    """A time as the browser's field for it wants it: in England, to the minute."""
+    at = _moment(value)
+    return "" if at is None else f"{at:%Y-%m-%dT%H:%M}"
+
+
 def until(value: str | datetime | None, now: datetime) -> str:
     """How long it is to a time, or since: `in 3 hours`, `2 days late`."""
     at = _moment(value)
@@ -65,7 +71,7 @@ def until(value: str | datetime | None, now: datetime) -> str:
     return f"in {text}" if minutes >= 0 else f"{text} late"
 
 
-PAGES.filters.update(when=when, day=day, until=until, label=label)
+PAGES.filters.update(when=when, day=day, until=until, label=label, typed_moment=typed_moment)
 PAGES.globals.update(new_key=new_key)
 
 
@@ -96,4 +102,10 @@ def problems_of(refused: Refused) -> dict[str, str]:
     return refused.errors or {"form": f"{refused.title}. {refused.detail}"}
 
 
-PAGES.globals.update(error_list=error_list)
+def options(codes: Iterable[object], choose: str = "") -> list[dict[str, str]]:
+    """Codes to choose from, each with its word; `choose` is what stands where nothing is chosen yet."""
+    first = [{"value": "", "text": choose}] if choose else []
+    return first + [{"value": str(code), "text": label(code)} for code in codes]
+
+
+PAGES.globals.update(error_list=error_list, options=options)

@@ -43,6 +43,12 @@ class Visit:
         at: datetime = self.request.app.state.clock.now()
         return at
 
+    @property
+    def left(self) -> int:
+        """Seconds until the session is over if nothing more is clicked."""
+        seconds: int = self.request.app.state.cookies.left(self.session)
+        return seconds
+
     def page(self, template: str, status: int = 200, **words: Any) -> HTMLResponse:
         """A page with everything that the frame around it needs."""
         return render(
@@ -114,6 +120,19 @@ def _visit(request: Request, form: SentForm) -> Visit:
     request.state.session = session
     api = ServiceApi(request.app.state.http, request.app.state.services, session.access_token)
     return Visit(request, session, actor, api, form)
+
+
+def onlooker(request: Request) -> Visit | None:
+    """Whoever is signed in, for a page that goes on by itself: it neither renews their session nor keeps it open."""
+    session = request.app.state.cookies.open(request.cookies)
+    if session is None or session.stale:
+        return None
+    try:
+        actor = request.app.state.authenticator.authenticate(session.access_token)
+    except ServiceError:
+        return None
+    api = ServiceApi(request.app.state.http, request.app.state.services, session.access_token)
+    return Visit(request, session, actor, api, FormData())
 
 
 Visitor = Annotated[Visit, Depends(_visit)]

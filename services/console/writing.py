@@ -13,6 +13,7 @@ _ = TEXTS.gettext
 _OWN_WORDS = {
     "draw_id": _("Have the sample drawn and looked at first, or say below why it could not be drawn"),
     "not_drawn_reason": _("Say why the sample could not be drawn"),
+    "earlier_seen": _("Look at what came before, and tick that you did"),
 }
 """Where a service tells callers of its API what to send, people need another sentence."""
 

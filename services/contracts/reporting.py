@@ -111,7 +111,10 @@ class GovernanceData(EventData):
 
 
 class GovernanceItemRaised(GovernanceData):
-    """Somebody recorded a decision or a challenge: its owner has until `due_at`."""
+    """A decision or a challenge was recorded: its owner has until `due_at`.
+
+    Where `owner_id` is the system's, nobody was named: whoever holds `owner_role` at the place owns it.
+    """
 
     TYPE: ClassVar[str] = "plumbline.governance.raised.v1"
 

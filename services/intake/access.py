@@ -8,6 +8,7 @@ policy's roles read for a while. The other services hear of it by event and hold
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import (
@@ -86,6 +87,16 @@ def may_read(session: Session, actor: Actor, incident_id: UUID, *, in_scope: boo
         return False
     note_view(session, actor, incident_id, now)
     return True
+
+
+def seen_as(session: Session, actor: Actor, incident_id: UUID) -> Literal["role", "named", "break_glass"] | None:
+    """By what somebody who sees a restricted incident does so; None where it is not restricted."""
+    row = restriction.find(session, "intake", incident_id)
+    if row is None:
+        return None
+    if actor.id in row.people:
+        return "named"
+    return "role" if actor.roles.intersection(row.roles) else "break_glass"
 
 
 def visible(

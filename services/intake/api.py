@@ -49,7 +49,15 @@ def read(incident_id: UUID, actor: Caller, database: Database, clock: Time, resp
     with transaction(database, actor.provider_id) as session:
         incident = visible_incident(session, actor, incident_id, now=clock.now())
         response.headers["ETag"] = f'"{incident.version}"'
-        return queries.view(session, incident)
+        return queries.view(session, actor, incident)
+
+
+@router.get("/incidents/{incident_id}/triage-suggestion", summary="Read what the rule suggests")
+def read_suggestion(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> queries.SuggestionView:
+    """What the policy says of such a report; to score lower needs a reason. Managers, quality and safeguarding leads."""
+    require_role(actor, *commands.MANAGERS)
+    with transaction(database, actor.provider_id) as session:
+        return queries.suggestion(session, actor, visible_incident(session, actor, incident_id, now=clock.now()))
 
 
 @router.post("/incidents/{incident_id}/triage", response_model=queries.IncidentSummary, summary="Triage an incident")

@@ -1,15 +1,15 @@
 """What intake answers, by query. Every query is limited to the caller's scope."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Kind, Role, Stage
-from services.intake import access
+from services.contracts.taxonomy import Band, Category, Kind, PhysicalHarm, Role, Stage
+from services.intake import access, policy
 from services.intake.domain import FEEDBACK, variance_minutes
 from services.intake.store import Feedback, Incident, Triage
 from services.runtime import pagination
@@ -59,6 +59,17 @@ class TriageView(BaseModel):
     variance_minutes: int | None = Field(description="Minutes late; early with a minus.")
 
 
+class SuggestionView(BaseModel):
+    """What the rule of the policy says of a report, before a person has judged."""
+
+    rule: str
+    policy_version: str
+    actual_harm: PhysicalHarm
+    consequence: int
+    likelihood: int
+    band: Band
+
+
 class IncidentView(IncidentSummary):
     """One incident as people who may see it see it."""
 
@@ -70,6 +81,10 @@ class IncidentView(IncidentSummary):
     duplicate_of: UUID | None
     end_reason: str | None
     closed_at: datetime | None
+    restricted: bool = Field(description="Only those who need to know see it.")
+    seen_as: Literal["role", "named", "break_glass"] | None = Field(
+        description="By what the caller sees a restricted one: their role, by name, or for a while after break-glass."
+    )
     triage: list[TriageView]
 
 
@@ -89,13 +104,32 @@ def summary(incident: Incident) -> IncidentSummary:
     return IncidentSummary.model_validate(_columns(IncidentSummary, incident))
 
 
-def view(session: Session, incident: Incident) -> IncidentView:
-    """The full form of an incident."""
+def view(session: Session, actor: Actor, incident: Incident) -> IncidentView:
+    """The full form of an incident, as the actor may see it."""
     triage = session.scalars(
         select(Triage).where(Triage.incident_id == incident.incident_id).order_by(Triage.decided_at)
     )
     return IncidentView.model_validate(
-        {**_columns(IncidentView, incident), "triage": [_triage(incident, row) for row in triage]}
+        {
+            **_columns(IncidentView, incident),
+            "restricted": access.is_restricted(session, incident.incident_id),
+            "seen_as": access.seen_as(session, actor, incident.incident_id),
+            "triage": [_triage(incident, row) for row in triage],
+        }
+    )
+
+
+def suggestion(session: Session, actor: Actor, incident: Incident) -> SuggestionView:
+    """What the first fitting rule of the policy of now says of a report."""
+    rules = policy.current(session, actor.provider_id)
+    found = rules.suggest(Kind(incident.kind), Category(incident.category), incident.immediate_danger)
+    return SuggestionView(
+        rule=found.rule,
+        policy_version=rules.version,
+        actual_harm=found.actual_harm,
+        consequence=found.consequence,
+        likelihood=found.likelihood,
+        band=rules.band(found.consequence * found.likelihood),
     )
 
 

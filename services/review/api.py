@@ -65,7 +65,12 @@ def save_draft(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Replace the content as far as it is written; nothing has to be complete. Managers, quality and safeguarding leads."""
+    """Replace the content as far as it is written; nothing has to be complete. Managers, quality and safeguarding leads.
+
+    It may be sent every few seconds while somebody writes: with a new Idempotency-Key each time, and the ETag of the
+    reply in the next If-Match. The history notes who began to write, once until somebody else writes. 412 when somebody
+    else saved in between: it names what differs, and nothing of theirs is overwritten.
+    """
     require_role(actor, *REVIEWERS)
     with transaction(database, actor.provider_id) as session:
 

@@ -21,7 +21,7 @@ REVIEW: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_what_the_form_does_not_show_is_sent_as_it_was() -> None:
+def test_what_nobody_touched_is_sent_as_it_was() -> None:
     sent = review_draft.body(review_draft.stored(REVIEW), REVIEW)
     assert sent["factors"] == REVIEW["factors"]
     assert sent["learning"] == [{"statement": "Learned", "answers_factor": 1, "answers_cause": 0}]
@@ -33,13 +33,25 @@ def test_what_the_form_does_not_show_is_sent_as_it_was() -> None:
 
 def test_a_row_that_was_emptied_goes_and_what_points_at_the_rest_moves() -> None:
     draft = review_draft.stored(REVIEW)
-    draft.factors[0] = {"element": "", "description": ""}
+    draft.rows["factors"][0] = {"element": "", "word": "", "description": ""}
     sent = review_draft.body(draft, REVIEW)
     assert [one["description"] for one in sent["factors"]] == ["Second"]
     assert sent["learning"][0]["answers_factor"] == 0
     assert sent["root_causes"][0]["factors"] == [0]
     assert (sent["five_whys"][0]["leads_to_factor"], sent["barriers"][0]["shows_factor"]) == (0, None)
-    assert review_draft.row_of("factors.0.description", draft) == "factors.1.description"
+    for field, page in (
+        ("factors.0.description", "factors.1.description"), ("factors.0", "factors.1.element"),
+        ("five_whys.0.whys.2", "five_whys.0.whys"), ("root_causes.0.factors", "root_causes.0.factors"), ("why", "why"),
+    ):  # fmt: skip
+        assert review_draft.field_of(field, draft) == page
+    assert sent["factors"][0]["word"] is None, "a word stays with its own row"
+    draft.rows["root_causes"] = [{"statement": "", "factors": []}, {"statement": "New", "factors": ["0", "1", "7"]}]
+    draft.rows["learning"][0]["answers_cause"] = "1"
+    sent = review_draft.body(draft, REVIEW)
+    assert sent["root_causes"] == [{"statement": "New", "factors": [0]}]
+    assert sent["learning"][0]["answers_cause"] == 0
+    draft.rows["learning"][0]["statement"] = ""
+    assert review_draft.body(draft, REVIEW)["learning"] == [], "what points at something says nothing by itself"
     draft.briefing = dict.fromkeys(draft.briefing, "")
     assert review_draft.body(draft, REVIEW)["briefing"] is None
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.console import autosave
 from services.console.labels import label
 from services.console.page import TEXTS
 from services.console.pages import review_draft
@@ -24,6 +25,7 @@ PARTS = (
 )  # fmt: skip
 HOWS = ("interview", "written_statement", "meeting", "advice")
 OUTCOMES = ("contributed", "declined", "unavailable", "asked")
+BARRIERS_BECAME = ("held", "failed", "bypassed", "missing")
 _SPARE_ROWS = 2
 
 
@@ -61,21 +63,27 @@ def question(visit: Visitor, review_id: str, question: str) -> Response:
 
 @router.post("/reviews/{review_id}/questions/{question}")
 def answer(visit: Visitor, review_id: str, question: str) -> Response:
-    """Save the answer and go on to the next question."""
+    """Save the answer and go on to the next question; or only save it, while it is being written."""
     body = answered(visit, "answer", ("answer", "not_applicable_reason"))
     if len(body) != 1:
         missing = {"answer_answer": _("Answer it, or say why it does not apply: one of the two")}
+        if autosave.asked(visit):
+            return autosave.nothing_to_keep(missing["answer_answer"])
         return _ask(visit, review_id, question, Sent("answer", visit.typed(), {}, missing, 422, key_of(visit)))
     version = visit.text("version") or None
     path = f"/reviews/{review_id}/answers/{question}"
     try:
-        visit.api.send("PUT", "review", path, body, key=key_of(visit), version=version)
+        saved = visit.api.send("PUT", "review", path, body, key=key_of(visit), version=version)
     except Refused as error:
+        if autosave.asked(visit):
+            return autosave.not_kept(error, _answered_by(visit, review_id, question))
         sent = refused(visit, "answer", error, ("answer", "not_applicable_reason"))
         sent.stale = sent.stale or error.status == 428  # somebody gave the first answer meanwhile
         if sent.stale:
             sent.errors = {"answer_answer": _("Somebody else answered this meanwhile. Yours was not stored yet.")}
         return _ask(visit, review_id, question, sent)
+    if autosave.asked(visit):
+        return autosave.kept(visit, saved.version)
     following = _after(visit, review_id, question)
     return go(f"/reviews/{review_id}/questions/{following}" if following else f"/reviews/{review_id}?saved=answers")
 
@@ -88,17 +96,24 @@ def write(visit: Visitor, review_id: str) -> Response:
 
 @router.post("/reviews/{review_id}/write")
 def save(visit: Visitor, review_id: str) -> Response:
-    """Save the text, and hand it in if that was asked for. What was saved stays, also where it cannot be handed in yet."""
+    """Save the text, and hand it in if that was asked for. What was saved stays, also where it cannot be handed in yet.
+
+    While it is being written the form saves itself, and is answered by how far that came.
+    """
     path, key, draft = f"/reviews/{review_id}", key_of(visit), review_draft.typed(visit)
     body = review_draft.body(draft, visit.api.get("review", path))
     try:
         saved = visit.api.send("PUT", "review", f"{path}/draft", body, key=key, version=visit.text("version"))
     except Refused as error:
+        if autosave.asked(visit):
+            return autosave.not_kept(error, _written_by(visit, review_id))
         differing = list(error.errors) if error.status == 412 else []
         sent = refused(visit, "write", error, ())
         if error.errors and not sent.stale:
-            sent.errors = _placed((review_draft.row_of(name, draft), text) for name, text in error.errors.items())
+            sent.errors = _placed((review_draft.field_of(name, draft), text) for name, text in error.errors.items())
         return _write(visit, review_id, sent, draft, differing)
+    if autosave.asked(visit):
+        return autosave.kept(visit, saved.version)
     if visit.text("go") != "hand-in":
         return go(f"{path}/write?saved=1")
     answers = {"answers": _answers(visit)}
@@ -107,6 +122,9 @@ def save(visit: Visitor, review_id: str) -> Response:
     except Refused as error:
         sent = refused(visit, "write", error, ())
         sent.key = new_key()
+        # The text is saved and is shown as it is kept; only the reasons stand in the form alone.
+        sent.typed = {name: text for name, text in sent.typed.items() if name.startswith("reason.")}
+        sent.ticked = {}
         if error.errors and not sent.stale:
             sent.errors = _placed(error.errors.items())
         return _write(visit, review_id, sent, None)
@@ -167,8 +185,11 @@ def _ask(visit: Visit, review_id: str, name: str, sent: Sent) -> Response:
         raise Refused(404, _("No such question"), _("Start from the review."))
     stage, one = asked[place]
     known = names(visit, [one["answer"]["answered_by"]]) if one["answer"] else {}
+    version = f'"{one["answer"]["version"]}"' if one["answer"] else None
+    if sent.step and not sent.stale:  # it still speaks of what it was opened with
+        version = visit.text("version") or None
     return visit.page(
-        "review_question.html", sent.status, review_id=review_id, stage=stage, question=one, number=place + 1,
+        "review_question.html", sent.status, review_id=review_id, version=version, stage=stage, question=one, number=place + 1,
         count=len(asked), before=asked[place - 1][1]["id"] if place else None, sent=sent, errors=sent.errors, people=known,
     )  # fmt: skip
 
@@ -185,10 +206,15 @@ def _write(visit: Visit, review_id: str, sent: Sent, draft: Draft | None, differ
     if found["status"] not in ("open", "returned") or not visit.has(*WRITERS):
         return _show(visit, review_id, sent)
     findings = visit.api.get("review", f"/reviews/{review_id}/findings")
+    shown = draft or review_draft.stored(found)
+    # A form that was refused for its words still speaks of what it was opened with: what came since is not overwritten.
+    version = read.version if draft is None or sent.stale else visit.text("version")
     return visit.page(
-        "review_write.html", sent.status, review=found, version=read.version, sent=sent, errors=sent.errors,
-        draft=draft or review_draft.stored(found), theirs=review_draft.stored(found), differing=set(differing),
-        findings=findings, questions=_questions(_form(visit, review_id)), spare=_SPARE_ROWS, elements=list(Seips),
+        "review_write.html", sent.status, review=found, version=version, sent=sent, errors=sent.errors,
+        draft=shown, theirs=review_draft.stored(found), differing=set(differing),
+        findings=findings, questions=_questions(_form(visit, review_id)), elements=list(Seips),
+        rows={name: min(len(shown.rows[name]) + _SPARE_ROWS, most) for name, (most, _fields) in review_draft.ROWS.items()},
+        words=visit.api.get("review", "/factor-words"), became=BARRIERS_BECAME,
         change=_last(found, names(visit, [one["actor_id"] for one in found["steps"]])) if sent.stale else None,
         saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
@@ -254,6 +280,20 @@ def _may_decide(visit: Visit, found: dict[str, Any]) -> bool:
         return False
     access = visit.api.get_or_none("intake", f"/incidents/{found['incident_id']}/access")
     return bool(access and access["restricted"])
+
+
+def _written_by(visit: Visit, review_id: str) -> Change:
+    found = visit.api.get("review", f"/reviews/{review_id}")
+    return _last(found, names(visit, [found["steps"][-1]["actor_id"]]))
+
+
+def _answered_by(visit: Visit, review_id: str, name: str) -> Change | None:
+    stages = (_form(visit, review_id) or {"stages": []})["stages"]
+    answer = next((one["answer"] for stage in stages for one in stage["questions"] if one["id"] == name), None)
+    if answer is None:
+        return None
+    who = names(visit, [answer["answered_by"]]).get(answer["answered_by"], _("Somebody else"))
+    return Change(who, answer["answered_at"], _("the answer"))
 
 
 def _last(found: dict[str, Any], known: dict[str, str]) -> Change:

@@ -1,6 +1,6 @@
 """The text of a review between the form of the page and the draft of the service. What the page does not show stays as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,27 +8,45 @@ from services.console.visit import Visit
 
 TEXTS = ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason")
 BRIEFING = ("summary", "what_changes", "question", "explanation", "for_whom")
-MOST_ROWS = 20
-_KEPT = (*TEXTS, "root_causes", "five_whys", "barriers", "known_cause")
+ROWS: Mapping[str, tuple[int, tuple[str, ...]]] = {
+    "factors": (20, ("element", "word", "description")),
+    "root_causes": (10, ("statement",)),
+    "five_whys": (10, ("problem", "whys", "leads_to_factor")),
+    "barriers": (20, ("barrier", "became", "why", "shows_factor")),
+    "learning": (20, ("statement", "answers_factor", "answers_cause")),
+}
+"""The lists of the form: how many rows each may have, and the fields of one."""
+TICKED = {"root_causes": "factors"}
+"""Fields of a row that hold several numbers of rows."""
+_POINTS = {"answers_factor": "factors", "answers_cause": "root_causes", "leads_to_factor": "factors", "shows_factor": "factors"}  # fmt: skip
+"""Fields that hold the number of a row of another list. By itself such a number says nothing."""
+_KEPT = (*TEXTS, "known_cause")
+
+Row = dict[str, Any]
 
 
 @dataclass
 class Draft:
-    """What stands in the form: rows as they were typed, also empty ones."""
+    """What stands in the form: rows as they were typed, also empty ones. Numbers of rows count from 0."""
 
     texts: dict[str, str]
-    factors: list[dict[str, str]]
-    learning: list[dict[str, str]]
+    rows: dict[str, list[Row]]
     briefing: dict[str, str]
 
 
 def stored(review: Mapping[str, Any]) -> Draft:
     """The form of what the service holds."""
     briefing = review["briefing"] or {}
+    rows: dict[str, list[Row]] = {
+        name: [{field: _text(one[field]) for field in fields} for one in review[name]]
+        for name, (_most, fields) in ROWS.items()
+    }
+    for name, ticked in TICKED.items():
+        for row, one in zip(rows[name], review[name], strict=True):
+            row[ticked] = [str(place) for place in one[ticked]]
     return Draft(
         {name: review[name] or "" for name in TEXTS},
-        [{name: one[name] or "" for name in ("element", "description")} for one in review["factors"]],
-        [{"statement": one["statement"], "answers_factor": _text(one["answers_factor"])} for one in review["learning"]],
+        rows,
         {
             **{name: briefing.get(name) or "" for name in BRIEFING},
             "options": "\n".join(briefing.get("options") or []),
@@ -41,56 +59,52 @@ def typed(visit: Visit) -> Draft:
     """The form as it was sent."""
     return Draft(
         {name: visit.text(f"write_{name}") for name in TEXTS},
-        _rows(visit, "factors", ("element", "description")),
-        _rows(visit, "learning", ("statement", "answers_factor")),
+        {name: _typed_rows(visit, name) for name in ROWS},
         {name: visit.text(f"write_briefing_{name}") for name in (*BRIEFING, "options", "correct")},
     )
 
 
 def body(draft: Draft, review: Mapping[str, Any]) -> dict[str, Any]:
     """What is sent: the form over what the service holds. Rows that were emptied go, and what points at the rest moves."""
-    left = [row for row, one in enumerate(draft.factors) if one["element"] or one["description"]]
-    moved = {row: place for place, row in enumerate(left)}
+    left = {name: _left(rows) for name, rows in draft.rows.items()}
+    moved = {name: {str(row): place for place, row in enumerate(rows)} for name, rows in left.items()}
     given: dict[str, Any] = {name: review[name] for name in _KEPT} | {
         n: text or None for n, text in draft.texts.items()
     }
-    given["factors"] = [
-        {
-            "element": draft.factors[row]["element"] or None,
-            "description": draft.factors[row]["description"] or None,
-            "word": review["factors"][row]["word"] if row < len(review["factors"]) else None,
-        }
-        for row in left
-    ]
-    causes = [one["answers_cause"] for one in review["learning"]]
-    given["learning"] = [
-        {
-            "statement": one["statement"],
-            "answers_factor": moved.get(int(one["answers_factor"])) if one["answers_factor"].isdecimal() else None,
-            "answers_cause": causes[row] if row < len(causes) else None,
-        }
-        for row, one in enumerate(draft.learning)
-        if one["statement"]
-    ]
-    given["root_causes"] = [
-        {**one, "factors": [moved[row] for row in one["factors"] if row in moved]} for one in review["root_causes"]
-    ]
-    for aid, points in (("five_whys", "leads_to_factor"), ("barriers", "shows_factor")):
-        given[aid] = [{**one, points: moved.get(one[points])} for one in review[aid]]
+    for name, rows in draft.rows.items():
+        given[name] = [_sent(rows[row], moved) for row in left[name]]
     given["briefing"] = _briefing(draft.briefing, review["briefing"])
     return given
 
 
-def row_of(field: str, draft: Draft) -> str:
+def field_of(name: str, draft: Draft) -> str:
     """The field of the page that a field of the service is: places of rows that were sent are places without empty ones."""
-    name, _, rest = field.partition(".")
+    of, _, rest = name.partition(".")
     place, _, inner = rest.partition(".")
-    if name not in ("factors", "learning") or not place.isdecimal():
-        return field
-    rows = draft.factors if name == "factors" else draft.learning
-    left = [n for n, one in enumerate(rows) if any(value for key, value in one.items() if key != "answers_factor")]
+    if of not in ROWS or not place.isdecimal():
+        return name
+    left = _left(draft.rows[of])
     row = left[int(place)] if int(place) < len(left) else int(place)
-    return f"{name}.{row}.{inner}"
+    # A row as a whole is mended at its first field, a list in a row at the field that holds all of it.
+    return f"{of}.{row}.{inner.partition('.')[0] or ROWS[of][1][0]}"
+
+
+def _left(rows: Sequence[Row]) -> list[int]:
+    return [place for place, row in enumerate(rows) if any(value for name, value in row.items() if name not in _POINTS)]
+
+
+def _sent(row: Row, moved: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in _POINTS:
+            given[name] = moved[_POINTS[name]].get(value)
+        elif name in TICKED.values():
+            given[name] = [moved[name][place] for place in value if place in moved[name]]
+        elif name == "whys":
+            given[name] = [line.strip() for line in value.splitlines() if line.strip()]
+        else:
+            given[name] = value or None
+    return given
 
 
 def _briefing(given: Mapping[str, str], before: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -105,12 +119,18 @@ def _briefing(given: Mapping[str, str], before: Mapping[str, Any] | None) -> dic
     }
 
 
-def _rows(visit: Visit, name: str, fields: tuple[str, ...]) -> list[dict[str, str]]:
-    rows = [{field: visit.text(f"write_{name}_{row}_{field}") for field in fields} for row in range(MOST_ROWS)]
+def _typed_rows(visit: Visit, name: str) -> list[Row]:
+    most, fields = ROWS[name]
+    rows: list[Row] = []
+    for row in range(most):
+        one: Row = {field: visit.text(f"write_{name}_{row}_{field}") for field in fields}
+        if name in TICKED:
+            one[TICKED[name]] = visit.texts(f"write_{name}_{row}_{TICKED[name]}")
+        rows.append(one)
     while rows and not any(rows[-1].values()):
         rows.pop()
     return rows
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    return "\n".join(value) if isinstance(value, list) else "" if value is None else str(value)

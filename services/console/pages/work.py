@@ -42,7 +42,7 @@ def my_work(visit: Visitor) -> Response:
         inbox = read_inbox(visit)
         items = [item for found in waits for item in found.result()]
     moved = {item.of for item in items}
-    items += [*_duties(inbox), *(item for item in _routine(inbox) if item.of not in moved)]
+    items += [*_duties(visit, inbox), *(item for item in _routine(inbox) if item.of not in moved)]
     return visit.page(
         "work.html",
         calls=[call for call in inbox["escalations"] if call["to_answer"]],
@@ -56,9 +56,8 @@ def my_work(visit: Visitor) -> Response:
 
 
 @router.get("/work")
-@router.get("/themes/{subject_id}")
-def from_a_message(visit: Visitor, subject_id: str = "") -> Response:
-    """Where the links of messages lead that have no page of their own yet."""
+def from_a_message(visit: Visitor) -> Response:
+    """Where the links of messages lead that have no page of their own."""
     return go("/")
 
 
@@ -92,15 +91,32 @@ def read_inbox(visit: Visit) -> dict[str, Any]:
         raise
 
 
-def _duties(inbox: dict[str, Any]) -> Iterator[Item]:
+_DUTY_PAGES = {
+    "obligation": "/obligations/{subject_id}",
+    "candour": "/incidents/{incident_id}/candour",
+    "safeguarding": "/incidents/{incident_id}/safeguarding",
+    "check": "/incidents/{incident_id}/checks#{waits_for}",
+    "recurrence": "/recurrences/{subject_id}",
+}
+_STAGE_PAGES = {"reported": ("/triage", _("To triage")), "acting": ("/agree", _("Actions to agree"))}
+"""Where the move of a stage is made, where it has a page of its own, and what to call it."""
+
+
+def _duties(visit: Visit, inbox: dict[str, Any]) -> Iterator[Item]:
+    titles: dict[str, str] = {}
+    if any(one["kind"] == "obligation" for one in inbox["duties"]):
+        owed = (visit.api.get_or_none("intake", "/obligations", limit=200) or {"items": []})["items"]
+        titles = {one["rule"]: f"{one['recipient_name']}: {one['title']}" for one in owed}
     for one in inbox["duties"]:
-        yield Item(label(one["kind"]), label(one["waits_for"]), f"/incidents/{one['incident_id']}", one["due_at"])
+        what = titles.get(one["waits_for"]) or label(one["waits_for"])
+        yield Item(label(one["kind"]), what, _DUTY_PAGES[one["kind"]].format(**one), one["due_at"])
 
 
 def _routine(inbox: dict[str, Any]) -> Iterator[Item]:
     for one in inbox["routine"]:
-        page = f"/incidents/{one['incident_id']}"
-        yield Item(_("Incident"), label(one["stage"]), page, one["due_at"], (one["incident_id"], one["stage"]))
+        page, what = _STAGE_PAGES.get(one["stage"], ("", _("Incident")))
+        href = f"/incidents/{one['incident_id']}{page}"
+        yield Item(what, label(one["stage"]), href, one["due_at"], (one["incident_id"], one["stage"]))
 
 
 def _actions(visit: Visit) -> Iterator[Item]:
@@ -108,6 +124,14 @@ def _actions(visit: Visit) -> Iterator[Item]:
     for one in visit.api.all("actions", "/actions", mine="true", status="open"):
         yield _action(one, _("To do"), one["due_at"], "acting")
     if visit.has(*VERIFIERS):
+        for one in visit.api.all("actions", "/actions", most=200, asked="true"):
+            if one["owner_id"] != str(visit.actor.id):
+                yield _action(one, _("Its owner asks"), one["due_at"] or visit.now.isoformat(), "acting")
+        needed = visit.api.get_or_none("actions", "/handovers/needed", limit=200) or {"items": []}
+        for one in needed["items"]:
+            what = _("%(count)s of somebody who leaves") % {"count": one["actions"]}
+            due_at = one["earliest_due_at"] or visit.now.isoformat()
+            yield Item(_("To hand over"), what, f"/handover?from_id={one['person_id']}", due_at)
         for one in visit.api.all("actions", "/actions", most=200, status="done"):
             if one["owner_id"] != str(visit.actor.id):
                 yield _action(one, _("To verify"), one["verify_due_at"], "verifying")

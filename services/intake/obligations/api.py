@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from services.contracts.taxonomy import Role
 from services.intake.obligations import commands, drafts, queries
-from services.intake.obligations.facts import Facts, question
+from services.intake.obligations.facts import Ask, Facts, asks, question
 from services.intake.obligations.store import latest_facts, visible_obligation
 from services.intake.store import visible_incident
 from services.runtime.app import Database, Time
@@ -22,11 +22,12 @@ router = APIRouter(tags=["obligations"])
 
 
 class FactsView(BaseModel):
-    """The answers given so far, and every question there is."""
+    """The answers given so far, and every question there is with how it is answered."""
 
     version: int
     answers: Facts
     questions: dict[str, str]
+    asks: list[Ask]
 
 
 def _facts(version: int, answers: object) -> FactsView:
@@ -34,6 +35,7 @@ def _facts(version: int, answers: object) -> FactsView:
         version=version,
         answers=Facts.model_validate(answers),
         questions={name: question(name) for name in Facts.model_fields},
+        asks=asks(),
     )
 
 

@@ -1,6 +1,7 @@
 """The answers that decide obligations: the questions asked of people, and what follows from the record itself."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -117,6 +118,7 @@ class Facts(BaseModel):
     police_reference: Code | None = Field(default=None, description="Crime or log reference of the police")
     head_injury: Yes = Field(default=None, description="Could the head have been hit")
     restraint: Yes = Field(default=None, description="Was restraint used")
+    between_residents: Yes = Field(default=None, description="Did people who live here harm one another")
     staff_shortage_threatens_service: Yes = Field(
         default=None, description="Are there too few suitable staff to carry on the service safely"
     )
@@ -240,6 +242,35 @@ def question(fact: str) -> str:
     """The question an answer belongs to."""
     field = Facts.model_fields.get(fact)
     return fact.replace("_", " ") if field is None or field.description is None else field.description
+
+
+class Ask(BaseModel):
+    """How one question is answered, for whoever draws a form."""
+
+    fact: str
+    type: Literal["people", "yes_no", "choice", "choices", "number", "day", "moment", "text"]
+    options: list[str]
+
+
+@functools.cache
+def asks() -> Sequence[Ask]:
+    """Every question with how it is answered, read off the answers that are allowed."""
+    return [_ask(fact, schema) for fact, schema in Facts.model_json_schema()["properties"].items()]
+
+
+_TYPES: Mapping[str, Literal["yes_no", "number", "day", "moment", "text"]] = {
+    "boolean": "yes_no", "integer": "number", "number": "number", "date": "day", "date-time": "moment", "string": "text",
+}  # fmt: skip
+
+
+def _ask(fact: str, schema: dict[str, Any]) -> Ask:
+    allowed = next(one for one in schema["anyOf"] if one.get("type") != "null")
+    if "items" in allowed:
+        options = allowed["items"].get("enum", [])
+        return Ask(fact=fact, type="choices" if options else "people", options=options)
+    if "enum" in allowed:
+        return Ask(fact=fact, type="choice", options=allowed["enum"])
+    return Ask(fact=fact, type=_TYPES[allowed.get("format", allowed["type"])], options=[])
 
 
 def at_report(category: Category, kind: Kind, *, staff_named: bool = False) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
+from services.contracts.taxonomy import Band, Category, GovernanceKind, MeetingLevel, Role, Stage
 from services.reporting.governance.agenda import Agenda, shown
 from services.reporting.governance.challenge import JUDGES
 from services.reporting.governance.domain import Altered, ItemStatus, Question
 from services.reporting.governance.store import Answer, Item, Meeting, covers, visible_items, visible_meetings
 from services.reporting.radar.policy import Weakness
+from services.reporting.store import INCIDENT, visible_incidents
 from services.runtime import pagination
-from services.runtime.actor import Actor
+from services.runtime.actor import SYSTEM_ID, Actor
 from services.runtime.pagination import Page
 
 
@@ -35,6 +36,17 @@ class MeetingSummary(BaseModel):
     version: int
 
 
+class NamedIncident(BaseModel):
+    """An incident that the agenda names, as it stands now."""
+
+    incident_id: UUID
+    location_id: UUID
+    category: Category
+    band: Band | None
+    stage: Stage | None
+    next_due_at: datetime | None
+
+
 class MeetingView(MeetingSummary):
     """A meeting with what it has before it, as it was seen at `compiled_at`."""
 
@@ -45,6 +57,9 @@ class MeetingView(MeetingSummary):
     present: int | None
     minutes: str | None
     agenda: Agenda
+    incidents: list[NamedIncident] = Field(
+        description="The incidents that its topics name, as the reader may see them."
+    )
     decisions_and_challenges: list["ItemSummary"] = Field(
         description="What the agenda opens with, and what this meeting raised, as it stands now."
     )
@@ -68,7 +83,7 @@ class ItemSummary(BaseModel):
     weakness: Weakness | None
     question: Question | None
     said: str
-    owner_id: UUID
+    owner_id: UUID = Field(description="The system's where nobody was named: whoever holds owner_role there owns it.")
     owner_role: Role
     raised_by: UUID
     raised_role: str
@@ -79,6 +94,9 @@ class ItemSummary(BaseModel):
     climbs: int = Field(description="How often its time ran out without an answer.")
     settled_at: datetime | None
     altered: list[Altered]
+    records: str | None = Field(
+        description="Where the records that it is about are read; absent for the place as a whole."
+    )
     version: int
 
 
@@ -160,9 +178,25 @@ def meeting_view(session: Session, actor: Actor, meeting: Meeting, now: datetime
         held_by=meeting.held_by,
         present=meeting.present,
         minutes=meeting.minutes,
+        incidents=_named(session, actor, agenda),
         agenda=agenda.model_copy(update={"items": [one for one in agenda.items if one in seen]}),
         decisions_and_challenges=[ItemSummary(**_item(row, now)) for row in rows],
     )
+
+
+def _named(session: Session, actor: Actor, agenda: Agenda) -> list[NamedIncident]:
+    wanted = {one for topic in agenda.topics for one in topic.records}
+    columns = INCIDENT.c
+    rows = session.execute(
+        select(INCIDENT).where(visible_incidents(actor), columns.incident_id.in_(wanted)).order_by(columns.incident_id)
+    )
+    return [
+        NamedIncident(
+            incident_id=row.incident_id, location_id=row.location_id, category=row.category, band=row.band,
+            stage=row.stage, next_due_at=row.earliest_due_at,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def items(
@@ -207,8 +241,11 @@ def items(
 
 def _waits_for(actor: Actor) -> ColumnElement[bool]:
     """An answer of its owner, or the judgement of whoever asked; of others what went up to a place that they cover."""
+    of_role = and_(
+        Item.owner_id == SYSTEM_ID, Item.owner_role.in_(actor.roles), covers(actor, Item.location_id, Item.region_id)
+    )
     mine = or_(
-        and_(Item.owner_id == actor.id, Item.status == ItemStatus.OPEN),
+        and_(or_(Item.owner_id == actor.id, of_role), Item.status == ItemStatus.OPEN),
         and_(Item.raised_by == actor.id, Item.status == ItemStatus.ANSWERED),
     )
     if not JUDGES & actor.roles:
@@ -217,10 +254,23 @@ def _waits_for(actor: Actor) -> ColumnElement[bool]:
     return or_(mine, and_(climbed, Item.raised_by != actor.id))
 
 
+def _records(row: Item) -> str | None:
+    if row.incident_id is not None:
+        return f"/incidents/{row.incident_id}"
+    if row.theme_id is not None:
+        return f"/themes/{row.theme_id}"
+    if row.weakness is None:
+        return None
+    at = {"location_id": row.location_id} if row.location_id is not None else {"region_id": row.region_id}
+    place = "&".join(f"{name}={value}" for name, value in at.items() if value is not None)
+    return f"/radar/{row.weakness}/records" + (f"?{place}" if place else "")
+
+
 def _item(row: Item, now: datetime) -> dict[str, Any]:
     waits = row.status == ItemStatus.OPEN
     return {
-        **{name: getattr(row, name) for name in ItemSummary.model_fields if name not in ("due_at", "late")},
+        **{name: getattr(row, name) for name in ItemSummary.model_fields if name not in ("due_at", "late", "records")},
+        "records": _records(row),
         "due_at": row.due_at if waits else None,
         "late": waits and (row.due_at < now or row.climbs > 0),
     }

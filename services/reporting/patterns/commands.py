@@ -17,10 +17,12 @@ from sqlalchemy.orm import Session
 from services.contracts.activities import Searched
 from services.contracts.reporting import SignalAccepted
 from services.contracts.taxonomy import Category, Role
-from services.reporting.patterns import detection, policy, store
+from services.reporting.patterns import detection, store
 from services.reporting.patterns.domain import Agreed, Decision, Found, LeftOut, Seen, Status, may_return
 from services.reporting.patterns.exposure import Exposures
+from services.reporting.patterns.policy import PatternPolicy
 from services.reporting.patterns.store import Search, Signal, SignalDecision, SignalIncident, visible_signal
+from services.reporting.policy import of_patterns
 from services.reporting.store import INCIDENT
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
@@ -61,6 +63,7 @@ class Known:
     incidents: list[Seen]
     agreed: list[Agreed]
     exposures: Exposures
+    rules: PatternPolicy
 
 
 def search(engine: Engine, provider_id: UUID, now: datetime, actor: Actor) -> Searched:
@@ -71,19 +74,20 @@ def search(engine: Engine, provider_id: UUID, now: datetime, actor: Actor) -> Se
     """
     with transaction(engine, provider_id) as session:
         known = read(session, provider_id, now)
-    found = detection.find(known.incidents, known.agreed, known.exposures, policy.shipped(), now)
+    found = detection.find(known.incidents, known.agreed, known.exposures, known.rules, now)
     with transaction(engine, provider_id) as session:
         return keep(session, actor, known, found, now)
 
 
 def read(session: Session, provider_id: UUID, now: datetime) -> Known:
     """What is known of a provider at a moment, as far back as the policy looks."""
-    rules = policy.shipped()
+    rules = of_patterns(session, provider_id)
     since = now - timedelta(days=rules.history_days)
     return Known(
         incidents=store.seen(session, provider_id, rules.day(), since, now),
-        agreed=store.agreed(session, provider_id, now - timedelta(days=rules.wording.days), now),
+        agreed=store.agreed(session, provider_id, since, now),
         exposures=store.exposures(session, provider_id, since, now),
+        rules=rules,
     )
 
 
@@ -97,13 +101,13 @@ def keep(session: Session, actor: Actor, known: Known, found: Sequence[Found], n
     for one in found:
         signal = signals.get(one.pattern)
         if signal is None:
-            _raise(session, actor, one, by_id, known.incidents, now)
+            _raise(session, actor, one, by_id, known, now)
             raised += 1
-        elif _grow(session, actor, signal, one, members.get(signal.signal_id, set()), by_id, known.incidents, now):
+        elif _grow(session, actor, signal, one, members.get(signal.signal_id, set()), by_id, known, now):
             returned += 1
     row = {
         "searched_at": now,
-        "policy_version": policy.shipped().version,
+        "policy_version": known.rules.version,
         "incidents": len(known.incidents),
         "found": len(found),
     }
@@ -116,7 +120,7 @@ def keep(session: Session, actor: Actor, known: Known, found: Sequence[Found], n
 
 
 def _raise(
-    session: Session, actor: Actor, found: Found, by_id: Mapping[UUID, Seen], incidents: list[Seen], now: datetime
+    session: Session, actor: Actor, found: Found, by_id: Mapping[UUID, Seen], look: Known, now: datetime
 ) -> None:
     mine = [by_id[member] for member in found.members if member in by_id]
     signal = Signal(
@@ -131,7 +135,7 @@ def _raise(
         code=found.code,
         status=Status.RAISED,
         rule=found.rule,
-        policy_version=policy.shipped().version,
+        policy_version=look.rules.version,
         figures=_figures(found),
         members=len(found.members),
         locations=len({one.location_id for one in mine}),
@@ -144,7 +148,7 @@ def _raise(
     )
     session.add(signal)
     session.flush()
-    _keep_incidents(session, signal, found.members, detection.left_out(found, incidents), by_id, now)
+    _keep_incidents(session, signal, found.members, detection.left_out(found, look.incidents), by_id, now)
     _audit(session, actor, signal, now, "signal_raised", kind=found.kind, rule=found.rule, members=signal.members)
 
 
@@ -155,7 +159,7 @@ def _grow(
     found: Found,
     known: set[UUID],
     by_id: Mapping[UUID, Seen],
-    incidents: list[Seen],
+    look: Known,
     now: datetime,
 ) -> bool:
     """Add what is new to a known signal. Answers whether a decided one came back."""
@@ -164,9 +168,9 @@ def _grow(
     signal.seen_at = now
     if not fresh:
         return False
-    rules = policy.shipped()
+    rules = look.rules
     mine = [by_id[member] for member in fresh if member in by_id]
-    _keep_incidents(session, signal, fresh, detection.left_out(found, incidents), by_id, now)
+    _keep_incidents(session, signal, fresh, detection.left_out(found, look.incidents), by_id, now)
     signal.members += len(fresh)
     signal.figures, signal.rule, signal.policy_version = _figures(found), found.rule, rules.version
     signal.first_at = min([signal.first_at, *(one.at for one in mine)])

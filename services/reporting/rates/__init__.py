@@ -1,0 +1,1 @@
+"""How often it happens for the care that was given, month by month, with what chance explains."""
