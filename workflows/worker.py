@@ -22,7 +22,15 @@ from workflows.reconciler_activities import ReconcilerActivities
 from workflows.thematic import ThematicReviewWorkflow
 from workflows.webhooks import WebhooksWorkflow
 
-PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
+PASSED_THROUGH = (
+    "services",
+    "workflows.process_clock",
+    "pydantic",
+    "pydantic_core",
+    "yaml",
+    "prometheus_client",
+    "opentelemetry",
+)
 
 WORKFLOW_TASKS = 8
 """Tasks at once. One process cannot compute more, and behind fewer writes an urgent one waits less."""
