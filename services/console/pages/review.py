@@ -11,6 +11,7 @@ from services.console.labels import label
 from services.console.page import TEXTS
 from services.console.pages import review_draft
 from services.console.pages.review_draft import Draft
+from services.console.pages.review_records import WRITERS
 from services.console.service_api import Refused, new_key
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Change, Sent, answered, key_of, names, refused
@@ -19,12 +20,6 @@ from services.contracts.taxonomy import Role, Seips
 router = APIRouter(include_in_schema=False)
 _ = TEXTS.gettext
 
-WRITERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
-PARTS = (
-    "staff_involved", "registered_manager", "quality_lead", "safeguarding_lead", "person_or_family", "outside_expertise"
-)  # fmt: skip
-HOWS = ("interview", "written_statement", "meeting", "advice")
-OUTCOMES = ("contributed", "declined", "unavailable", "asked")
 BARRIERS_BECAME = ("held", "failed", "bypassed", "missing")
 _SPARE_ROWS = 2
 
@@ -131,37 +126,6 @@ def save(visit: Visitor, review_id: str) -> Response:
     return go(f"{path}?saved=submission")
 
 
-@router.get("/reviews/{review_id}/people")
-def people(visit: Visitor, review_id: str) -> Response:
-    """Who took part, and who still has to by the policy."""
-    return _people(visit, review_id, Sent())
-
-
-@router.post("/reviews/{review_id}/people")
-def took_part(visit: Visitor, review_id: str) -> Response:
-    """Record what somebody contributed, or that they declined or were not there."""
-    fields = ("part", "described", "how", "outcome", "said", "reason")
-    body = answered(visit, "part", fields)
-    missing = {
-        f"part_{name}": text
-        for name, text, needed in (
-            ("part", _("Choose in which part"), True),
-            ("described", _("Say who it is: a role or a group, no names"), True),
-            ("outcome", _("Choose what became of asking"), True),
-            ("said", _("Write down what they said"), body.get("outcome") == "contributed"),
-            ("reason", _("Say why they did not take part"), body.get("outcome") in ("declined", "unavailable")),
-        )
-        if needed and name not in body
-    }
-    if missing:
-        return _people(visit, review_id, Sent("part", visit.typed(), {}, missing, 422, key_of(visit)))
-    try:
-        visit.api.send("POST", "review", f"/reviews/{review_id}/contributions", body, key=key_of(visit))
-    except Refused as error:
-        return _people(visit, review_id, refused(visit, "part", error, fields))
-    return go(f"/reviews/{review_id}/people?saved=1")
-
-
 def _show(visit: Visit, review_id: str, sent: Sent) -> Response:
     read = visit.api.read("review", f"/reviews/{review_id}")
     found = read.body
@@ -170,7 +134,7 @@ def _show(visit: Visit, review_id: str, sent: Sent) -> Response:
     known, form = names(visit, [one["actor_id"] for one in found["steps"]]), _form(visit, review_id)
     return visit.page(
         "review.html", sent.status, review=found, version=read.version, sent=sent, errors=sent.errors, people=known,
-        form=form, questions=_questions(form), points=points, changed=handed_in[-1]["changed"] if handed_in else [],
+        form=form, questions=_questions(form), points=points, records=visit.api.get("review", f"/reviews/{review_id}/records"), changed=handed_in[-1]["changed"] if handed_in else [],
         writes=visit.has(*WRITERS) and found["status"] in ("open", "returned"),
         decides=found["status"] == "submitted" and _may_decide(visit, found), place=_place(visit, found),
         change=_last(found, known) if sent.stale else None, saved=visit.request.query_params.get("saved"),
@@ -217,14 +181,6 @@ def _write(visit: Visit, review_id: str, sent: Sent, draft: Draft | None, differ
         words=visit.api.get("review", "/factor-words"), became=BARRIERS_BECAME,
         change=_last(found, names(visit, [one["actor_id"] for one in found["steps"]])) if sent.stale else None,
         saved=visit.request.query_params.get("saved"),
-    )  # fmt: skip
-
-
-def _people(visit: Visit, review_id: str, sent: Sent) -> Response:
-    return visit.page(
-        "review_people.html", sent.status, review=visit.api.get("review", f"/reviews/{review_id}"), sent=sent,
-        records=visit.api.get("review", f"/reviews/{review_id}/records"), errors=sent.errors, parts=PARTS, hows=HOWS,
-        outcomes=OUTCOMES, saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
 
 

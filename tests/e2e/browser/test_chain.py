@@ -169,7 +169,7 @@ def write_the_review(page: Page, api: As, review_id: str, accessible: Check, sho
 
 
 def take_part(page: Page, review_id: str, accessible: Check) -> None:
-    page.goto(f"/reviews/{review_id}/people")
+    page.goto(f"/reviews/{review_id}/records/people")
     press(page, "Keep it")
     expect(page.get_by_role("alert")).to_contain_text("Choose in which part")
     accessible(page)
