@@ -162,12 +162,18 @@ def _beside(chance: random.Random, reported: Told) -> Iterator[Told]:
             to_person=None,
         )  # fmt: skip
         if chance.random() < 0.9:
-            yield at + timedelta(minutes=9), 1, intake.EscalationAcknowledged(
-                incident_id=incident_id, escalation_id=rung, level=1
+            yield (
+                at + timedelta(minutes=9),
+                1,
+                intake.EscalationAcknowledged(incident_id=incident_id, escalation_id=rung, level=1),
             )
     if chance.random() < 0.03:
-        yield at, 1, intake.IncidentRestricted(
-            incident_id=incident_id, revision=1, roles=[Role.SAFEGUARDING_LEAD], people=[], excluded=[]
+        yield (
+            at,
+            1,
+            intake.IncidentRestricted(
+                incident_id=incident_id, revision=1, roles=[Role.SAFEGUARDING_LEAD], people=[], excluded=[]
+            ),
         )
     if chance.random() < 0.03:
         yield at + timedelta(minutes=30), 1, intake.ObligationLate(
@@ -312,7 +318,9 @@ class Population:
         ago = np.sort(ago[chance.uniform(0, 1.25, size=len(ago)) < 1 + 0.25 * np.cos(2 * np.pi * year)][:count])[::-1]
         weights = 1 / (np.arange(LOCATIONS) + 10.0) ** 0.8
         places = chance.choice(LOCATIONS, size=count, p=weights / weights.sum())
-        categories = chance.choice(len(_CATEGORIES), size=count, p=np.array([*_CATEGORIES.values()]) / sum(_CATEGORIES.values()))
+        categories = chance.choice(
+            len(_CATEGORIES), size=count, p=np.array([*_CATEGORIES.values()]) / sum(_CATEGORIES.values())
+        )
         kinds = chance.choice(len(_KINDS), size=count, p=np.array([*_KINDS.values()]) / sum(_KINDS.values()))
         is_long = chance.random(count) < _LONG_SHARE
         lives = np.where(is_long, chance.integers(0, _LONG, count), _LONG + chance.integers(0, _SHORT, count))
@@ -401,7 +409,10 @@ class Population:
                     copy.write_row((number, template[0].incident_id))
             with cursor.copy("copy bench.seed from stdin") as copy:
                 for seed in self.seeds:
-                    row = (*(getattr(seed, one.name) for one in fields(Seed)[:-1]), f"{seed.shift.total_seconds():.6f} seconds")
+                    row = (
+                        *(getattr(seed, one.name) for one in fields(Seed)[:-1]),
+                        f"{seed.shift.total_seconds():.6f} seconds",
+                    )
                     copy.write("\t".join(map(str, row)) + "\n")
         connection.execute("analyze bench.seed, bench.template")
 
@@ -443,7 +454,10 @@ class Population:
         ]
         told.sort()
         columns = [one.name for one in fields(Entry)]
-        with connection.cursor() as cursor, cursor.copy(f"copy reporting.timeline ({', '.join(columns)}) from stdin") as copy:
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"copy reporting.timeline ({', '.join(columns)}) from stdin") as copy,
+        ):
             for _, number, place in told:
                 seed = self.seeds[number]
                 template = self._templates[seed.template]
@@ -463,7 +477,10 @@ class Population:
         Nothing stays changed. Raises if a sampled incident has no row to compare.
         """
         chance = random.Random(2)
-        seeds = [*chance.sample(self.seeds, sample // 2), *chance.sample(self.seeds[-20 * sample :], sample - sample // 2)]
+        seeds = [
+            *chance.sample(self.seeds, sample // 2),
+            *chance.sample(self.seeds[-20 * sample :], sample - sample // 2),
+        ]
         seeds = list({seed.incident_id: seed for seed in seeds}.values())
         different = 0
         with self._engine.connect() as connection, Session(connection) as session:
@@ -498,7 +515,9 @@ class Population:
         found = {}
         for name in ("incident", "action", "escalation", "checkpoint", "trait", "timeline", "restriction"):
             key = "record_id" if name == "restriction" else "incident_id"
-            rows = session.execute(text(f"select * from reporting.{name} where {key} = any(:ids)"), {"ids": ids}).mappings()
+            rows = session.execute(
+                text(f"select * from reporting.{name} where {key} = any(:ids)"), {"ids": ids}
+            ).mappings()
             found[name] = [{k: v for k, v in row.items() if k != "line_no"} for row in rows]
         return found
 

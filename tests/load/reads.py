@@ -6,6 +6,7 @@ Each read is asked of the reporting API one after the other, with places, region
 import contextlib
 import functools
 import http.client
+import json
 import os
 import random
 import shutil
@@ -22,8 +23,11 @@ from sqlalchemy.engine import make_url
 
 from deploy.local.parts import MIGRATIONS
 from services.reporting.patterns.commands import search
+from services.reporting.radar import weeks
 from services.reporting.radar.policy import Weakness
+from services.runtime import pagination
 from services.runtime.actor import system
+from services.runtime.db import transaction
 from tests.load.outcome import Outcome, quantile
 from tests.load.population import LOCATIONS, Population
 from tests.load.rig import Rig, rig
@@ -35,10 +39,9 @@ _SAMPLE = 300
 Ask = Callable[[], str]
 
 
-def measure(_: Rig, *, quick: bool, incidents: int | None = None, say: Callable[[str], None] = print) -> Outcome:
+def measure(_: Rig, *, quick: bool, incidents: int = LARGE, say: Callable[[str], None] = print) -> Outcome:
     """Fill and ask a small and a large population, each on servers of its own."""
-    large = incidents or (SMALL * 2 if quick else LARGE)
-    rounds = 10 if quick else 40
+    large, rounds = (2 * SMALL, 5) if quick else (incidents, 40)
     found, differences, sizes = {}, 0, {}
     for size in (SMALL, large):
         with rig("postgres", "issuer", MIGRATIONS) as servers:
@@ -83,7 +86,11 @@ def _measure(
         different = people.differences(_SAMPLE)
         tell(f"{different} rows differ of {_SAMPLE} incidents told to the consumer")
         engine = servers.engine("reporting")
-        searched = search(engine, servers.provider_id, datetime.now(UTC), system(servers.provider_id))
+        now = datetime.now(UTC)
+        with transaction(engine, servers.provider_id) as session:
+            made = weeks.keep_weeks(session, servers.provider_id, now)
+        tell(f"{made:,} weeks of places added up")
+        searched = search(engine, servers.provider_id, now, system(servers.provider_id))
         engine.dispose()
         tell(f"patterns looked for among {searched.incidents:,}: {searched.found} found")
         with servers.running("reporting", role="api"), contextlib.closing(_Reader(servers, people)) as reader:
@@ -175,10 +182,8 @@ class _Reader:
         engine.dispose()
         return found
 
-    def _deep(self, token: str, query: str) -> str:
+    def _deep(self) -> str:
         """A cursor a third into the history: of an incident that was reported then."""
-        from services.runtime import pagination
-
         seeds = self._people.seeds
         return pagination.encode(seeds[self._chance.randrange(len(seeds) // 3, len(seeds) // 2)].incident_id)
 
@@ -205,12 +210,21 @@ class _Reader:
         for name, query in filters.items():
             asked[f"incidents, board, {name}"] = lambda query=query: (f"/incidents?{query}", board)
         asked["incidents of a place, by the board"] = lambda: (f"/incidents?location_id={self._place()}", board)
-        asked["incidents of a place, type"] = lambda: (f"/incidents?location_id={self._place()}&category=choking", board)
-        asked["incidents of a region, type"] = lambda: (f"/incidents?region_id={self._a_region()}&category=death", board)
+        asked["incidents of a place, type"] = lambda: (
+            f"/incidents?location_id={self._place()}&category=choking",
+            board,
+        )
+        asked["incidents of a region, type"] = lambda: (
+            f"/incidents?region_id={self._a_region()}&category=death",
+            board,
+        )
         asked["incidents reported before a day"] = lambda: (f"/incidents?reported_before={self._day(days)}", board)
         asked["incidents of one day"] = lambda: self._one_day(days)
         for name, token in scopes.items():
-            asked[f"incidents, deep page, {name}"] = lambda token=token: (f"/incidents?cursor={self._deep(token, '')}", token)
+            asked[f"incidents, deep page, {name}"] = lambda token=token: (
+                f"/incidents?cursor={self._deep()}",
+                token,
+            )
         asked["timeline"] = lambda: (f"/incidents/{self._incident()}/timeline", board)
         asked["timeline as of a day"] = lambda: self._as_of()
         asked["locations"] = lambda: ("/locations/overview?limit=200", board)
@@ -231,9 +245,25 @@ class _Reader:
         )  # fmt: skip
         asked["export of locations as CSV"] = lambda: ("/locations/overview/export?format=csv", board)
         asked["saved filters"] = lambda: ("/saved-filters", board)
+        asked["agenda of the board"] = self._meeting
         asked["meetings"] = lambda: ("/meetings", board)
         asked["decisions and challenges"] = lambda: ("/governance-items", board)
         return asked
+
+    @functools.cached_property
+    def _meeting_path(self) -> str:
+        """A meeting that was called, its agenda compiled from all there is."""
+        body = json.dumps({"level": "board", "reason": "To see what it has before it."})
+        headers = {
+            "Authorization": f"Bearer {self._board}", "Idempotency-Key": str(uuid.uuid4()),
+            "Content-Type": "application/json",
+        }  # fmt: skip
+        self._connection.request("POST", "/meetings", body, headers)
+        answer = self._connection.getresponse()
+        return f"/meetings/{json.loads(answer.read())['meeting_id']}"
+
+    def _meeting(self) -> tuple[str, str]:
+        return self._meeting_path, self._board
 
     def _one_day(self, days: float) -> tuple[str, str]:
         start = datetime.now(UTC) - timedelta(days=self._chance.uniform(1, days))
@@ -242,4 +272,7 @@ class _Reader:
         return f"/incidents?reported_from={quoted[0]}&reported_before={quoted[1]}", self._board
 
     def _as_of(self) -> tuple[str, str]:
-        return f"/incidents/{self._incident()}/timeline?as_of={urllib.parse.quote(datetime.now(UTC).isoformat())}", self._board
+        return (
+            f"/incidents/{self._incident()}/timeline?as_of={urllib.parse.quote(datetime.now(UTC).isoformat())}",
+            self._board,
+        )
