@@ -20,17 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.load import (
-    charts,
-    intake,
-    latency,
-    lifecycle,
-    national_day,
-    open_cases,
-    projection,
-    reads,
-    yardsticks,
-)
+from tests.load import charts, intake, latency, lifecycle, projection, reads, yardsticks
 from tests.load.outcome import Outcome
 from tests.load.rig import Rig, rig
 
@@ -43,14 +33,12 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "intake": intake.measure,
     "charts": charts.measure,
     "reads": reads.measure,
-    # Last: they leave thousands of processes on the server.
+    # Last: it leaves ten thousand processes on the server.
     "latency-behind": latency.measure_behind,
-    "national-day": national_day.measure,
-    "open": open_cases.measure,
 }
 
-LONG = {"reads", "national-day", "open"}
-"""Minutes each: measured when they are named."""
+LONG = {"reads"}
+"""Takes minutes and gigabytes: measured when it is named."""
 
 
 def run(names: Sequence[str], *, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:

@@ -80,7 +80,13 @@ def main() -> None:
     parser.add_argument("--incidents", type=int, help="a year; otherwise a million, all of England, ten times that")
     asked = parser.parse_args().incidents
     table = Table(
-        "incidents a year", "reports/s", "events/s", "history events/s", "API processes", "partitions", "machines for processes"
+        "incidents a year",
+        "reports/s",
+        "events/s",
+        "history events/s",
+        "API processes",
+        "partitions",
+        "machines for processes",
     )
     for size in [asked] if asked else SIZES:
         one = need(size)

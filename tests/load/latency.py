@@ -125,18 +125,13 @@ async def _waiting(engine: Engine, client: Client) -> int:
         accepted = connection.scalar(text("select count(*) from intake.incident where stage = 'reported'")) or 0
         unpublished = connection.scalar(text("select count(*) from intake.outbox where published_at is null")) or 0
     started = (await client.count_workflows(f"WorkflowType = '{WORKFLOW}'")).count
-    return max(accepted - started, unpublished, 0) + await backlog(client)
-
-
-async def backlog(client: Client) -> int:
-    """Tasks of processes of incidents that wait for a worker."""
     queue = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=INCIDENT_QUEUE),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, report_stats=True,
         )
     )  # fmt: skip
-    return int(queue.stats.approximate_backlog_count)
+    return max(accepted - started, unpublished, 0) + queue.stats.approximate_backlog_count
 
 
 async def _client(rig: Rig) -> Client:

@@ -69,25 +69,14 @@ class Lives:
 
     async def begin(self) -> WorkflowHandle[Any, Any]:
         """Report an incident; everything else follows. The handle is of its first run."""
-        handle = await self.report(timedelta(days=1))
-        triaged = IncidentTriaged(
-            incident_id=uuid.UUID(handle.id.removeprefix("incident-")), cycle=1, actual_harm=PhysicalHarm.LOW,
-            consequence=2, likelihood=1, score=2, band=Band.LOW, by_default=False, rule="otherwise",
-            policy_version="bench", overridden=False,
-        )  # fmt: skip
-        self._answer(triaged)
-        return handle
-
-    async def report(self, due: timedelta) -> WorkflowHandle[Any, Any]:
-        """Report an incident that nobody triages: its clock rings after `due`."""
         case = IncidentCase(incident_id=uuid.uuid4(), provider_id=PROVIDER)
         now = datetime.now(UTC)
         report = IncidentReported(
             incident_id=case.incident_id, location_id=LOCATION, region_id=None, kind=Kind.INCIDENT,
             category=Category.MEDICATION, occurred_at=now, reported_at=now, immediate_danger=False,
-            triage_due_at=now + due,
+            triage_due_at=now + timedelta(days=1),
         )  # fmt: skip
-        return await self._client.start_workflow(
+        handle = await self._client.start_workflow(
             WORKFLOW,
             case,
             id=workflow_id(case.incident_id),
@@ -96,6 +85,12 @@ class Lives:
             start_signal_args=[_routed(report)],
             search_attributes=search_attributes.of(case),
         )
+        triaged = IncidentTriaged(
+            incident_id=case.incident_id, cycle=1, actual_harm=PhysicalHarm.LOW, consequence=2, likelihood=1, score=2,
+            band=Band.LOW, by_default=False, rule="otherwise", policy_version="bench", overridden=False,
+        )  # fmt: skip
+        self._answer(triaged)
+        return handle
 
     def _asked(self, name: str, command: Any) -> None:
         answer = self._answer_to(name, command)

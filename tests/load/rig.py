@@ -58,11 +58,6 @@ class Rig:
         return f"127.0.0.1:{self.ports['temporal']}"
 
     @property
-    def temporal_files(self) -> list[Path]:
-        """Where the process engine keeps what it knows."""
-        return [Path(f"{self._home.temporal_db}{part}") for part in ("", "-wal")]
-
-    @property
     def codec_keys(self) -> str:
         """The keys that the workers of this rig encrypt with."""
         return self._credentials.temporal_codec_keys
