@@ -36,8 +36,6 @@ HOLD_MS, HOLD_RATIO = 300.0, 2.0
 SMALL, LARGE = 10_000, 1_000_000
 _SAMPLE = 300
 
-Ask = Callable[[], str]
-
 
 def measure(_: Rig, *, quick: bool, incidents: int = LARGE, say: Callable[[str], None] = print) -> Outcome:
     """Fill and ask a small and a large population, each on servers of its own."""
@@ -47,7 +45,8 @@ def measure(_: Rig, *, quick: bool, incidents: int = LARGE, say: Callable[[str],
         with rig("postgres", "issuer", MIGRATIONS) as servers:
             waits, different, sizes[size] = _measure(servers, size, rounds, say)
             found[size], differences = waits, differences + different
-    rows, held = [], differences == 0
+    rows: list[dict[str, Any]] = []
+    held = differences == 0
     for name in found[large]:
         p95 = {size: 1000 * quantile(found[size][name], 0.95) for size in found}
         p50 = {size: 1000 * quantile(found[size][name], 0.5) for size in found}
@@ -115,6 +114,10 @@ def _sizes(servers: Rig) -> dict[str, Any]:
         found = {row.relname: {"bytes": row.bytes, "rows": row.rows} for row in rows}
     engine.dispose()
     return found
+
+
+def _fixed(path: str, token: str) -> tuple[str, str]:
+    return path, token
 
 
 class _Reader:
@@ -187,6 +190,9 @@ class _Reader:
         seeds = self._people.seeds
         return pagination.encode(seeds[self._chance.randrange(len(seeds) // 3, len(seeds) // 2)].incident_id)
 
+    def _deep_page(self, token: str) -> tuple[str, str]:
+        return f"/incidents?cursor={self._deep()}", token
+
     def reads(self) -> dict[str, Callable[[], tuple[str, str]]]:
         """What is asked, by name: makes a path and a token."""
         board, region, location = self._board, self._region, self._location
@@ -194,21 +200,21 @@ class _Reader:
         scopes = {"board": board, "region": region, "location": location}
         asked: dict[str, Callable[[], tuple[str, str]]] = {}
         for name, token in scopes.items():
-            asked[f"overview, {name}"] = lambda token=token: ("/overview", token)
+            asked[f"overview, {name}"] = functools.partial(_fixed, "/overview", token)
         asked["overview of a region, by the board"] = lambda: (f"/overview?region_id={self._a_region()}", board)
         asked["overview of a place, by the board"] = lambda: (f"/overview?location_id={self._place()}", board)
         asked["overview as of a day, of a place"] = lambda: (
             f"/overview?location_id={self._place()}&as_of={self._day(min(300, days))}", board,
         )  # fmt: skip
         for name, token in {**scopes, "largest location": self._largest}.items():
-            asked[f"incidents, {name}"] = lambda token=token: ("/incidents", token)
+            asked[f"incidents, {name}"] = functools.partial(_fixed, "/incidents", token)
         filters = {
             "stage": "stage=acting", "overdue": "overdue=true", "unverified": "unverified=true",
             "extreme": "band=extreme", "rare type": "category=missing_person", "withdrawn": "stage=withdrawn",
             "high, rare type": "band=high&category=choking",
         }  # fmt: skip
         for name, query in filters.items():
-            asked[f"incidents, board, {name}"] = lambda query=query: (f"/incidents?{query}", board)
+            asked[f"incidents, board, {name}"] = functools.partial(_fixed, f"/incidents?{query}", board)
         asked["incidents of a place, by the board"] = lambda: (f"/incidents?location_id={self._place()}", board)
         asked["incidents of a place, type"] = lambda: (
             f"/incidents?location_id={self._place()}&category=choking",
@@ -221,16 +227,13 @@ class _Reader:
         asked["incidents reported before a day"] = lambda: (f"/incidents?reported_before={self._day(days)}", board)
         asked["incidents of one day"] = lambda: self._one_day(days)
         for name, token in scopes.items():
-            asked[f"incidents, deep page, {name}"] = lambda token=token: (
-                f"/incidents?cursor={self._deep()}",
-                token,
-            )
+            asked[f"incidents, deep page, {name}"] = functools.partial(self._deep_page, token)
         asked["timeline"] = lambda: (f"/incidents/{self._incident()}/timeline", board)
         asked["timeline as of a day"] = lambda: self._as_of()
         asked["locations"] = lambda: ("/locations/overview?limit=200", board)
         asked["locations, region"] = lambda: ("/locations/overview?limit=200", region)
         for name, token in scopes.items():
-            asked[f"radar, {name}"] = lambda token=token: ("/radar", token)
+            asked[f"radar, {name}"] = functools.partial(_fixed, "/radar", token)
         asked["radar of a region, by the board"] = lambda: (f"/radar?region_id={self._a_region()}", board)
         asked["radar of a place, by the board"] = lambda: (f"/radar?location_id={self._place()}", board)
         weaknesses = list(Weakness)
