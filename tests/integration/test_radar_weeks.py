@@ -166,7 +166,7 @@ def test_a_week_that_nothing_touched_is_not_added_up_again(book: Book) -> None:
         assert weeks.keep_weeks(session, book.provider_id, book.clock.now()) == 0
 
 
-def test_the_radar_reads_weeks_and_not_each_incident(book: Book) -> None:
+def test_the_radar_reads_weeks_and_not_each_incident(book: Book, client: Callable[[str], Any], actor: Any) -> None:
     """A week that is wrong on purpose shows in the answer: it is read. What was heard of since is not."""
     region = new_id()
     home = book.location(region_id=region)
@@ -182,10 +182,13 @@ def test_the_radar_reads_weeks_and_not_each_incident(book: Book) -> None:
         with db.transaction(book.engine, book.provider_id) as session:
             return int(weeks.counts(session, director, now, location_id=None, region_id=None)["of_late_to_report"])
 
+    api, lead = client("reporting"), actor("quality_lead")
+    answer = api.get("/radar", lead).json()
     with db.transaction(book.engine, book.provider_id) as session:
         weeks.keep_weeks(session, book.provider_id, now)
     before = late()
     assert before > 0
+    assert api.get("/radar", lead).json() == answer
     with db.transaction(book.engine, book.provider_id) as session:
         session.execute(text("delete from reporting.radar_week"))
     assert late() == 0

@@ -5,6 +5,7 @@ whatever else runs there, so two things are compared in turns and by medians; lo
 """
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -35,6 +36,9 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     # Last: it leaves ten thousand processes on the server.
     "latency-behind": latency.measure_behind,
 }
+
+LONG = {"reads"}
+"""Takes minutes and gigabytes: measured when it is named."""
 
 
 def run(names: Sequence[str], *, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
@@ -74,6 +78,10 @@ def _print(found: dict[str, Any]) -> None:
     print(f"{found['seconds']:.0f} s on {found['machine']['cpus']} CPUs")
 
 
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
 def main() -> int:
     """The command line. Answers 0 when all that was measured held, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
@@ -83,9 +91,13 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, to see that it works")
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"), help="where the JSON goes")
+    parser.add_argument(
+        "--incidents", type=int, default=reads.LARGE, help="how many the larger population of `reads` has"
+    )
     options = parser.parse_args()
-    names = [name for name in MEASUREMENTS if not options.only or name in options.only]
-    found = run(names, quick=options.quick, say=lambda text: print(text, file=sys.stderr, flush=True))
+    names = [name for name in MEASUREMENTS if name in (options.only or MEASUREMENTS.keys() - LONG)]
+    MEASUREMENTS["reads"] = functools.partial(reads.measure, incidents=options.incidents, say=_say)
+    found = run(names, quick=options.quick, say=_say)
     text = json.dumps(found, indent=1)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(text + "\n")

@@ -353,24 +353,24 @@ class Population:
                 consumer.project(session, told[start : start + 500])
             session.commit()
         say("lives projected")
-        with psycopg.connect(self._address, autocommit=True) as connection:
-            connection.execute("set synchronous_commit = off")
-            connection.execute("set work_mem = '256MB'")
-            self._copy_seeds(connection)
+        with psycopg.connect(self._address, autocommit=True) as driver:
+            driver.execute("set synchronous_commit = off")
+            driver.execute("set work_mem = '256MB'")
+            self._copy_seeds(driver)
             for table in (store.INCIDENT, store.ACTION, store.ESCALATION, store.CHECKPOINT, store.TRAIT):
-                connection.execute(self._multiply(table))
+                driver.execute(self._multiply(table).encode())
                 say(f"{table.name} written")
-            connection.execute(
+            driver.execute(
                 "insert into reporting.restriction (record_id, provider_id, revision, roles, people, excluded)"
                 " select s.incident_id, s.provider_id, t.revision, t.roles, t.people, t.excluded from bench.seed s"
                 " join bench.template m using (template) join reporting.restriction t on t.record_id = m.incident_id"
             )
-            self._copy_lines(connection)
+            self._copy_lines(driver)
             say("timeline written")
             tables = ("incident", "action", "escalation", "checkpoint", "trait", "restriction", "timeline")
             for name in tables:
-                connection.execute(f"delete from reporting.{name} where provider_id = %s", [self._lives_of])
-            connection.execute("vacuum analyze")
+                driver.execute(f"delete from reporting.{name} where provider_id = %s".encode(), [self._lives_of])
+            driver.execute("vacuum analyze")
         say("analyzed")
 
     def _of_places(self, provider_id: uuid.UUID) -> list[Received]:

@@ -6,6 +6,7 @@ Each read is asked of the reporting API one after the other, with places, region
 import contextlib
 import functools
 import http.client
+import json
 import os
 import random
 import shutil
@@ -22,8 +23,11 @@ from sqlalchemy.engine import make_url
 
 from deploy.local.parts import MIGRATIONS
 from services.reporting.patterns.commands import search
+from services.reporting.radar import weeks
 from services.reporting.radar.policy import Weakness
+from services.runtime import pagination
 from services.runtime.actor import system
+from services.runtime.db import transaction
 from tests.load.outcome import Outcome, quantile
 from tests.load.population import LOCATIONS, Population
 from tests.load.rig import Rig, rig
@@ -32,19 +36,17 @@ HOLD_MS, HOLD_RATIO = 300.0, 2.0
 SMALL, LARGE = 10_000, 1_000_000
 _SAMPLE = 300
 
-Ask = Callable[[], str]
 
-
-def measure(_: Rig, *, quick: bool, incidents: int | None = None, say: Callable[[str], None] = print) -> Outcome:
+def measure(_: Rig, *, quick: bool, incidents: int = LARGE, say: Callable[[str], None] = print) -> Outcome:
     """Fill and ask a small and a large population, each on servers of its own."""
-    large = incidents or (SMALL * 2 if quick else LARGE)
-    rounds = 10 if quick else 40
+    large, rounds = (2 * SMALL, 5) if quick else (incidents, 40)
     found, differences, sizes = {}, 0, {}
     for size in (SMALL, large):
         with rig("postgres", "issuer", MIGRATIONS) as servers:
             waits, different, sizes[size] = _measure(servers, size, rounds, say)
             found[size], differences = waits, differences + different
-    rows, held = [], differences == 0
+    rows: list[dict[str, Any]] = []
+    held = differences == 0
     for name in found[large]:
         p95 = {size: 1000 * quantile(found[size][name], 0.95) for size in found}
         p50 = {size: 1000 * quantile(found[size][name], 0.5) for size in found}
@@ -83,7 +85,11 @@ def _measure(
         different = people.differences(_SAMPLE)
         tell(f"{different} rows differ of {_SAMPLE} incidents told to the consumer")
         engine = servers.engine("reporting")
-        searched = search(engine, servers.provider_id, datetime.now(UTC), system(servers.provider_id))
+        now = datetime.now(UTC)
+        with transaction(engine, servers.provider_id) as session:
+            made = weeks.keep_weeks(session, servers.provider_id, now)
+        tell(f"{made:,} weeks of places added up")
+        searched = search(engine, servers.provider_id, now, system(servers.provider_id))
         engine.dispose()
         tell(f"patterns looked for among {searched.incidents:,}: {searched.found} found")
         with servers.running("reporting", role="api"), contextlib.closing(_Reader(servers, people)) as reader:
@@ -108,6 +114,10 @@ def _sizes(servers: Rig) -> dict[str, Any]:
         found = {row.relname: {"bytes": row.bytes, "rows": row.rows} for row in rows}
     engine.dispose()
     return found
+
+
+def _fixed(path: str, token: str) -> tuple[str, str]:
+    return path, token
 
 
 class _Reader:
@@ -175,12 +185,13 @@ class _Reader:
         engine.dispose()
         return found
 
-    def _deep(self, token: str, query: str) -> str:
+    def _deep(self) -> str:
         """A cursor a third into the history: of an incident that was reported then."""
-        from services.runtime import pagination
-
         seeds = self._people.seeds
         return pagination.encode(seeds[self._chance.randrange(len(seeds) // 3, len(seeds) // 2)].incident_id)
+
+    def _deep_page(self, token: str) -> tuple[str, str]:
+        return f"/incidents?cursor={self._deep()}", token
 
     def reads(self) -> dict[str, Callable[[], tuple[str, str]]]:
         """What is asked, by name: makes a path and a token."""
@@ -189,21 +200,21 @@ class _Reader:
         scopes = {"board": board, "region": region, "location": location}
         asked: dict[str, Callable[[], tuple[str, str]]] = {}
         for name, token in scopes.items():
-            asked[f"overview, {name}"] = lambda token=token: ("/overview", token)
+            asked[f"overview, {name}"] = functools.partial(_fixed, "/overview", token)
         asked["overview of a region, by the board"] = lambda: (f"/overview?region_id={self._a_region()}", board)
         asked["overview of a place, by the board"] = lambda: (f"/overview?location_id={self._place()}", board)
         asked["overview as of a day, of a place"] = lambda: (
             f"/overview?location_id={self._place()}&as_of={self._day(min(300, days))}", board,
         )  # fmt: skip
         for name, token in {**scopes, "largest location": self._largest}.items():
-            asked[f"incidents, {name}"] = lambda token=token: ("/incidents", token)
+            asked[f"incidents, {name}"] = functools.partial(_fixed, "/incidents", token)
         filters = {
             "stage": "stage=acting", "overdue": "overdue=true", "unverified": "unverified=true",
             "extreme": "band=extreme", "rare type": "category=missing_person", "withdrawn": "stage=withdrawn",
             "high, rare type": "band=high&category=choking",
         }  # fmt: skip
         for name, query in filters.items():
-            asked[f"incidents, board, {name}"] = lambda query=query: (f"/incidents?{query}", board)
+            asked[f"incidents, board, {name}"] = functools.partial(_fixed, f"/incidents?{query}", board)
         asked["incidents of a place, by the board"] = lambda: (f"/incidents?location_id={self._place()}", board)
         asked["incidents of a place, type"] = lambda: (
             f"/incidents?location_id={self._place()}&category=choking",
@@ -216,16 +227,13 @@ class _Reader:
         asked["incidents reported before a day"] = lambda: (f"/incidents?reported_before={self._day(days)}", board)
         asked["incidents of one day"] = lambda: self._one_day(days)
         for name, token in scopes.items():
-            asked[f"incidents, deep page, {name}"] = lambda token=token: (
-                f"/incidents?cursor={self._deep(token, '')}",
-                token,
-            )
+            asked[f"incidents, deep page, {name}"] = functools.partial(self._deep_page, token)
         asked["timeline"] = lambda: (f"/incidents/{self._incident()}/timeline", board)
         asked["timeline as of a day"] = lambda: self._as_of()
         asked["locations"] = lambda: ("/locations/overview?limit=200", board)
         asked["locations, region"] = lambda: ("/locations/overview?limit=200", region)
         for name, token in scopes.items():
-            asked[f"radar, {name}"] = lambda token=token: ("/radar", token)
+            asked[f"radar, {name}"] = functools.partial(_fixed, "/radar", token)
         asked["radar of a region, by the board"] = lambda: (f"/radar?region_id={self._a_region()}", board)
         asked["radar of a place, by the board"] = lambda: (f"/radar?location_id={self._place()}", board)
         weaknesses = list(Weakness)
@@ -240,9 +248,25 @@ class _Reader:
         )  # fmt: skip
         asked["export of locations as CSV"] = lambda: ("/locations/overview/export?format=csv", board)
         asked["saved filters"] = lambda: ("/saved-filters", board)
+        asked["agenda of the board"] = self._meeting
         asked["meetings"] = lambda: ("/meetings", board)
         asked["decisions and challenges"] = lambda: ("/governance-items", board)
         return asked
+
+    @functools.cached_property
+    def _meeting_path(self) -> str:
+        """A meeting that was called, its agenda compiled from all there is."""
+        body = json.dumps({"level": "board", "reason": "To see what it has before it."})
+        headers = {
+            "Authorization": f"Bearer {self._board}", "Idempotency-Key": str(uuid.uuid4()),
+            "Content-Type": "application/json",
+        }  # fmt: skip
+        self._connection.request("POST", "/meetings", body, headers)
+        answer = self._connection.getresponse()
+        return f"/meetings/{json.loads(answer.read())['meeting_id']}"
+
+    def _meeting(self) -> tuple[str, str]:
+        return self._meeting_path, self._board
 
     def _one_day(self, days: float) -> tuple[str, str]:
         start = datetime.now(UTC) - timedelta(days=self._chance.uniform(1, days))

@@ -6,13 +6,14 @@ what was heard since, and what time alone has changed, is counted from the incid
 are there or not, and does not wait for them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     DateTime,
     FromClause,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    cast,
     column,
     delete,
     exists,
@@ -175,9 +177,9 @@ def _judged(now: datetime, since: datetime, *more: tuple[str, str]) -> Select[An
     asked = [(name, f"({expression})") for name, expression in more]
     for weakness, (of, shown) in SHARES.items():
         asked += [(f"of_{weakness}", f"({of})"), (f"shown_{weakness}", f"(({of}) and ({shown}))")]
-    answers: list[ColumnElement[Any]] = [
+    answers: Iterator[ColumnElement[Any]] = (
         literal_column(expression.replace(":now", "moment.at")).label(name) for name, expression in asked
-    ]
+    )
     return (
         select(_I.location_id, _I.region_id, _I.occurred_at, *answers)
         .select_from(INCIDENT)
@@ -228,9 +230,8 @@ def counts(
         _I.occurred_at >= stale.c.week,
         _I.occurred_at < stale.c.week + timedelta(days=7),
     )
-    live = union_all(
-        judged.where(_I.occurred_at < whole), judged.join(stale, within).where(_I.occurred_at >= whole)
-    ).cte("judged")
+    begun, changed = judged.where(_I.occurred_at < whole), judged.join(stale, within).where(_I.occurred_at >= whole)
+    live = union_all(begun, changed).cte("judged").prefix_with("materialized")
     week = _WEEKS.c
     still = exists().where(stale.c.location_id == week.location_id, stale.c.week == week.week)
     kept = select(*(week[name] for name in _NAMES)).where(
@@ -244,7 +245,9 @@ def counts(
     )
     both = union_all(select(*_sums(live, now)), kept).subquery("both")
     added = [
-        (func.min(both.c[name]) if name.startswith("since_") else func.sum(both.c[name])).label(name) for name in _NAMES
+        # A sum of large numbers is a decimal to PostgreSQL.
+        (func.min(both.c[name]) if name.startswith("since_") else cast(func.sum(both.c[name]), BigInteger)).label(name)
+        for name in _NAMES
     ]
     return dict(session.execute(select(*added)).mappings().one())
 
