@@ -83,6 +83,7 @@ class Look:
         code: str | None = None,
         chance: float | None = None,
     ) -> Found:
+        """What a rule found, in the region of its place."""
         return Found(
             kind=kind,
             pattern=pattern,
