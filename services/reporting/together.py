@@ -66,7 +66,7 @@ def together(
     lately, before = _I.review_approved_at > since, _I.review_approved_at > since - timedelta(days=days)
     counted = (func.count().filter(lately).label("now"), func.count().filter(~lately).label("before"))
     total = session.execute(select(*counted).select_from(joined).where(*within, before)).one()
-    named = func.unnest(_T.codes).table_valued("factor").lateral("named")
+    named = func.unnest(_T.codes).table_valued("factor").render_derived(name="named")
     rows = session.execute(
         select(
             named.c.factor, *counted,
