@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 VENV       := .venv/bin
 UV         := .tools/bin/uv
 SPEED      ?= 86400
+LATER      ?= 60
 WORKERS    ?= 4
 
 # A Python that works and has wheels for everything; PYTHON=/path/to/python overrides.
@@ -23,9 +24,13 @@ help: ## list the targets
 setup: .venv/.synced ## install everything into .venv, exactly as locked
 	@$(VENV)/python -m compileall -q deploy services tests workflows
 
-run: setup ## start the whole stack at a day a second, play the demonstration, leave it running
+# Afterwards the clock runs at a minute a second: what waits for somebody still waits when they sign in.
+run: setup ## start the whole stack at a day a second, play the demonstration, leave it running in a lived-in state
 	$(VENV)/plumbline up --detach --clock-speed $(SPEED)
-	$(VENV)/plumbline demo
+	$(VENV)/plumbline demo --leave-some
+	@$(VENV)/plumbline down >/dev/null
+	@$(VENV)/plumbline up --detach --clock-speed $(LATER) >/dev/null
+	$(VENV)/plumbline demo --scenario today
 	@$(VENV)/plumbline addresses
 
 up: setup ## start the whole stack in real time, in the foreground

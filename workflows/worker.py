@@ -33,25 +33,29 @@ def runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
+WORKFLOWS = (
+    IncidentWorkflow,
+    ThematicReviewWorkflow,
+    ConcernWorkflow,
+    GlassWorkflow,
+    BriefingWorkflow,
+    ReconcileWorkflow,
+    DigestWorkflow,
+    PatternsWorkflow,
+    MeetingsWorkflow,
+    ChallengeWorkflow,
+    WebhooksWorkflow,
+)
+"""Every sort of process: what the worker runs, and what must replay."""
+
+
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
     """A worker for incidents, themes, concerns, broken glass, briefings, challenges, and what runs on schedules."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[
-            IncidentWorkflow,
-            ThematicReviewWorkflow,
-            ConcernWorkflow,
-            GlassWorkflow,
-            BriefingWorkflow,
-            ReconcileWorkflow,
-            DigestWorkflow,
-            PatternsWorkflow,
-            MeetingsWorkflow,
-            ChallengeWorkflow,
-            WebhooksWorkflow,
-        ],
+        workflows=WORKFLOWS,
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,

@@ -704,7 +704,7 @@ def test_metrics_count_over_all_providers(book: Book, service_engine: Callable[[
     assert sum(name == "plumbline_incidents_open" for name, _ in after) == 7 * 5
     assert {"plumbline_themes_open", "plumbline_themes_overdue"} <= names
     assert after["plumbline_projection_lag_seconds", ()] >= 0
-    assert len(names) == 9
+    assert len(names) == 12
 
 
 def test_metrics_say_how_old_cases_are_and_what_came_of_them(

@@ -42,6 +42,9 @@ def story(visit: Visitor, incident_id: str) -> Response:
     try:
         incident = visit.api.get("intake", f"/incidents/{incident_id}")
     except Refused as refused:
+        # What a theme brings about carries its id where an incident's stands.
+        if refused.status == 404 and visit.api.get_or_none("review", f"/themes/{incident_id}") is not None:
+            return go(f"/themes/{incident_id}")
         if refused.status != 404 or not visit.has(*GLASS):
             raise
         return _closed_to(visit, incident_id, Sent(status=404))

@@ -19,6 +19,8 @@ from services.intake.checks import policy as checks_policy
 from services.intake.checks.store import FirstCheck, unrecorded
 from services.intake.obligations.commands import DECIDERS as OBLIGATION_DECIDERS
 from services.intake.obligations.store import Obligation, first_due, unsettled
+from services.intake.protection import policy as protection_policy
+from services.intake.protection.store import Protection
 from services.intake.recurrence import policy as recurrence_policy
 from services.intake.recurrence.policy import RecurrencePolicy
 from services.intake.recurrence.store import Recurrence
@@ -40,6 +42,7 @@ class DutyKind(StrEnum):
     SAFEGUARDING = "safeguarding"
     CHECK = "check"
     RECURRENCE = "recurrence"
+    PROTECTION = "protection"
 
 
 class InboxDuty(BaseModel):
@@ -48,10 +51,10 @@ class InboxDuty(BaseModel):
     kind: DutyKind
     incident_id: UUID
     subject_id: UUID = Field(
-        description="The obligation; the record of candour; the adult, or the referral; the check; the question."
+        description="The obligation; the record of candour; the adult, or the referral; the check; the question; the protection."
     )
     waits_for: str = Field(
-        description="The rule of an obligation or a check; the part of candour; the step of safeguarding; an answer."
+        description="The rule of an obligation or a check; the part of candour; the step of safeguarding; an answer; the kind of protection."
     )
     due_at: datetime
     late: bool
@@ -81,6 +84,12 @@ def _all(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
         yield from _seen(session, actor, DutyKind.CANDOUR, found, Candour.incident_id, Candour.target_at, now)
     if actor.roles.intersection(KEEPERS):
         yield from _safeguarding(session, actor, now)
+        look = Protection.look_again_at
+        shown_from = now + timedelta(hours=protection_policy.shipped().shown_hours_before)
+        found = select(Protection.incident_id, Protection.protection_id, Protection.kind, look).where(
+            Protection.ended_at.is_(None), look <= shown_from
+        )
+        yield from _seen(session, actor, DutyKind.PROTECTION, found, Protection.incident_id, look, now)
     yield from _checks(session, actor, now)
     rules = recurrence_policy.shipped()
     if actor.roles.intersection((*rules.decides, *rules.decides_restricted)):

@@ -48,11 +48,13 @@ class GovernancePolicy(_Strict):
         return self
 
 
+_SHIPPED = Path(__file__).parent / "policies" / "default.yaml"
+
+
 @cache
 def shipped() -> GovernancePolicy:
     """The default policy."""
-    path = Path(__file__).parent / "policies" / "default.yaml"
-    return GovernancePolicy.model_validate(yaml.safe_load(path.read_text()))
+    return GovernancePolicy.model_validate(yaml.safe_load(_SHIPPED.read_text()))
 
 
-KIND = PolicyKind("governance", GovernancePolicy, build=GovernancePolicy.built, shipped=shipped)
+KIND = PolicyKind("governance", GovernancePolicy, build=GovernancePolicy.built, shipped=shipped, text=_SHIPPED)

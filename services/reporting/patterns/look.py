@@ -83,7 +83,7 @@ class Look:
         code: str | None = None,
         chance: float | None = None,
     ) -> Found:
-        """What a rule found, in the region of its place."""
+        """A pattern with its members, placed in the region of its place unless a region is given."""
         return Found(
             kind=kind,
             pattern=pattern,

@@ -156,10 +156,13 @@ def load(path: Path) -> PatternPolicy:
     return PatternPolicy.model_validate(yaml.safe_load(path.read_text()))
 
 
+_SHIPPED = Path(__file__).parent / "policies" / "default.yaml"
+
+
 @cache
 def shipped() -> PatternPolicy:
     """The default policy."""
-    return load(Path(__file__).parent / "policies" / "default.yaml")
+    return load(_SHIPPED)
 
 
-KIND = PolicyKind("patterns", PatternPolicy, build=PatternPolicy.built, shipped=shipped)
+KIND = PolicyKind("patterns", PatternPolicy, build=PatternPolicy.built, shipped=shipped, text=_SHIPPED)
