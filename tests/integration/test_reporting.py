@@ -795,7 +795,9 @@ def test_reviews_are_read_together_by_factor_now_and_before(book: Book, client: 
     book.clock.advance(timedelta(minutes=1))
     book.project()
     api, lead = client("reporting"), actor("quality_lead")
-    found = api.get("/reviews/together", lead, params={"days": 20}).json()
+    answer = api.get("/reviews/together", lead, params={"days": 20})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
     assert (found["reviews"], found["reviews_before"]) == (2, 3)
     assert [one["factor"] for one in found["factors"][:2]] == ["organisation", "person"]
     organisation, person = found["factors"][:2]
