@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench kafka promtool vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench kafka promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ vendor: setup ## fetch the browser libraries of the console again (needs npm)
 promtool: ## test the alarm rules (needs Debian's prometheus)
 	promtool check config deploy/observability/prometheus.yml
 	promtool test rules tests/deployment/rules.yml tests/deployment/rules_of_cases.yml
+
+helm: ## install helm for the tests of the chart (needs Go)
+	GOBIN=$(CURDIR)/.tools/bin go install helm.sh/helm/v3/cmd/helm@v3.22.0
 
 schemas: setup ## write the schemas of all events again from their models
 	$(VENV)/python -m services.contracts.generate

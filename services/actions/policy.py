@@ -135,7 +135,7 @@ def _shipped_before() -> dict[str, ImprovementPolicy]:
     return {found.version: found for found in map(load, sorted(_FOLDER.glob("default-*.yaml")))}
 
 
-KIND = PolicyKind("improvement", _Document, build=_built, shipped=shipped)
+KIND = PolicyKind("improvement", _Document, build=_built, shipped=shipped, text=_FOLDER / "default.yaml")
 
 POLICIES = Policies(
     service="actions",

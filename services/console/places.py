@@ -1,14 +1,26 @@
 """Which place a page is about: all that somebody sees, a region or a service; and what they are called."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from services.console.page import TEXTS
 from services.console.visit import Visit
+from services.contracts.taxonomy import Role
 
 _ = TEXTS.gettext
 _MOST = 1000
+LEADERS = (
+    Role.REGISTERED_MANAGER,
+    Role.REGIONAL_MANAGER,
+    Role.QUALITY_LEAD,
+    Role.SAFEGUARDING_LEAD,
+    Role.NOMINATED_INDIVIDUAL,
+    Role.DIRECTOR,
+    Role.EXECUTIVE,
+)
+"""Who answers for a place, a region or the whole provider; in the order of the ladder."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +72,26 @@ def read_places(visit: Visit) -> Places:
     kind, _, one = chosen.partition(":")
     known = kind in ("region", "location") and bool(one)
     return Places(regions, locations, chosen if known else "")
+
+
+def leaders(visit: Visit, location_id: str | None, region_id: str | None) -> list[dict[str, str]]:
+    """Who can answer for something at a place, in a region or of the whole provider: each person in each such role.
+
+    `value` is `id:role`. Without a place, all who lead anywhere.
+    """
+
+    def holding(role: Role) -> list[tuple[str, str, str]]:
+        page = visit.api.get_or_none("directory", "/people", role=role.value, limit=200) or {"items": []}
+        return [
+            (one["display_name"], one["person_id"], role.value)
+            for one in page["items"]
+            for held in one["roles"]
+            if one["active"]
+            and held["role"] == role
+            and (not location_id or held["location_id"] in (None, location_id))
+            and (not region_id or held["region_id"] in (None, region_id))
+        ]
+
+    with ThreadPoolExecutor(len(LEADERS)) as pool:
+        made = {one for people in pool.map(holding, LEADERS) for one in people}
+    return [{"value": f"{person}:{role}", "text": name, "role": role} for name, person, role in sorted(made)]

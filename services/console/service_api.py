@@ -80,6 +80,11 @@ class ServiceApi:
             "POST", service, path, files={"file": (name, content, media_type)}, headers={"Idempotency-Key": key}
         )
 
+    def send_text(self, service: str, path: str, content: bytes, *, media_type: str, key: str) -> Answer:
+        """A write whose body is a text as it is. Raises Refused."""
+        headers = {"Idempotency-Key": key, "Content-Type": media_type}
+        return self._call("POST", service, path, content=content, headers=headers)
+
     def fetch(self, service: str, path: str) -> httpx.Response:
         """A file as it is. Raises Refused."""
         return self._response("GET", service, path)

@@ -47,6 +47,24 @@ def import_cqc_directory(
 
 
 @router.post(
+    "/imports/cqc-directory/previews",
+    response_model=cqc_import.ImportResult,
+    summary="Preview an import of CQC's care directory",
+    tags=["imports"],
+)
+def preview_cqc_directory(
+    body: Annotated[bytes, Body(media_type="text/csv")], actor: Caller, key: CommandKey, database: Database, clock: Time
+) -> JSONResponse:
+    """What the file would make and change, and which rows would be refused. Nothing is kept. Platform administrators."""
+    require_role(actor, Role.PLATFORM_ADMIN)
+    with transaction(database, actor.provider_id) as session:
+        return once(
+            session, "directory", actor, key, fingerprint("preview-cqc-directory", body),
+            lambda: Reply(200, cqc_import.preview_cqc_directory(session, actor, body, clock.now())),
+        )  # fmt: skip
+
+
+@router.post(
     "/providers",
     status_code=201,
     response_model=queries.ProviderView,
@@ -305,4 +323,4 @@ def _first_day(month: str) -> date:
     return date.fromisoformat(f"{month}-01")
 
 
-BODY_LIMITS = {"/imports/cqc-directory": 64_000_000}
+BODY_LIMITS = {"/imports/cqc-directory": 64_000_000, "/imports/cqc-directory/previews": 64_000_000}

@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -28,10 +29,19 @@ from services.runtime.errors import invalid
 
 _ENGLAND = ZoneInfo("Europe/London")
 _AT_A_TIME = 200
+MOST_NAMED = 200
 _OPEN_TO = text("select set_config('app.import_providers', :provider_ids, true)")
 
 Group = dict[UUID, list[cqc.Row]]
 """Some of the file's rows, by their providers."""
+
+
+class PlaceChange(BaseModel):
+    """A location that is made or changed."""
+
+    cqc_location_id: str
+    name: str
+    created: bool
 
 
 class ImportResult(BaseModel):
@@ -42,6 +52,9 @@ class ImportResult(BaseModel):
     unchanged: int
     rejected: int
     rejections: list[cqc.Rejection]
+    changes: list[PlaceChange] = Field(
+        default_factory=list, description=f"The first {MOST_NAMED} locations that are made or changed."
+    )
 
 
 class _Tally:
@@ -50,6 +63,12 @@ class _Tally:
     def __init__(self, rejections: list[cqc.Rejection]) -> None:
         self.created = self.updated = self.unchanged = 0
         self.rejections = rejections
+        self.changes: list[PlaceChange] = []
+
+    def name(self, locations: Iterable[Location], *, created: bool) -> None:
+        """Name what is made or changed, as far as there is room."""
+        for one in islice(locations, MOST_NAMED - len(self.changes)):
+            self.changes.append(PlaceChange(cqc_location_id=one.cqc_location_id, name=one.name, created=created))
 
 
 def import_cqc_directory(session: Session, actor: Actor, content: bytes, now: datetime) -> ImportResult:
@@ -74,7 +93,17 @@ def import_cqc_directory(session: Session, actor: Actor, content: bytes, now: da
         unchanged=tally.unchanged,
         rejected=len(rejections),
         rejections=sorted(rejections, key=lambda rejection: rejection.line),
+        changes=tally.changes,
     )
+
+
+def preview_cqc_directory(session: Session, actor: Actor, content: bytes, now: datetime) -> ImportResult:
+    """What taking the file over would do; nothing of it stays. Raises 422 for a file that cannot be read."""
+    trial = session.begin_nested()
+    try:
+        return import_cqc_directory(session, actor, content, now)
+    finally:
+        trial.rollback()
 
 
 def _groups(rows: Iterable[cqc.Row]) -> Iterator[Group]:
@@ -110,6 +139,8 @@ def _take_over(session: Session, actor: Actor, group: Group, tally: _Tally, now:
     tally.created += len(created)
     tally.updated += len(updated)
     tally.unchanged += len(known) - len(updated)
+    tally.name(created.values(), created=True)
+    tally.name(updated, created=False)
     tally.rejections += [
         cqc.Rejection(
             row.line,

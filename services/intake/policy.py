@@ -142,13 +142,16 @@ def load(path: Path) -> TriagePolicy:
     return _built(document)
 
 
+_SHIPPED = Path(__file__).parent / "policies" / "default.yaml"
+
+
 @cache
 def shipped() -> TriagePolicy:
     """The default policy."""
-    return load(Path(__file__).parent / "policies" / "default.yaml")
+    return load(_SHIPPED)
 
 
-KIND = PolicyKind("triage", _Document, build=_built, shipped=shipped, faults=_faults)
+KIND = PolicyKind("triage", _Document, build=_built, shipped=shipped, faults=_faults, text=_SHIPPED)
 
 POLICIES = Policies(
     service="intake",

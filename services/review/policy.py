@@ -209,7 +209,9 @@ def _shipped_before() -> dict[str, ReviewPolicy]:
     return {policy.version: policy for policy in map(load, sorted(_FOLDER.glob("default-*.yaml")))}
 
 
-KIND = PolicyKind("review", _Document, build=_Document.read, shipped=shipped, faults=_faults)
+KIND = PolicyKind(
+    "review", _Document, build=_Document.read, shipped=shipped, faults=_faults, text=_FOLDER / "default.yaml"
+)
 
 POLICIES = Policies(
     service="review",

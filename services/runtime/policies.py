@@ -168,6 +168,15 @@ class PolicySummary(BaseModel):
     revision: int
 
 
+class KindView(BaseModel):
+    """A kind of policy: the version that counts now, and the shipped one to begin with."""
+
+    name: str
+    version: str = Field(description="What the provider goes by now: its own, or the shipped one.")
+    shipped_version: str
+    shipped_source: str = Field(description="The YAML text. Begin your own with a copy.")
+
+
 class PolicyView(PolicySummary):
     """A version with its text."""
 
@@ -398,6 +407,17 @@ def router(policies: Policies) -> APIRouter:
 
         with transaction(database, actor.provider_id) as session:
             return once(session, service, actor, key, fingerprint("check-policy", body), run)
+
+    @made.get("/kinds", summary="List kinds of policies")
+    def list_kinds(actor: Caller, database: Database) -> list[KindView]:
+        """Each kind that a provider may have its own of, with the version that counts now and the text of the shipped one."""
+        require_role(actor, *readers)
+        with transaction(database, actor.provider_id) as session:
+            return [
+                KindView(name=name, version=policies.current(session, actor.provider_id, name).version,
+                         shipped_version=kind.shipped().version, shipped_source=kind.text.read_text() if kind.text else "")
+                for name, kind in policies.kinds.items()
+            ]  # fmt: skip
 
     @made.get("/{policy_id}", summary="Read a policy")
     def read_policy(policy_id: UUID, actor: Caller, database: Database, response: Response) -> PolicyView:

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,7 +31,8 @@ def _none(_: Any) -> Iterable[Fault]:
 class PolicyKind:
     """A sort of policy: the model of its file, what more must hold, and how it becomes what use-cases decide by.
 
-    `shipped` answers what a provider without a policy of its own goes by; it has a `version`.
+    `shipped` answers what a provider without a policy of its own goes by; it has a `version`. `text` is its file, to begin
+    one's own with; absent for kinds that are the same for every provider.
     """
 
     name: str
@@ -38,6 +40,7 @@ class PolicyKind:
     build: Callable[[Any], Any]
     shipped: Callable[[], Any]
     faults: Callable[[Any], Iterable[Fault]] = _none
+    text: FilePath | None = None
 
 
 @dataclass(frozen=True)

@@ -278,6 +278,40 @@ def test_a_file_that_cannot_be_read_is_refused_whole(directory: ServiceClient, a
     assert body["errors"]
 
 
+def test_a_preview_says_what_an_import_would_do_and_keeps_nothing(
+    directory: ServiceClient, admin: Actor, actor: Any, service_engine: Engines
+) -> None:
+    file = CqcFile(3)
+
+    def preview(sender: Actor = admin) -> Any:
+        return directory.post(
+            "/imports/cqc-directory/previews", sender, content=file.content, headers={"Content-Type": "text/csv"}
+        )
+
+    would = preview().json()
+    assert (would["created"], would["updated"]) == (len(file.rows), 0)
+    assert [one["cqc_location_id"] for one in would["changes"]] == [one[cqc.LOCATION_ID] for one in file.rows]
+    assert all(one["created"] for one in would["changes"])
+    assert directory.get(f"/locations/{file.location()}", admin).status_code == 404
+    with transaction(service_engine("directory"), admin.provider_id) as session:
+        assert (
+            session.scalar(
+                text("select count(*) from directory.outbox where subject = :s"), {"s": str(file.location())}
+            )
+            == 0
+        )
+    assert imported(directory, admin, file) == (len(file.rows), 0, 0, 0)
+    file.rows[0][cqc.LOCATION_NAME] = "Another name"
+    file.rows[1][cqc.BEDS] = "many"
+    would = preview().json()
+    assert (would["created"], would["updated"], would["rejected"]) == (0, 1, 1)
+    assert would["changes"] == [
+        {"cqc_location_id": file.rows[0][cqc.LOCATION_ID], "name": "Another name", "created": False}
+    ]
+    assert would["rejections"][0]["line"] == 3
+    assert preview(actor("director")).status_code == 403
+
+
 def test_only_platform_administrators_import(directory: ServiceClient, actor: Any) -> None:
     problem(send(directory, actor("director", "quality_lead"), CqcFile(1).content), 403)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
-from services.console.places import read_places
+from services.console.places import LEADERS, read_places
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, refused
@@ -16,11 +16,7 @@ from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
 router = APIRouter(include_in_schema=False)
 _ = TEXTS.gettext
 
-GOVERNORS = (
-    Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL,
-    Role.DIRECTOR, Role.EXECUTIVE,
-)  # fmt: skip
-JUDGES = tuple(role for role in GOVERNORS if role is not Role.REGISTERED_MANAGER)
+JUDGES = tuple(role for role in LEADERS if role is not Role.REGISTERED_MANAGER)
 STATUSES = ("open", "answered", "accepted")
 ALTERED = ("plan", "money", "pace")
 _FILTERS = ("kind", "status", "late", "level", "location_id")
@@ -37,7 +33,7 @@ def log(visit: Visitor) -> Response:
     page = visit.api.get("reporting", "/governance-items", cursor=query.get("cursor"), **chosen)
     following = urlencode({**chosen, "cursor": page["next"]}) if page["next"] else None
     return visit.page(
-        "challenges.html", items=page["items"], chosen=chosen, following=following, places=places, kinds=list(GovernanceKind),
+        "challenges.html", found=page["items"], chosen=chosen, following=following, places=places, kinds=list(GovernanceKind),
         statuses=STATUSES, levels=list(MeetingLevel), people=names(visit, [one["owner_id"] for one in page["items"]]),
     )  # fmt: skip
 

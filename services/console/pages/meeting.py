@@ -1,6 +1,5 @@
 """Meetings: what each has before it, frozen as it was seen, with what changed since the last; what it decides and challenges."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,12 +8,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
-from services.console.pages.governance import GOVERNORS
-from services.console.places import read_places
+from services.console.places import LEADERS, leaders, read_places
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, refused
-from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
+from services.contracts.taxonomy import GovernanceKind, MeetingLevel
 from services.runtime.calendar import LONDON
 
 router = APIRouter(include_in_schema=False)
@@ -160,7 +158,7 @@ def _show(visit: Visit, meeting_id: str, sent: Sent) -> Response:
     return visit.page(
         "meeting.html", sent.status, meeting=found, version=read.version, sent=sent, errors=sent.errors, places=places,
         records=_records(visit, found), people=names(visit, [found["held_by"], *(one["owner_id"] for one in items)]),
-        owners=_owners(visit, found), kinds=list(GovernanceKind), questions=QUESTIONS, governs=visit.has(*GOVERNORS),
+        owners=leaders(visit, found["location_id"], found["region_id"]), kinds=list(GovernanceKind), questions=QUESTIONS, governs=visit.has(*LEADERS),
         saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
 
@@ -178,23 +176,3 @@ def _records(visit: Visit, found: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if one["signal_id"] in wanted:
             named[one["signal_id"]] = {"href": f"/patterns/{one['signal_id']}", "text": one["why"]["sentence"]}
     return named
-
-
-def _owners(visit: Visit, found: dict[str, Any]) -> list[dict[str, str]]:
-    """Who can do or answer something: those who lead at the place of the meeting, in its region or everywhere."""
-    here = (None, found["location_id"]), (None, found["region_id"])
-
-    def holding(role: Role) -> list[tuple[str, str, str]]:
-        page = visit.api.get_or_none("directory", "/people", role=role.value, limit=200) or {"items": []}
-        return [
-            (one["display_name"], one["person_id"], role.value)
-            for one in page["items"]
-            for held in one["roles"]
-            if one["active"] and held["role"] == role
-            and (not found["location_id"] or held["location_id"] in here[0])
-            and (not found["region_id"] or held["region_id"] in here[1] or held["location_id"])
-        ]  # fmt: skip
-
-    with ThreadPoolExecutor(len(GOVERNORS)) as pool:
-        made = {one for people in pool.map(holding, GOVERNORS) for one in people}
-    return [{"value": f"{person}:{role}", "text": name, "role": role} for name, person, role in sorted(made)]

@@ -8,17 +8,19 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
-from services.console.places import Places, read_places
+from services.console.pages.navigation import PACK_BUILDERS
+from services.console.places import Places, leaders, read_places
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, refused
-from services.contracts.taxonomy import Band, Category, Role, ThemeStage
+from services.contracts.taxonomy import Band, Category, Role, Strength, ThemeStage
 
 router = APIRouter(include_in_schema=False)
 _ = TEXTS.gettext
 
 COMMISSIONERS = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 LEADS = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.REGIONAL_MANAGER)
+AGREERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
 _TERMS = ("title", "why", "questions", "sources", "lead_id", "team")
 _COMMISSION = (*_TERMS, "category", "band", "region_id", "locations", "signal_id")
 
@@ -114,6 +116,43 @@ def member(visit: Visitor, theme_id: str) -> Response:
         return _show(visit, theme_id, _wrong(visit, "member", missing))
     path = f"/themes/{theme_id}/members/{incident_id}"
     return _send(visit, theme_id, "member", "PUT", path, body, ("incident_id", "decision", "reason"))
+
+
+@router.post("/themes/{theme_id}/agree")
+def agree(visit: Visitor, theme_id: str) -> Response:
+    """Agree what will change because of its findings."""
+    body: dict[str, Any] = answered(
+        visit,
+        "agree",
+        ("title", "strength", "strength_reason", "success_criterion", "what_counts_as_proof", "learning_ref"),
+    )
+    owner, _colon, role = visit.text("agree_owner").partition(":")
+    days = visit.text("agree_due_working_days")
+    missing = {
+        f"agree_{name}": text
+        for name, text, there in (
+            ("title", _("Say in one line what will change"), body.get("title")),
+            ("strength", _("Choose how strong it is"), body.get("strength")),
+            ("success_criterion", _("Say how one will see that it worked"), body.get("success_criterion")),
+            ("what_counts_as_proof", _("Say what a verifier must find in practice"), body.get("what_counts_as_proof")),
+            ("owner", _("Choose the one person who answers for it"), owner and role),
+            ("due_working_days", _("Give the number of working days"), days.isdecimal()),
+        )
+        if not there
+    }
+    if missing:
+        return _show(visit, theme_id, _wrong(visit, "agree", missing))
+    body |= {
+        "incident_id": theme_id, "owner_id": owner, "owner_role": role, "due_working_days": int(days),
+        "sites": visit.texts("agree_sites"),
+    }  # fmt: skip
+    try:
+        visit.api.send("POST", "actions", "/actions", body, key=key_of(visit))
+    except Refused as error:
+        found = _by_line(error)
+        found.errors = {"owner" if name.startswith("owner_") else name: text for name, text in found.errors.items()}
+        return _show(visit, theme_id, refused(visit, "agree", found, (*body, "owner")))
+    return go(f"/themes/{theme_id}?saved=agree")
 
 
 @router.post("/themes/{theme_id}/end")
@@ -250,12 +289,14 @@ def _show(visit: Visit, theme_id: str, sent: Sent) -> Response:
         "submitted",
         "approved",
     )
+    agrees = visit.has(*AGREERS) and found["stage"] in ("reviewing", "acting") and parts["review"] is not None
     considered = {one["incident_id"] for one in parts["members"]}
     return visit.page(
         "theme.html", sent.status, theme=found, version=read.version, sent=sent, errors=sent.errors, people=people,
         me=str(visit.actor.id), collecting=collecting, running=found["stage"] not in ("closed", "ended"),
         could=[one for one in _could_belong(visit, found) if one["incident_id"] not in considered] if collecting else [],
-        commissions=visit.has(*COMMISSIONERS), saved=visit.request.query_params.get("saved"), **parts,
+        strengths=list(Strength), owners=leaders(visit, None, None) if agrees else [], agrees=agrees,
+        commissions=visit.has(*COMMISSIONERS), packs=visit.has(*PACK_BUILDERS), saved=visit.request.query_params.get("saved"), **parts,
     )  # fmt: skip
 
 

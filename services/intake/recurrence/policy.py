@@ -65,10 +65,13 @@ def load(path: Path) -> RecurrencePolicy:
     return RecurrencePolicy.model_validate(yaml.safe_load(path.read_text()))
 
 
+_SHIPPED = Path(__file__).parents[1] / "policies" / "recurrence.yaml"
+
+
 @cache
 def shipped() -> RecurrencePolicy:
     """The default policy."""
-    return load(Path(__file__).parents[1] / "policies" / "recurrence.yaml")
+    return load(_SHIPPED)
 
 
-KIND = PolicyKind("recurrence", RecurrencePolicy, build=lambda policy: policy, shipped=shipped)
+KIND = PolicyKind("recurrence", RecurrencePolicy, build=lambda policy: policy, shipped=shipped, text=_SHIPPED)

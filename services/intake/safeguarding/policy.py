@@ -109,4 +109,4 @@ def shipped() -> SafeguardingPolicy:
     return load(SHIPPED)
 
 
-KIND = PolicyKind("safeguarding", SafeguardingPolicy, build=lambda policy: policy, shipped=shipped)
+KIND = PolicyKind("safeguarding", SafeguardingPolicy, build=lambda policy: policy, shipped=shipped, text=SHIPPED)

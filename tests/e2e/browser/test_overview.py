@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
+from services.runtime.calendar import LONDON
 from tests.e2e.running import RunningStack, eventually
 from workflows.schedules import PATTERNS
 
@@ -43,16 +44,21 @@ def report(carer: Caller, **values: Any) -> str:
     return found
 
 
-def look_for_patterns(stack: RunningStack) -> None:
+def look_for_patterns(stack: RunningStack, lead: Caller) -> None:
     """What happens by itself every hour happens now."""
 
     async def trigger() -> None:
         client = await Client.connect(stack.record.part("temporal").address)
         await client.get_schedule_handle(PATTERNS).trigger()
 
+    def looked() -> Any:
+        return lead.get("reporting", "/signals/quality")["searched_at"]
+
+    before = looked()
     # Playwright has an event loop in this thread.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, trigger()).result()
+    eventually(lambda: looked() != before, "a look for patterns")
 
 
 def test_the_overview_leads_to_records_and_follows_what_happens(
@@ -98,24 +104,24 @@ def test_the_overview_leads_to_records_and_follows_what_happens(
 
 
 def test_a_list_is_kept_under_a_name_and_taken_as_a_file(person: Person, accessible: Check) -> None:
-    page = person("director")
+    page, name = person("director"), f"Our falls {uuid.uuid4().hex[:6]}"
     page.goto("/incidents")
     page.get_by_label("Type", exact=True).select_option("fall")
     press(page, "Show")
     press(page, "Keep it")
     expect(page.get_by_role("alert")).to_be_visible()
     accessible(page)
-    page.get_by_label("A name for it").fill("Our falls")
+    page.get_by_label("A name for it").fill(name)
     press(page, "Keep it")
     page.goto("/incidents")
-    page.get_by_role("link", name="Our falls").click()
+    page.get_by_role("link", name=name).click()
     expect(page.get_by_label("Type", exact=True)).to_have_value("fall")
     accessible(page)
     with page.expect_download() as file:
         page.get_by_role("link", name="CSV").click()
     assert "incident_id" in file.value.path().read_text(encoding="utf-8-sig").splitlines()[0]
-    press(page, "Take it out: Our falls")
-    expect(page.get_by_role("link", name="Our falls")).to_have_count(0)
+    page.locator("li").filter(has_text=name).get_by_role("button").click()
+    expect(page.get_by_role("link", name=name)).to_have_count(0)
 
 
 def test_people_decide_about_patterns(
@@ -124,14 +130,14 @@ def test_people_decide_about_patterns(
     """Found by itself, with its records; merged, dismissed and accepted with a reason, which is asked for."""
     lead = api("quality_lead")
     fell = [str(uuid.uuid4()) for _ in range(3)]
+    now = datetime.fromisoformat(lead.get("reporting", "/signals/quality")["as_of"])
     for one in fell:
-        for day in (2, 4):
-            at = datetime(2026, 6, day, 12, tzinfo=UTC).isoformat()
-            report(api("carer"), person_refs=[one], occurred_at=at)
+        for days in (1, 2):
+            report(api("carer"), person_refs=[one], occurred_at=(now - timedelta(days=days)).isoformat())
     known = {one["signal_id"] for one in lead.get("reporting", "/signals", limit=200)["items"]}
 
     def found() -> list[str]:
-        look_for_patterns(console)
+        look_for_patterns(console, lead)
         page = lead.get("reporting", "/signals", limit=200, kind="person_repeat", status="raised")["items"]
         mine = [one["signal_id"] for one in page if one["signal_id"] not in known]
         return mine if len(mine) >= len(fell) else []
@@ -196,7 +202,7 @@ def test_the_radar_leads_to_the_records(person: Person, api: As, accessible: Che
     accessible(page)
 
 
-def test_a_meeting_challenges_and_the_answer_is_judged(person: Person, accessible: Check, shot: Shot) -> None:
+def test_a_meeting_challenges_and_the_answer_is_judged(person: Person, api: As, accessible: Check, shot: Shot) -> None:
     """Asked by one person, answered by another, judged by the first; everything is in the pack and in the log."""
     page = person("quality_lead")
     page.goto("/meetings")
@@ -255,10 +261,9 @@ def test_a_meeting_challenges_and_the_answer_is_judged(person: Person, accessibl
     page.goto(pack)
     press(page, "Record that it was held")
     expect(page.get_by_role("alert")).to_contain_text("Give the day and time")
-    compiled = datetime.strptime(
-        page.locator("main").inner_text().split("known on ")[1].split(". It")[0], "%d %B %Y, %H:%M"
-    ).replace(tzinfo=UTC)
-    page.get_by_label("When", exact=True).fill((compiled + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M"))
+    seen_at = api("quality_lead").get("reporting", f"/meetings/{pack.rsplit('/', 1)[1]}")["compiled_at"]
+    held_at = datetime.fromisoformat(seen_at).astimezone(LONDON) + timedelta(minutes=2)
+    page.get_by_label("When", exact=True).fill(held_at.strftime("%Y-%m-%dT%H:%M"))
     page.get_by_label("How many took part").fill("5")
     press(page, "Record that it was held")
     expect(page.get_by_text("It is recorded as held.")).to_be_visible()
