@@ -1,0 +1,372 @@
+"""Pages of the console over the real services and a real database, without a browser: what each form sends, and how a
+refusal and a stale page come back with nothing typed lost."""
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from starlette.responses import Response
+from starlette.testclient import TestClient
+
+from services.console.__main__ import ROUTERS
+from services.console.app import build_app
+from services.console.session import Session
+from services.console.settings import ConsoleSettings
+from services.runtime.actor import Actor
+from services.runtime.auth import Authenticator
+from tests.conftest import Issuer, MovableClock, ServiceClient
+
+SERVICES = ("directory", "intake", "review", "actions", "reporting")
+
+
+class InProcess:
+    """Stands where the console has its HTTP client: the same requests go to the services in this process."""
+
+    def __init__(self, client: Callable[[str], ServiceClient]) -> None:
+        self._apps = {name: client(name).http for name in SERVICES}
+
+    def request(self, method: str, url: str, **how: Any) -> httpx.Response:
+        name, _, path = url.removeprefix("http://").partition("/")
+        return self._apps[name].request(method, f"/{path}", **how)  # type: ignore[return-value]
+
+
+class Forms(HTMLParser):
+    """The forms of a page by where they go, each with the fields as a browser would send them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: dict[str, dict[str, str | list[str]]] = {}
+        self._form: dict[str, Any] | None = None
+        self._area: str | None = None
+        self._select: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name = given.get("name") or ""
+        if tag == "form":
+            self._form = self.found.setdefault(given.get("action") or "", {})
+        if self._form is None or (not name and tag != "option"):
+            return
+        if tag == "input" and given.get("type") in ("checkbox", "radio"):
+            if "checked" in given:
+                self._form.setdefault(name, []).append(given.get("value") or "")
+        elif tag == "input":
+            self._form[name] = given.get("value") or ""
+        elif tag == "textarea":
+            self._area, self._form[name] = name, ""
+        elif tag == "select":
+            self._select, self._form[name] = name, ""
+        elif tag == "option" and self._select and "selected" in given:
+            self._form[self._select] = given.get("value") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+        if tag == "textarea":
+            self._area = None
+
+    def handle_data(self, data: str) -> None:
+        if self._form is not None and self._area:
+            self._form[self._area] += data
+
+
+@dataclass
+class Page:
+    """What somebody has open, and how they go on from it."""
+
+    http: TestClient
+    html: str = ""
+    status: int = 0
+    path: str = ""
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def open(self, path: str) -> "Page":
+        return self._shown(self.http.get(path), path)
+
+    def send(self, action: str, **fields: Any) -> "Page":
+        """Fill in the form that goes there, and send it."""
+        content = {**self.forms[action], **fields}
+        path = action or self.path
+        return self._shown(self.http.post(path, data=content), path)
+
+    def _shown(self, answer: Any, path: str) -> "Page":
+        self.html, self.status, self.path = unescape(answer.text), answer.status_code, answer.url.path
+        self.forms = Forms(answer.text).found
+        assert self.status < 500, self.html
+        return self
+
+    def says(self, *words: str) -> None:
+        for said in words:
+            assert said in self.html, re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", self.html))
+
+
+@pytest.fixture
+def person(client: Callable[[str], ServiceClient], issuer: Issuer, clock: MovableClock) -> Callable[[Actor], Page]:
+    """`person(actor)` is somebody who has signed in."""
+    settings = ConsoleSettings(
+        **{f"{name}_url": f"http://{name}" for name in SERVICES},  # type: ignore[arg-type]
+        oidc_issuer=issuer.url, oidc_jwks_url=issuer.url, oidc_audience="plumbline", environment="local",
+        console_public_url="http://testserver", console_session_keys=Fernet.generate_key().decode(),
+    )  # fmt: skip
+    app = build_app(settings, ROUTERS)
+    app.state.http, app.state.clock = InProcess(client), clock
+    app.state.authenticator = Authenticator(issuer.settings())
+
+    def signed_in(actor: Actor) -> Page:
+        at = datetime.now(UTC).timestamp()
+        session = Session(issuer.token(actor), None, at + 3600, "Somebody", at, at)
+        kept = Response()
+        app.state.cookies.keep(kept, session, None)
+        pairs = [value.decode().split(";")[0] for name, value in kept.raw_headers if name == b"set-cookie"]
+        cookies = dict(pair.split("=", 1) for pair in pairs if not pair.endswith('=""'))
+        return Page(TestClient(app, cookies=cookies))
+
+    return signed_in
+
+
+@dataclass
+class Case:
+    """An incident and who deals with it."""
+
+    intake: ServiceClient
+    home: uuid.UUID
+    actor: Any
+    now: datetime
+    id: str = ""
+
+    def report(self, category: str = "fall", **more: Any) -> str:
+        body = {
+            "location_id": str(self.home), "occurred_at": (self.now - timedelta(hours=1)).isoformat(), "category": category,
+            "immediate_danger": False, "narrative": "Found on the floor.", "not_about_staff": category == "abuse_allegation",
+            **more,
+        }  # fmt: skip
+        if more.get("about_staff"):
+            del body["not_about_staff"]
+        answer = self.intake.post("/incidents", self.actor("carer", locations=[self.home]), body)
+        assert answer.status_code == 201, answer.text
+        self.id = answer.json()["incident_id"]
+        return self.id
+
+    def triage(self, **scores: Any) -> None:
+        manager = self.actor("quality_lead")
+        record = self.intake.get(f"/incidents/{self.id}", manager).json()
+        body = {
+            "actual_harm": "severe", "consequence": 4, "likelihood": 4, "reason": "By what is known.", **scores,
+            "earlier_seen": self.intake.get(f"/incidents/{self.id}/earlier", manager).json()["total"],
+        }  # fmt: skip
+        answer = self.intake.post(f"/incidents/{self.id}/triage", manager, body, version=record["version"])
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def case(client: Callable[[str], ServiceClient], place: Callable[..., uuid.UUID], actor: Any, now: datetime) -> Case:
+    return Case(client("intake"), place("intake"), actor, now)
+
+
+def test_triage_places_what_is_wrong_and_keeps_what_was_typed(case: Case, person: Any, actor: Any) -> None:
+    case.report()
+    case.report()
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{case.id}/triage")
+    page.says("the rule suggests", "I have looked at what came before: 1")
+    page.send("")
+    assert page.status == 422
+    page.says("Choose the harm to the body", "Choose how likely that is")
+    low = {f"triage_{name}": value for name, value in (
+        ("actual_harm", "low"), ("psychological_harm", "none"), ("consequence", "2"), ("likelihood", "1"),
+    )}  # fmt: skip
+    page.send("", **low)
+    page.says("Say why it is less serious than the rule suggests")
+    page.send("", triage_reason="A soft carpet.")
+    page.says("Look at what came before, and tick that you did")
+    assert page.forms[""]["triage_reason"] == "A soft carpet."
+    assert page.forms[""]["triage_consequence"] == ["2"]
+    case.triage()
+    page.send("", triage_earlier_seen="1")
+    assert page.status == 412
+    page.says("Somebody changed this since you opened it")
+    assert page.forms[""]["triage_reason"] == "A soft carpet."
+    page.send("", triage_earlier_seen="1")
+    page.says("Your triage is kept")
+    assert person(actor("carer", locations=[case.home])).open(f"/incidents/{case.id}/triage").forms.get("") is None
+
+
+def test_what_decides_who_is_told_is_answered_and_a_duty_goes_its_way(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report()
+    case.triage()
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/telling")
+    page.says("What decides it", "In the reasonable opinion of a health care professional")
+    form = page.forms[""]
+    assert "facts_serious_injury_test" not in form  # nothing is chosen beforehand
+    page.send("", facts_professional_opinion_at="never", facts_linked_infections="many")
+    assert page.status == 422
+    assert page.forms[""]["facts_linked_infections"] == "many"
+    page.send(
+        "", facts_serious_injury_test="yes", facts_serious_injury_kinds=["impairment"], facts_linked_infections="0",
+        facts_professional_role="Doctor", facts_professional_opinion_at="2026-06-08T09:00", facts_people="P1 MS",
+    )  # fmt: skip
+    page.says("Your answers are kept")
+    answers = case.intake.get(f"/incidents/{incident}/facts", actor("quality_lead")).json()["answers"]
+    assert answers["people"] == [{"code": "P1", "local_authority": "MS"}]
+    said_at = datetime.fromisoformat(answers["professional_opinion_at"])
+    assert said_at == datetime(2026, 6, 8, 8, tzinfo=UTC)  # it was typed as England's time, in summer
+    assert (answers["serious_injury_kinds"], answers["linked_infections"]) == (["impairment"], 0)
+    assert page.forms[""]["facts_people"].strip() == "P1 MS"
+    page.send("", facts_linked_infections="not_known")
+    rows = case.intake.get(f"/incidents/{incident}/obligations", actor("quality_lead")).json()["obligations"]
+    duty = next(row for row in rows if row["rule"] == "cqc-serious-injury")["obligation_id"]
+    decide, submit, confirm = (f"/obligations/{duty}/{name}" for name in ("decide", "submit", "confirm"))
+    page.open(f"/obligations/{duty}")
+    page.send(decide, decide_decision="not_notify").says("is needed to decide not to notify")
+    other = person(actor("quality_lead")).open(f"/obligations/{duty}")
+    page.send(decide, decide_decision="notify")
+    page.says("Your decision is kept")
+    other.send(decide, decide_decision="not_notify", decide_reason="No injury of the regulation.")
+    assert other.status == 409
+    other.says("This obligation was decided already")
+    assert other.forms[decide]["decide_reason"] == "No injury of the regulation."
+    page.send(submit, submit_reference="CQC-1", submit_submitted_at="2031-01-01T10:00").says("is in the future")
+    assert page.forms[submit]["submit_reference"] == "CQC-1"
+    page.send(submit, submit_submitted_at="2026-06-08T09:30").says("It is recorded as sent")
+    page.send(confirm, confirm_received_at="2026-06-08T09:45").says("It is recorded as confirmed")
+    draft = page.http.get(f"/obligations/{duty}/draft")
+    assert "attachment" in draft.headers["content-disposition"]
+
+
+def test_what_no_rule_asks_for_is_opened_and_decided(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("medication")
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/telling")
+    opened = f"/incidents/{incident}/telling/open"
+    page.send(opened).says("Choose what is to be decided")
+    page.send(opened, open_rule="cqc-serious-injury").says("Serious injury")
+
+
+def test_candour_is_decided_by_an_opinion_and_its_parts_are_recorded(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report()
+    case.triage()
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/candour")
+    decide, part, letter, attempt = (
+        f"/incidents/{incident}/candour/{name}" for name in ("decide", "part", "letter", "attempt")
+    )
+    page.send(decide).says("Answer yes or no", "Say why, on which facts")
+    asked = {"decide_unintended_or_unexpected": "yes", "decide_during_regulated_activity": "yes"}
+    page.send(decide, **asked, decide_harm_test="met", decide_reason="A fall.").says("health care professional")
+    assert page.forms[decide]["decide_reason"] == "A fall."
+    page.send(
+        decide, decide_professional_role="Surgeon", decide_professional_opinion="Broken.", decide_limbs=["impairment"],
+        decide_opinion_at="2026-06-08T09:30", decide_relevant_person="service_user", decide_lasting_days="9",
+    ).says("must be at least 28")  # fmt: skip
+    page.send(decide, decide_lasting_days="60", decide_limbs=["impairment"]).says("It applies")
+    page.send(part, part_steps=["in_person_notification", "apology"], part_at="2026-06-08T09:40").says("Done")
+    page.send(letter, letter_content="Dear Mrs A").says("Choose what it is for")
+    assert page.forms[letter]["letter_content"].strip() == "Dear Mrs A"
+    page.send(letter, letter_purpose="written_notification").says("Written notification")
+    page.send(attempt, attempt_how="phone", attempt_outcome="declined", attempt_at="2026-06-08T09:50")
+    kept = case.intake.get(f"/incidents/{incident}/candour", actor("quality_lead")).json()
+    assert [one["content"] for one in kept["letters"]] == ["Dear Mrs A"]
+    assert [(one["how"], one["outcome"]) for one in kept["attempts"]] == [("phone", "declined")]
+    assert {one["step"] for one in kept["steps"] if one["done"]} >= {"in_person_notification", "apology"}
+
+
+def test_the_safeguarding_record_and_what_comes_of_a_referral(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("abuse_allegation")
+    page = person(actor("safeguarding_lead")).open(f"/incidents/{incident}/safeguarding")
+    write, decide, refer, answer, outcome = (
+        f"/incidents/{incident}/safeguarding/{name}" for name in ("write", "decide", "refer", "answer", "outcome")
+    )
+    page.send(write).says("Say whether the adult is safe now")
+    page.send(
+        write, write_abuse_types=["physical"], write_immediate_safety_secured="yes", write_safety_measures="Moved.",
+        write_adults_0_code="R-17", write_adults_0_wish_0="That it stops.", write_adults_0_consent="given",
+    ).says("It is kept")  # fmt: skip
+    assert page.forms[write]["write_adults_0_wish_0"] == "That it stops."
+    stale = person(actor("nominated_individual")).open(f"/incidents/{incident}/safeguarding")
+    page.send(write, write_adults_0_met_0="partly").says("It is kept")
+    stale.send(write, write_safety_measures="Something else.")
+    assert stale.status == 412
+    assert stale.forms[write]["write_safety_measures"].strip() == "Something else."
+    page.send(decide, decide_0_decision="not_refer").says("is needed for a decision not to refer")
+    page.send(decide, decide_0_decision="refer").says("to be referred")
+    page.send(refer, refer_0_authority="MS", refer_0_reference="R1", refer_0_referred_at="2026-06-08T09:30")
+    page.says("Referred to MS")
+    page.send(answer, answer_0_0_decision="enquiry").says("Enquiry")
+    page.send(outcome, outcome_0_0_outcome="inconclusive").says("Say what was found")
+    page.send(outcome, outcome_0_0_summary="It could not be found out.").says("Inconclusive")
+    record = case.intake.get(f"/incidents/{incident}/safeguarding", actor("safeguarding_lead")).json()
+    assert record["adults"][0]["wishes"] == [{"outcome": "That it stops.", "met": "partly"}]
+
+
+def test_a_check_is_recorded_and_another_set_aside(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("medication")
+    page = person(actor("shift_lead", locations=[case.home])).open(f"/incidents/{incident}/checks")
+    record, aside = (
+        f"/incidents/{incident}/checks/{name}" for name in ("clinical-advice/record", "care-plan-check/set-aside")
+    )
+    page.send(record).says("is missing")
+    name = "record_clinical-advice_answers_"
+    page.send(record, **{f"{name}advice": "Watch."})
+    assert page.forms[record][f"{name}advice"].strip() == "Watch."
+    page.send(record, **{f"{name}adviser": "nhs_111"}).says("NHS 111")
+    page.send(aside).says("Say why it is not done")
+    page.send(aside, **{"aside_care-plan-check_reason": "There is no plan yet."}).says("There is no plan yet.")
+    carer = person(actor("carer", locations=[case.home])).open(f"/incidents/{incident}/checks")
+    assert [path for path in carer.forms if path.endswith("set-aside")] == []
+
+
+def test_a_hold_stands_until_they_agree(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report()
+    page = person(actor("safeguarding_lead")).open(f"/incidents/{incident}/holds")
+    place, look, lift = (f"/incidents/{incident}/holds/{name}" for name in ("place", "look", "lift"))
+    page.send(place, place_waits_for="police", place_reason="They ask first.").says("Say when somebody asks again")
+    assert page.forms[place]["place_reason"].strip() == "They ask first."
+    page.send(place, place_look_again_at="2026-06-10T09:00").says("Police: stands")
+    stale = person(actor("safeguarding_lead")).open(f"/incidents/{incident}/holds")
+    page.send(look, look_0_said="Not yet.", look_0_look_again_at="2026-06-12T09:00").says("Not yet.")
+    stale.send(lift, lift_0_answer="They agree.", lift_0_answered_at="2026-06-08T09:50")
+    assert stale.status == 412
+    assert stale.forms[lift]["lift_0_answer"].strip() == "They agree."
+    stale.send(lift).says("Police: lifted")
+
+
+def test_an_incident_is_linked_ended_and_reopened_with_reasons(case: Case, person: Any, actor: Any) -> None:
+    first, again = case.report("environment"), case.report("environment")
+    page = person(actor("quality_lead")).open(f"/incidents/{again}/change")
+    link, duplicate, withdraw = (f"/incidents/{again}/change/{name}" for name in ("link", "duplicate", "withdraw"))
+    page.send(link, link_other_id=first, link_relation="same_event").says("Say why")
+    page.send(link, link_reason="The same door.").says("The two are linked", "The same door.")
+    page.open(f"/incidents/{again}/change").send(withdraw).says("Say why it was reported in error")
+    stale = person(actor("quality_lead")).open(f"/incidents/{again}/change")
+    page.send(duplicate, duplicate_duplicate_of=first).says(
+        "It is marked as a duplicate", "The same event is looked at here"
+    )
+    stale.send(withdraw, withdraw_reason="A delivery.")
+    assert stale.status in (409, 412)
+    assert stale.forms[withdraw]["withdraw_reason"].strip() == "A delivery."
+
+
+def test_restricted_says_so_and_the_glass_is_broken_with_a_reason(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("abuse_allegation", about_staff=[str(uuid.uuid4())])
+    lead = person(actor("safeguarding_lead")).open(f"/incidents/{incident}")
+    lead.says("This incident is restricted", "You see it by your role.")
+    manager = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}")
+    assert manager.status == 404
+    assert "Break the glass" not in manager.html
+    director = person(actor("director")).open(f"/incidents/{incident}")
+    glass = f"/incidents/{incident}/break-glass"
+    director.send(glass).says("Say why you must read it")
+    director.send(glass, glass_reason="curious")
+    assert director.forms[glass]["glass_reason"].strip() == "curious"
+    director.send(glass, glass_reason="The council called about it.").says("because you broke the glass")
+    page = lead.open(f"/incidents/{incident}/change")
+    page.says("The council called about it.")
+    access = f"/incidents/{incident}/change/access"
+    page.send(access).says("Say why")
+    page.send(access, access_reason="Nobody else for now.").says("Who sees it is changed")
