@@ -35,7 +35,9 @@ def navigation(visit: Visit) -> list[Item]:
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
     if visit.has(*READERS):
-        links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
+        links += [("/patterns", _("Patterns")), ("/themes", _("Themes"))]
+    if visit.has(*OVERSEERS):
+        links.append(("/meetings", _("Meetings")))
     if visit.has(*ADMINISTRATORS):
         links += [("/administration", _("Administration"))]
     path = visit.request.url.path

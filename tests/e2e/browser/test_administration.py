@@ -50,11 +50,13 @@ def test_an_import_says_what_it_would_do_before_it_does_it(person: Person, acces
     press(page, "Show what it would do")
     expect(page.get_by_role("alert")).to_contain_text("Choose a CSV file")
     accessible(page)
-    page.set_input_files("#import_file", {"name": "a.csv", "mimeType": "text/csv", "buffer": b"one,two\n1,2\n"})
+    page.set_input_files(
+        "input[name=import_file]", {"name": "a.csv", "mimeType": "text/csv", "buffer": b"one,two\n1,2\n"}
+    )
     press(page, "Show what it would do")
     expect(page.get_by_role("alert")).to_be_visible()
     file = {"name": "cqc.csv", "mimeType": "text/csv", "buffer": directory_file("12", "many", "7")}
-    page.set_input_files("#import_file", file)
+    page.set_input_files("input[name=import_file]", file)
     press(page, "Show what it would do")
     expect(page.get_by_text("It would make 2 new places")).to_be_visible()
     expect(page.get_by_role("row", name="3 Care homes beds")).to_be_visible()
@@ -62,12 +64,12 @@ def test_an_import_says_what_it_would_do_before_it_does_it(person: Person, acces
     shot(page, "import-preview")
     press(page, "Import it")
     expect(page.get_by_text("Imported: 2 new")).to_be_visible()
-    page.set_input_files("#import_file", file)
+    page.set_input_files("input[name=import_file]", file)
     press(page, "Show what it would do")
     expect(page.get_by_text("There is nothing to import.")).to_be_visible()
     lead = person("quality_lead")
     lead.goto("/administration/import")
-    lead.set_input_files("#import_file", file)
+    lead.set_input_files("input[name=import_file]", file)
     press(lead, "Show what it would do")
     expect(lead.get_by_role("heading", level=1)).not_to_contain_text("Import")
 
