@@ -27,6 +27,7 @@ WHOLE = {
     "/governance-items/{item_id}/audit",
     # What ships with the service.
     "/factor-words",
+    "/policies/kinds",
     # Parts of one record, of which there are few.
     "/reviews/{review_id}/findings",
     "/incidents/{incident_id}/attachments",
