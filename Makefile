@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 VENV       := .venv/bin
 UV         := .tools/bin/uv
 SPEED      ?= 86400
+LATER      ?= 60
 WORKERS    ?= 4
 
 # A Python that works and has wheels for everything; PYTHON=/path/to/python overrides.
@@ -14,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench kafka promtool vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench kafka promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,9 +24,13 @@ help: ## list the targets
 setup: .venv/.synced ## install everything into .venv, exactly as locked
 	@$(VENV)/python -m compileall -q deploy services tests workflows
 
-run: setup ## start the whole stack at a day a second, play the demonstration, leave it running
+# Afterwards the clock runs at a minute a second: what waits for somebody still waits when they sign in.
+run: setup ## start the whole stack at a day a second, play the demonstration, leave it running in a lived-in state
 	$(VENV)/plumbline up --detach --clock-speed $(SPEED)
-	$(VENV)/plumbline demo
+	$(VENV)/plumbline demo --leave-some
+	@$(VENV)/plumbline down >/dev/null
+	@$(VENV)/plumbline up --detach --clock-speed $(LATER) >/dev/null
+	$(VENV)/plumbline demo --scenario today
 	@$(VENV)/plumbline addresses
 
 up: setup ## start the whole stack in real time, in the foreground
@@ -68,6 +73,9 @@ vendor: setup ## fetch the browser libraries of the console again (needs npm)
 promtool: ## test the alarm rules (needs Debian's prometheus)
 	promtool check config deploy/observability/prometheus.yml
 	promtool test rules tests/deployment/rules.yml tests/deployment/rules_of_cases.yml
+
+helm: ## install helm for the tests of the chart (needs Go)
+	GOBIN=$(CURDIR)/.tools/bin go install helm.sh/helm/v3/cmd/helm@v3.22.0
 
 schemas: setup ## write the schemas of all events again from their models
 	$(VENV)/python -m services.contracts.generate

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from services.contracts.topics import topic, urgent_topic
-from services.runtime import logs
+from services.runtime import logs, tracing
 from services.runtime.app import probes
 from services.runtime.clock import Clock
 from services.runtime.errors import frames
@@ -124,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     role = parser.parse_args(arguments).role
     settings = WorkflowSettings()
     logs.configure(settings.log_level, service="workflows")
+    tracing.configure("workflows")
     process_clock.install(Clock.from_file(settings.clock_file))
     return Roles(settings).run(("router", "worker") if role == "all" else (role,))
 

@@ -25,6 +25,7 @@ from services.contracts.reporting import GovernanceItemAnswered, GovernanceItemJ
 from services.contracts.review import AdoptionAsked, BriefingSent, ReviewOpened
 from services.contracts.taxonomy import CaseKind
 from services.contracts.topics import EVENTS
+from services.runtime import tracing
 from services.runtime.consumer import Received, Undecodable, decode
 from services.runtime.kafka import poll_batches
 from workflows import briefing, challenge, concern, glass, search_attributes, thematic
@@ -213,7 +214,8 @@ async def hand_on_all(
     async def in_order(events: list[Received]) -> None:
         async with gate:
             for received in events:
-                await hand_on(client, received, lane=lane, stop=stop, task_queue=task_queue)
+                with tracing.continued(f"hand on {received.type}", received.traceparent):
+                    await hand_on(client, received, lane=lane, stop=stop, task_queue=task_queue)
 
     await asyncio.gather(*(in_order(events) for events in by_key.values()))
 

@@ -22,7 +22,15 @@ from workflows.reconciler_activities import ReconcilerActivities
 from workflows.thematic import ThematicReviewWorkflow
 from workflows.webhooks import WebhooksWorkflow
 
-PASSED_THROUGH = ("services", "workflows.process_clock", "pydantic", "pydantic_core", "yaml", "prometheus_client")
+PASSED_THROUGH = (
+    "services",
+    "workflows.process_clock",
+    "pydantic",
+    "pydantic_core",
+    "yaml",
+    "prometheus_client",
+    "opentelemetry",
+)
 
 WORKFLOW_TASKS = 8
 """Tasks at once. One process cannot compute more, and behind fewer writes an urgent one waits less."""
@@ -33,25 +41,29 @@ def runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
+WORKFLOWS = (
+    IncidentWorkflow,
+    ThematicReviewWorkflow,
+    ConcernWorkflow,
+    GlassWorkflow,
+    BriefingWorkflow,
+    ReconcileWorkflow,
+    DigestWorkflow,
+    PatternsWorkflow,
+    MeetingsWorkflow,
+    ChallengeWorkflow,
+    WebhooksWorkflow,
+)
+"""Every sort of process: what the worker runs, and what must replay."""
+
+
 def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
     """A worker for incidents, themes, concerns, broken glass, briefings, challenges, and what runs on schedules."""
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[
-            IncidentWorkflow,
-            ThematicReviewWorkflow,
-            ConcernWorkflow,
-            GlassWorkflow,
-            BriefingWorkflow,
-            ReconcileWorkflow,
-            DigestWorkflow,
-            PatternsWorkflow,
-            MeetingsWorkflow,
-            ChallengeWorkflow,
-            WebhooksWorkflow,
-        ],
+        workflows=WORKFLOWS,
         activities=[reconciler.compare, reconciler.report],
         workflow_runner=runner(),
         max_cached_workflows=max_cached_workflows,

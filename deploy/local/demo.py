@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 import httpx
 import typer
 
+from deploy.local.lived_in import LivedIn
 from deploy.local.people import Person, Refused
 from deploy.local.personas import PERSONAS, PROVIDER, Persona
 from deploy.local.state import Home, Stack, StackError
@@ -52,6 +53,7 @@ class ScenarioName(StrEnum):
 
     MEDICATION_THEME = "medication-theme"
     NEAR_MISS = "near-miss"
+    TODAY = "today"
 
 
 @dataclass
@@ -96,12 +98,19 @@ command = typer.Typer(add_completion=False)
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
     scenario: Annotated[
-        ScenarioName, typer.Option(help="What to show: the cross-service medication theme, or one near miss.")
+        ScenarioName,
+        typer.Option(
+            help="What to show: the cross-service medication theme, one near miss, or a day with all in flight."
+        ),
     ] = ScenarioName.MEDICATION_THEME,
+    leave_some: Annotated[
+        bool, typer.Option("--leave-some", help="Also report what nobody sees to: overdue and up the line at the end.")
+    ] = False,
 ) -> None:
     """Play incidents from report to assured closure on the running stack and print the evidence.
 
-    Needs a fast clock: 'plumbline up --detach --clock-speed 86400' lets a day pass in a second.
+    Needs a fast clock: 'plumbline up --detach --clock-speed 86400' lets a day pass in a second. 'today' leaves cases
+    where they wait for somebody, and wants a slow one.
     """
     home = Home.default()
     stack = Stack.load(home)
@@ -110,6 +119,12 @@ def demo(
         published = _published(stack, http)
         cast = _cast(stack, http, show)
         _set_up(cast)
+        provider = LivedIn(stack, http, lambda: _now(home), show)
+        if scenario is ScenarioName.TODAY:
+            provider.today()
+            return _invite(stack)
+        if leave_some:
+            provider.left_lying()
         with _Exposure(cast, home):
             if scenario is ScenarioName.MEDICATION_THEME:
                 _import_history(cast, _now(home))
@@ -124,6 +139,18 @@ def demo(
     broken = [i["id"] for i in evidence["incidents"] if i["final_stage"] != "closed" or not i["audit_verified"]]
     if broken:
         raise StackError(f"not closed or not verified: {', '.join(broken)}. Look at GET /incidents/ID/timeline.")
+
+
+def _invite(stack: Stack) -> None:
+    """Where to look, and as whom."""
+    typer.echo(f"\nOpen {stack.url('console')} and sign in as one of these; what is theirs stands under My work:\n")
+    for name, why in (
+        ("registered_manager", "reports to triage, an action to do, a challenge to answer"),
+        ("quality_lead", "a review to approve, more time to decide on, an action to verify"),
+        ("safeguarding_lead", "an allegation that only some may see, a concern without a name"),
+        ("carer", "briefings to read, what came of own reports"),
+    ):
+        typer.echo(f"  {PERSONAS[name].name:<16} {name.replace('_', ' '):<20} {why}")
 
 
 def _now(home: Home) -> datetime:

@@ -20,6 +20,7 @@ from services.intake.recurrence.policy import KIND as RECURRENCE
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.speak_up.policy import KIND as SPEAK_UP
 from services.reporting.governance.policy import KIND as GOVERNANCE
+from services.reporting.patterns.policy import KIND as PATTERNS
 from services.review.backtest.domain import backtest
 from services.review.backtest.facts import read
 from services.review.domain import ReviewPolicy
@@ -43,6 +44,7 @@ KINDS = {
         RECURRENCE,
         IMPROVEMENT,
         GOVERNANCE,
+        PATTERNS,
     )
 }
 

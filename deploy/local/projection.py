@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,7 +23,9 @@ from services.contracts import directory
 from services.contracts.topics import PUBLISHERS
 from services.reporting import consumer, store
 from services.reporting.domain import Case
+from services.reporting.radar import weeks
 from services.runtime import db
+from services.runtime.clock import Clock
 from services.runtime.consumer import Received
 from services.runtime.tables import outbox_table
 
@@ -84,7 +87,8 @@ def command(
         return db.connect(database.url(role, kept.roles[role]), application="plumbline-rebuild", pool_size=1)
 
     logs = {publisher: engine(f"plumbline_{publisher}_system") for publisher in PUBLISHERS}
-    found = rebuild(logs, engine("plumbline_reporting"), check=check, only=only)
+    now = Clock.from_file(stack.home.clock).now()
+    found = rebuild(logs, engine("plumbline_reporting"), now, check=check, only=only)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=1))
     else:
@@ -99,9 +103,11 @@ def command(
     raise typer.Exit(1 if check and (found.missing or found.different) else 0)
 
 
-def rebuild(logs: Mapping[str, Engine], reporting_engine: Engine, *, check: bool, only: UUID | None = None) -> Rebuilt:
-    """Make all cases of all providers, or of `only` one, anew; with `check` only compare. Safe beside consumers, and to
-    repeat.
+def rebuild(
+    logs: Mapping[str, Engine], reporting_engine: Engine, now: datetime, *, check: bool, only: UUID | None = None
+) -> Rebuilt:
+    """Make all cases of all providers, or of `only` one, anew, and add up their weeks; with `check` only compare. Safe
+    beside consumers, and to repeat.
 
     `logs` are the publishers' databases in their system roles, which see the outboxes of all providers.
     """
@@ -123,6 +129,9 @@ def rebuild(logs: Mapping[str, Engine], reporting_engine: Engine, *, check: bool
                         raise _OnlyLooked
             except _OnlyLooked:
                 pass
+        if not check:
+            with db.transaction(reporting_engine, provider_id) as session:
+                weeks.keep_weeks(session, provider_id, now)
     return found
 
 

@@ -8,7 +8,7 @@ import httpx
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from services.console import sign_in
@@ -98,6 +98,8 @@ def _explain(app: FastAPI) -> None:
 
     @app.exception_handler(SignInNeeded)
     def sign_in_needed(request: Request, needed: SignInNeeded) -> Response:
+        if "application/json" in request.headers.get("accept", ""):
+            return JSONResponse({}, 401)  # a script asks; it says what to do in its page
         if needed.held is None:
             query = f"?{request.url.query}" if request.url.query else ""
             to = httpx.QueryParams({"to": f"{request.url.path}{query}"})

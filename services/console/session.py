@@ -3,6 +3,7 @@
 A session holds the caller's own token, so the console can do nothing that its caller could not.
 """
 
+import base64
 import json
 import secrets
 import time
@@ -12,6 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from starlette.responses import Response
 
 _COOKIE = "plumbline_session"
@@ -40,6 +43,11 @@ class Session:
         """Whether the access token is over, or so nearly that a call could fail on its way."""
         return time.time() > self.expires_at - 10
 
+    @property
+    def rest(self) -> int:
+        """Seconds until it is over, however busy its person is."""
+        return max(int(self.started_at + ABSOLUTE_SECONDS - time.time()), 0)
+
     def touched(self) -> "Session":
         """The same session, seen now."""
         return replace(self, seen_at=time.time())
@@ -49,7 +57,8 @@ class Cookies:
     """Seals sessions into cookies and opens them again."""
 
     def __init__(self, keys: str, *, idle_seconds: float, secure: bool) -> None:
-        self._seal = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+        self._keys = [key.strip() for key in keys.split(",")]
+        self._seal = MultiFernet([Fernet(key) for key in self._keys])
         self._idle, self._secure = idle_seconds, secure
 
     def open(self, cookies: Mapping[str, str]) -> Session | None:
@@ -65,6 +74,19 @@ class Cookies:
         now = time.time()
         over = now - session.seen_at > self._idle or now - session.started_at > ABSOLUTE_SECONDS
         return None if over else session
+
+    def left(self, session: Session) -> int:
+        """Seconds until a session is over if nothing more is clicked."""
+        return min(max(int(session.seen_at + self._idle - time.time()), 0), session.rest)
+
+    def keys_for(self, what: str) -> list[str]:
+        """256-bit keys for one purpose and person, base64, one for each key of the console: the first seals, all open."""
+        return [
+            base64.b64encode(
+                HKDF(SHA256(), 32, salt=None, info=what.encode()).derive(base64.urlsafe_b64decode(key))
+            ).decode()
+            for key in self._keys
+        ]
 
     def keep(self, response: Response, session: Session, before: Session | None) -> None:
         """Set the cookies if the session is new or changed, or was seen long enough ago."""

@@ -16,7 +16,8 @@ Body = dict[str, Any]
 @dataclass(frozen=True)
 class Step:
     """What a form sends where. `needs` are fields with what to say where they are left empty; `path` is filled in from
-    what the page knows; `shown` are fields of the page besides `fields` that a refusal may name."""
+    what the page knows; `shown` are fields of the page besides `fields` that a refusal may name, and `named` says where the
+    page has another name than the service."""
 
     service: str
     path: str
@@ -25,6 +26,7 @@ class Step:
     versioned: bool = True
     needs: Mapping[str, str] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
+    named: Mapping[str, str] = field(default_factory=dict)
     body: Callable[[Visit, Body], Any] = lambda visit, body: body
 
 
@@ -42,7 +44,7 @@ def take(visit: Visit, form: str, step: Step, **known: str) -> Sent | None:
             key=key_of(visit), version=version,
         )  # fmt: skip
     except Refused as error:
-        error.errors = {name.replace(".", "_"): text for name, text in error.errors.items()}
+        error.errors = {step.named.get(name, name.replace(".", "_")): text for name, text in error.errors.items()}
         return refused(visit, form, error, (*step.fields, *step.shown))
     return None
 

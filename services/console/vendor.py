@@ -37,6 +37,7 @@ PACKAGES = (
     ),
     Package("htmx.org", "2.0.11", "0BSD", "Big Sky Software", {"dist/htmx.min.js": "htmx.min.js"}),
     Package("htmx-ext-sse", "2.2.4", "0BSD", "Big Sky Software", {"dist/sse.min.js": "htmx-ext-sse.min.js"}),
+    Package("idb-keyval", "6.3.0", "Apache-2.0", "Jake Archibald", {"dist/index.js": "idb-keyval.js"}),
 )  # fmt: skip
 
 

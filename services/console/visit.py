@@ -43,6 +43,12 @@ class Visit:
         at: datetime = self.request.app.state.clock.now()
         return at
 
+    @property
+    def left(self) -> int:
+        """Seconds until the session is over if nothing more is clicked."""
+        seconds: int = self.request.app.state.cookies.left(self.session)
+        return seconds
+
     def page(self, template: str, status: int = 200, **words: Any) -> HTMLResponse:
         """A page with everything that the frame around it needs."""
         return render(

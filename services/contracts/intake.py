@@ -23,6 +23,8 @@ from services.contracts.taxonomy import (
     LinkRelation,
     ObligationOutcome,
     PhysicalHarm,
+    ProtectionEnding,
+    ProtectionKind,
     PsychologicalHarm,
     RecurrenceAnswer,
     RecurrenceGround,
@@ -335,6 +337,31 @@ class HoldLifted(IncidentData):
     lifted_at: datetime
 
 
+class ProtectionStands(IncidentData):
+    """A restriction or a plan protects people after it; somebody looks again at `look_again_at`. A higher revision replaces."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.protection_stands.v1"
+
+    protection_id: UUID
+    revision: int
+    kind: ProtectionKind
+    started_at: datetime
+    look_again_at: datetime
+
+
+class ProtectionEnded(IncidentData):
+    """It is not needed any more, or goes on in the care plan."""
+
+    TYPE: ClassVar[str] = "plumbline.incident.protection_ended.v1"
+
+    protection_id: UUID
+    revision: int
+    kind: ProtectionKind
+    started_at: datetime
+    ending: ProtectionEnding
+    ended_at: datetime
+
+
 class SafeguardingOpened(IncidentData):
     """An adult may have been abused or neglected: refer, or decide with a reason not to. The time is the provider's."""
 
@@ -617,6 +644,8 @@ EVENTS = (
     BreakGlassUsed,
     HoldPlaced,
     HoldLifted,
+    ProtectionStands,
+    ProtectionEnded,
     RecurrenceAsked,
     RecurrenceAnswered,
     IncidentLinked,

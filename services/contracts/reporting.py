@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.contracts.event import EventData
 from services.contracts.policy import PolicyPublished
-from services.contracts.taxonomy import Category, GovernanceKind, MeetingLevel, Role
+from services.contracts.taxonomy import Band, Category, GovernanceKind, MeetingLevel, Role
 
 Code = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_:-]{0,79}$")]
 """A code of reporting's pattern policy, or a stand-in; both grow without a new version of the event."""
@@ -19,6 +19,8 @@ class SignalAccepted(EventData):
 
     `trait` and `code` say what the incidents share besides type and place. `incidents` are its members at that moment;
     they stay as they are, wherever the theme goes. None for location, region or category: the pattern crosses them.
+    With `lead_id` the thematic review is commissioned by itself, for that person to accept; `band` is then the highest of
+    the members' that are triaged.
     """
 
     TYPE: ClassVar[str] = "plumbline.signal.accepted.v1"
@@ -35,6 +37,8 @@ class SignalAccepted(EventData):
     first_at: datetime
     last_at: datetime
     policy_version: Code
+    lead_id: UUID | None = None
+    band: Band | None = None
 
     @property
     def key(self) -> str:
@@ -111,7 +115,10 @@ class GovernanceData(EventData):
 
 
 class GovernanceItemRaised(GovernanceData):
-    """Somebody recorded a decision or a challenge: its owner has until `due_at`."""
+    """A decision or a challenge was recorded: its owner has until `due_at`.
+
+    Where `owner_id` is the system's, nobody was named: whoever holds `owner_role` at the place owns it.
+    """
 
     TYPE: ClassVar[str] = "plumbline.governance.raised.v1"
 

@@ -321,6 +321,29 @@ class HoldFor(StrEnum):
     HSE = "hse"
 
 
+class ProtectionKind(StrEnum):
+    """What protects people after an incident and must be looked at again."""
+
+    RESTRICTION = "restriction"
+    BETWEEN_RESIDENTS = "between_residents"
+
+
+class ProtectionEnding(StrEnum):
+    """How it ended: it is not needed any more, or it goes on in the care plan with review dates of its own there."""
+
+    LIFTED = "lifted"
+    IN_CARE_PLAN = "in_care_plan"
+
+
+class ProceedingKind(StrEnum):
+    """A process of its own about an incident, apart from what is learned of it."""
+
+    DISCIPLINE = "discipline"
+    POLICE = "police"
+    INQUEST = "inquest"
+    CLAIM = "claim"
+
+
 class AuthorityDecision(StrEnum):
     """What a local authority does about a referral. Its threshold is its own (Care Act 2014, section 42)."""
 

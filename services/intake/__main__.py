@@ -13,6 +13,8 @@ from services.intake.holds import api as holds
 from services.intake.linking import api as linking
 from services.intake.obligations import api as obligations
 from services.intake.obligations import reference
+from services.intake.proceedings import api as proceedings
+from services.intake.protection import api as protection
 from services.intake.recurrence import api as recurrence
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
@@ -36,6 +38,8 @@ SERVICE = Service(
         candour.router,
         safeguarding.router,
         holds.router,
+        protection.router,
+        proceedings.router,
         recurrence.router,
         linking.router,
         speak_up.router,

@@ -7,11 +7,14 @@ from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
 from services.reporting.filters import api as filters
 from services.reporting.governance import api as governance
-from services.reporting.governance import policy
+from services.reporting.packs import api as packs
+from services.reporting.packs import pages as shared_packs
 from services.reporting.packs import reference
 from services.reporting.patterns import api as patterns
+from services.reporting.policy import POLICIES
 from services.reporting.radar import api as radar
 from services.reporting.rates import api as rates
+from services.reporting.views import api as views
 from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
 from services.runtime.process import Service, main
@@ -31,7 +34,10 @@ SERVICE = Service(
         reference.router,
         governance.router,
         webhooks.router,
-        policies.router(policy.POLICIES),
+        views.router,
+        packs.router,
+        shared_packs.router,
+        policies.router(POLICIES),
     ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],

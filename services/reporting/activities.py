@@ -7,8 +7,9 @@ from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
-from services.reporting.governance import challenge, meetings
+from services.reporting.governance import cadence, challenge
 from services.reporting.patterns import commands
+from services.reporting.radar import weeks
 from services.reporting.webhooks import sending
 from services.reporting.webhooks.settings import WebhookSettings
 from services.runtime.actor import system
@@ -31,12 +32,15 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity.defn(name=contract.SEARCH_PATTERNS)
     @activity_errors("reporting", contract.SEARCH_PATTERNS)
     def search_patterns(command: contract.SearchPatterns) -> contract.Searched:
-        return commands.search(context.engine, command.provider_id, context.clock.now(), system(command.provider_id))
+        now = context.clock.now()
+        with transaction(context.engine, command.provider_id) as session:
+            weeks.keep_weeks(session, command.provider_id, now)
+        return commands.search(context.engine, command.provider_id, now, system(command.provider_id))
 
     @activity.defn(name=contract.COMPILE_MEETINGS)
     @activity_errors("reporting", contract.COMPILE_MEETINGS)
     def compile_meetings(command: contract.CompileMeetings) -> contract.CompiledMeetings:
-        return meetings.compile_due(context.engine, context.clock, command.provider_id)
+        return cadence.compile_due(context.engine, context.clock, command.provider_id)
 
     @activity.defn(name=contract.WATCH_GOVERNANCE_ITEM)
     @activity_errors("reporting", contract.WATCH_GOVERNANCE_ITEM)

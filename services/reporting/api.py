@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
-from services.contracts.taxonomy import Role, ThemeStage
-from services.reporting import history, queries
+from services.contracts.taxonomy import Category, Role, ThemeStage
+from services.reporting import history, queries, together
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
@@ -120,6 +120,24 @@ def read_overview(
         if as_of is not None:
             return history.overview(session, actor, as_of, clock.now(), region_id=region_id, location_id=location_id)
         return queries.overview(session, actor, clock.now(), region_id=region_id, location_id=location_id)
+
+
+@router.get("/reviews/together", summary="Read reviews together by factor")
+def read_together(
+    actor: Caller,
+    database: Database,
+    clock: Time,
+    days: Annotated[int, Query(ge=7, le=366, description="How far back; beside it stands the same time before.")] = 90,
+    location_id: UUID | None = None,
+    region_id: UUID | None = None,
+    category: Category | None = None,
+) -> together.Together:
+    """What approved reviews in the caller's scope name as contributing factors, now and before, at how many services."""
+    require_role(actor, *READERS)
+    with transaction(database, actor.provider_id) as session:
+        return together.together(
+            session, actor, clock.now(), days=days, location_id=location_id, region_id=region_id, category=category
+        )
 
 
 @router.get("/locations/overview", summary="List locations with what is open there")

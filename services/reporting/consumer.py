@@ -30,6 +30,7 @@ from services.reporting.domain import (
     Trait,
     TraitKind,
 )
+from services.reporting.radar import weeks
 from services.runtime import restriction
 from services.runtime.consumer import Received, sending_ahead
 
@@ -76,6 +77,8 @@ def rebuild(session: Session, events: Sequence[Received]) -> None:
         told = [(_data(event), event) for event in known if event.type in _ON_CASE]
         store.complete_entries(session, [_entry(data.case_id, event) for data, event in told])
         store.keep_cases(session, _apply(known[0].provider_id, {}, told))
+    # Lines that were there already do not tell that their cases changed.
+    weeks.forget(session, known[0].provider_id)
 
 
 def case_of(lines: Sequence[Entry]) -> Case:
@@ -579,6 +582,8 @@ _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], No
         (intake.BreakGlassUsed, _told_only),
         (intake.HoldPlaced, _told_only),
         (intake.HoldLifted, _told_only),
+        (intake.ProtectionStands, _told_only),
+        (intake.ProtectionEnded, _told_only),
         (intake.RecurrenceAsked, _told_only),
         (intake.RecurrenceAnswered, _told_only),
         (intake.IncidentLinked, _told_only),

@@ -1,4 +1,4 @@
-"""Where cases stand, for Prometheus: counts over all providers, by stage, band and kind of clock only."""
+"""Where cases and governance stand, for Prometheus: counts over all providers, by stage, band, level and kind only."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.contracts.taxonomy import Band, Stage, ThemeStage
+from services.contracts.taxonomy import Band, GovernanceKind, MeetingLevel, Stage, ThemeStage
 from services.reporting.domain import OPEN_STAGES, THEME_STAGE, ClockKind
 from services.reporting.outcome_metrics import OutcomeCounts
 from services.reporting.patterns.domain import PatternKind
@@ -41,10 +41,24 @@ _SIGNALS = text(
 )
 SIGNAL_AGES = ("0-7", "7-28", ">28")
 
+# A meeting that a later agenda took the place of is history; those held count for a quarter of a year.
+_MEETINGS = text(
+    "select level, case when held_at is not null then 'held' when hold_by < :now then 'late' else 'due' end as state,"
+    " count(*) as number from reporting.meeting m where held_at > :now - interval '92 days' or (held_at is null"
+    " and not exists (select 1 from reporting.meeting later where later.previous_id = m.meeting_id)) group by 1, 2"
+)
+MEETING_STATES = ("due", "late", "held")
+_ITEMS = text(
+    "select kind, level, case when age < 7 then '0-7' when age < 28 then '7-28' else '>28' end as age, count(*) as open,"
+    " count(*) filter (where late) as late from (select kind, level, climbs > 0 or due_at < :now as late,"
+    " extract(epoch from :now - raised_at) / 86400 as age from reporting.governance_item where status = 'open') as waiting"
+    " group by 1, 2, 3"
+)
+
 _PROGRESS = text("select max(last_event_at) as last_event_at, max(lag_seconds) as lag_seconds from reporting.progress")
 
 
-_Counts = tuple[Sequence[Any], Any, Sequence[Any], Sequence[Any]]
+_Counts = tuple[Sequence[Any], Any, Sequence[Any], Sequence[Any], Sequence[Any], Sequence[Any]]
 
 
 class CaseMetrics(Collector):
@@ -68,8 +82,11 @@ class CaseMetrics(Collector):
         counts = self._read()
         if counts is None:
             return
-        rows, progress, themes, waiting = counts
-        incidents, overdue, done, escalations, signals, last, lag, themes_open, themes_overdue = _families()
+        rows, progress, themes, waiting, met, asked = counts
+        (
+            incidents, overdue, done, escalations, signals, last, lag, themes_open, themes_overdue, meetings, items_open,
+            items_overdue,
+        ) = _families()  # fmt: skip
         by_place = {(row.stage, row.band): row.open for row in rows}
         for stage in OPEN_STAGES:
             for band in (_UNTRIAGED, *Band):
@@ -90,7 +107,20 @@ class CaseMetrics(Collector):
             if not theme_stage.over:
                 themes_open.add_metric([theme_stage], of_themes.get(theme_stage, 0))
         themes_overdue.add_metric([], sum(row.overdue for row in themes))
-        yield from (incidents, overdue, done, escalations, signals, last, lag, themes_open, themes_overdue)
+        by_state = {(row.level, row.state): row.number for row in met}
+        by_item = {(row.kind, row.level, row.age): row for row in asked}
+        for level in MeetingLevel:
+            for state in MEETING_STATES:
+                meetings.add_metric([level, state], by_state.get((level, state), 0))
+            for item in GovernanceKind:
+                found = [by_item.get((item, level, age)) for age in SIGNAL_AGES]
+                for age, row in zip(SIGNAL_AGES, found, strict=True):
+                    items_open.add_metric([item, level, age], row.open if row else 0)
+                items_overdue.add_metric([item, level], sum(row.late for row in found if row))
+        yield from (
+            incidents, overdue, done, escalations, signals, last, lag, themes_open, themes_overdue, meetings, items_open,
+            items_overdue,
+        )  # fmt: skip
 
     def _read(self) -> _Counts | None:
         with self._lock:
@@ -100,7 +130,9 @@ class CaseMetrics(Collector):
                         now = {"now": self._clock.now()}
                         rows, themes = connection.execute(_OPEN, now).all(), connection.execute(_THEMES, now).all()
                         waiting = connection.execute(_SIGNALS, now).all()
-                        self._counts = rows, connection.execute(_PROGRESS).one(), themes, waiting
+                        met, asked = connection.execute(_MEETINGS, now).all(), connection.execute(_ITEMS, now).all()
+                        progress = connection.execute(_PROGRESS).one()
+                        self._counts = rows, progress, themes, waiting, met, asked
                 except SQLAlchemyError:
                     self._counts = None
                 self._read_at = time.monotonic()
@@ -134,6 +166,21 @@ def _families() -> tuple[GaugeMetricFamily, ...]:
         ),
         GaugeMetricFamily("plumbline_themes_open", "Thematic reviews that are not over.", labels=["stage"]),
         GaugeMetricFamily("plumbline_themes_overdue", "Open thematic reviews with a clock that ran out."),
+        GaugeMetricFamily(
+            "plumbline_meetings",
+            "Agendas that wait for their meeting, those not held in time, and meetings held in the last 92 days.",
+            labels=["level", "state"],
+        ),
+        GaugeMetricFamily(
+            "plumbline_governance_items_open",
+            "Decisions and challenges without an answer, by the level they are with and the days since they were raised.",
+            labels=["kind", "level", "age"],
+        ),
+        GaugeMetricFamily(
+            "plumbline_governance_items_overdue",
+            "Decisions and challenges that nobody answered in time.",
+            labels=["kind", "level"],
+        ),
     )
 
 

@@ -248,6 +248,7 @@ class ThemeSummary(BaseModel):
     linked: int
     excluded: int
     actions: ActionCounts
+    briefing: BriefingState | None
     last_verdict: Verdict | None
     watch_at: datetime | None = Field(description="When a closed theme is to be looked at again.")
     ended_at: datetime | None
@@ -317,21 +318,25 @@ def summary(row: Any, now: datetime) -> IncidentSummary:
         actions=ActionCounts(
             agreed=row.actions_agreed, open=row.actions_open, done=row.actions_done, verified=row.actions_verified
         ),
-        briefing=BriefingState(
-            briefing_id=row.briefing_id,
-            audience=row.briefing_audience,
-            target_percent=row.briefing_target_percent,
-            due_at=row.briefing_due_at,
-            reached_at=row.briefing_reached_at,
-            reach_percent=row.briefing_reach_percent,
-        )
-        if row.briefing_cycle
-        else None,
+        briefing=_briefing(row),
         checkpoint=CheckpointState(next_due_at=row.clock_impact, last_verdict=row.last_verdict),
         escalations_unacknowledged=row.escalations_unacknowledged,
         ended_at=row.ended_at,
         last_event_at=row.last_event_at,
         origin=row.origin,
+    )
+
+
+def _briefing(row: Any) -> BriefingState | None:
+    if not row.briefing_cycle:
+        return None
+    return BriefingState(
+        briefing_id=row.briefing_id,
+        audience=row.briefing_audience,
+        target_percent=row.briefing_target_percent,
+        due_at=row.briefing_due_at,
+        reached_at=row.briefing_reached_at,
+        reach_percent=row.briefing_reach_percent,
     )
 
 
@@ -406,7 +411,7 @@ def life(
     """The life of an incident's case; of what happened, what is not later than `until`."""
     return Timeline(
         incident=summary(case.incident, now),
-        stages=_stages(session, case.incident.incident_id, until),
+        stages=stages(session, case.incident.incident_id, until),
         **_life(session, case, now, limit, cursor, until),
     )
 
@@ -458,18 +463,19 @@ def _entries(
     return session.execute(query).all()
 
 
-def _stages(session: Session, incident_id: UUID, until: datetime | None) -> list[StageEntry]:
+def stages(session: Session, incident_id: UUID, until: datetime | None) -> list[StageEntry]:
+    """The stages that an incident went through; until a time, if one is given."""
     rows = session.execute(
         select(TIMELINE).where(*_known(incident_id, until), _T.type.in_(_STAGE_EVENTS)).order_by(_T.at, _T.event_id)
     )
-    stages: list[StageEntry] = []
+    passed: list[StageEntry] = []
     for row in rows:
         for stage, at in _entered(row):
-            cycle = row.summary.get("cycle") or (stages[-1].cycle if stages else 1)
+            cycle = row.summary.get("cycle") or (passed[-1].cycle if passed else 1)
             # A person's decision and the process may both record that a stage was entered.
-            if not stages or (stages[-1].stage, stages[-1].cycle) != (stage, cycle):
-                stages.append(StageEntry(stage=stage, cycle=cycle, at=at, by=row.actor, by_role=row.actor_role))
-    return stages
+            if not passed or (passed[-1].stage, passed[-1].cycle) != (stage, cycle):
+                passed.append(StageEntry(stage=stage, cycle=cycle, at=at, by=row.actor, by_role=row.actor_role))
+    return passed
 
 
 def _entered(row: Any) -> list[tuple[Stage, datetime]]:
@@ -545,6 +551,7 @@ def _theme_summary(row: Any, theme: Any, now: datetime) -> ThemeSummary:
         actions=ActionCounts(
             agreed=row.actions_agreed, open=row.actions_open, done=row.actions_done, verified=row.actions_verified
         ),
+        briefing=_briefing(row),
         last_verdict=row.last_verdict,
         ended_at=row.ended_at,
         last_event_at=row.last_event_at,

@@ -28,6 +28,8 @@ TEMPLATES = {
     intake.BreakGlassUsed.TYPE: "Opened this restricted record by break-glass, with a recorded reason, until {ends_at}.",
     intake.HoldPlaced.TYPE: "Internal fact-finding waits until agreed with: {waits_for}. We ask again by {look_again_at}.",
     intake.HoldLifted.TYPE: "Internal fact-finding may go on; agreed with: {waits_for}.",
+    intake.ProtectionStands.TYPE: "What protects people since: {kind}. Somebody looks at it again by {look_again_at}.",
+    intake.ProtectionEnded.TYPE: "What protected people has ended: {kind}, {ending}.",
     intake.RecurrenceAsked.TYPE: (
         "It is like a case that was closed: {to_role} says by {due_at} whether that one is opened again."
     ),

@@ -31,7 +31,7 @@ SERVICE = Service(
         policies.router(policy.POLICIES),
     ],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
-    consumes=[topic("directory"), topic("intake"), topic("actions")],
+    consumes=[topic("directory"), topic("intake"), topic("actions"), topic("reporting")],
     consumes_urgent=[urgent_topic("intake")],
     handlers=consumer.HANDLERS,
     activities=activities.build,

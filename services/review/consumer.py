@@ -19,6 +19,7 @@ from services.contracts.intake import (
     ObligationAssessed,
     SafeguardingOpened,
 )
+from services.contracts.reporting import SignalAccepted
 from services.contracts.taxonomy import ObligationOutcome
 from services.review.commands import reconsider
 from services.review.context.domain import Fact
@@ -26,9 +27,10 @@ from services.review.context.store import keep_fact, keep_people
 from services.review.holds.store import keep_hold
 from services.review.sharing import library
 from services.review.sharing.commands import record_location, record_person
+from services.review.thematic.commands import commission_from_signal
 from services.review.thematic.store import keep_incident
 from services.runtime import restriction
-from services.runtime.actor import system
+from services.runtime.actor import Actor, system
 from services.runtime.consumer import Received
 
 REGULATOR = "cqc"
@@ -105,6 +107,21 @@ def on_described(session: Session, received: Received) -> None:
     event = IncidentDescribed.model_validate(received.data)
     keep_people(session, received.provider_id, event.incident_id, event.people, event.revision)
     _reconsider(session, received, event.incident_id)
+
+
+def on_signal_accepted(session: Session, received: Received) -> None:
+    """A pattern was accepted as real: its thematic review is commissioned where somebody was named to lead it.
+
+    By whoever accepted it, who covers the place that it is about: reporting has seen to that.
+    """
+    event = SignalAccepted.model_validate(received.data)
+    actor = Actor(
+        id=UUID(received.actor),
+        provider_id=received.provider_id,
+        roles=frozenset({received.actor_role}),
+        all_locations=True,
+    )
+    commission_from_signal(session, actor, event, received.occurred_at)
 
 
 def on_hold_placed(session: Session, received: Received) -> None:
@@ -208,4 +225,5 @@ HANDLERS = {
     ObligationAssessed.TYPE: on_obligation,
     HoldPlaced.TYPE: on_hold_placed,
     HoldLifted.TYPE: on_hold_lifted,
+    SignalAccepted.TYPE: on_signal_accepted,
 }

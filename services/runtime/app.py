@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import Engine, text
 from starlette.responses import JSONResponse
 
-from services.runtime import errors
+from services.runtime import errors, tracing
 from services.runtime.auth import Authenticator
 from services.runtime.clock import Clock
 from services.runtime.metrics import App, HttpMetrics, Message, Receive, Scope, Send
@@ -119,6 +119,8 @@ def build_app(
         limits=lambda path: next((limit for pattern, limit in higher if pattern.fullmatch(path)), MAX_BODY_BYTES),
     )
     app.add_middleware(HttpMetrics, service=service)
+    if tracing.tracer() is not None:
+        app.add_middleware(tracing.TracedRequests)
     app.include_router(probes(engine))
     generate = app.openapi
     app.openapi = lambda: app.openapi_schema or _correct(generate())  # type: ignore[method-assign]

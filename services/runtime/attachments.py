@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import struct
 import tempfile
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ import puremagic
 from fastapi import Request, UploadFile
 from minio import Minio
 from minio.error import MinioException
+from PIL import Image, JpegImagePlugin
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from urllib3.exceptions import HTTPError
@@ -31,6 +33,17 @@ MEDIA_TYPES = {
 }
 """What may be attached, and what its content may be called."""
 _NAME_LENGTH = 200
+_FORMATS = {"image/jpeg": ("JPEG", "MPO"), "image/png": ("PNG",), "image/webp": ("WEBP",), "image/heic": ("HEIF",)}
+_MOST_PIXELS = 64_000_000
+"""Opened, a picture takes three or four bytes for each."""
+_OF_THE_PICTURE = {
+    "jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "icc_profile", "adobe", "adobe_transform", "progressive",
+    "progression", "gamma", "transparency", "srgb", "chromaticity", "interlace", "background", "aspect", "loop", "duration",
+    "timestamp",
+}  # fmt: skip
+"""What a picture needs to look as it does. All else it says of itself (camera, place, time, comments, previews) is taken out."""
+_ORIENTATION = 0x0112
+_NO_PICTURE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, struct.error)
 
 
 class Upload:
@@ -44,7 +57,10 @@ class Upload:
         self.sha256 = hashlib.sha256(self.content).hexdigest()
 
     def check(self) -> None:
-        """Raise 422 unless the content is what it says, of a type and size that is taken."""
+        """Raise 422 unless the content is what it says, of a type and size that is taken.
+
+        What a photograph says of itself, the place where it was taken before all, is then no longer in the content.
+        """
         if not self.content:
             raise invalid("file", "is empty", "Attach the file again.")
         if len(self.content) > MAX_BYTES:
@@ -61,6 +77,55 @@ class Upload:
             raise invalid(
                 "file", "is not what it says it is", "Attach the original photo or document, not a renamed file."
             )
+        if self.media_type in _FORMATS:
+            self._clean()
+
+    def _clean(self) -> None:
+        """The same picture without metadata; one that has none stays byte for byte. HEIC becomes JPEG, which every browser shows."""
+        try:
+            clean = without_metadata(self.content, self.media_type)
+        except _NO_PICTURE:
+            raise invalid("file", "cannot be opened as a picture", "Take the photo again, or attach a PDF.") from None
+        if clean is None:
+            return
+        self.content, self.sha256 = clean, hashlib.sha256(clean).hexdigest()
+        if self.media_type == "image/heic":
+            self.media_type, self.name = "image/jpeg", f"{self.name.rsplit('.', 1)[0]}.jpg"
+
+
+def without_metadata(content: bytes, media_type: str) -> bytes | None:
+    """A picture without what it says of itself; None if it says nothing. Which way up it is stays.
+
+    Raises 422 for one of too many pixels, and errors of the library for what is no picture.
+    """
+    if media_type == "image/heic":
+        # Here, for it loads a decoder that few requests need.
+        import pi_heif
+
+        pi_heif.register_heif_opener()
+    with Image.open(io.BytesIO(content), formats=_FORMATS[media_type]) as picture:
+        if picture.width * picture.height > _MOST_PIXELS:
+            raise invalid("file", "has more than 64 million pixels", "Take the photo at a lower resolution.")
+        if picture.format == "PNG":
+            picture.load()  # its texts may stand behind the picture
+        segments = {name for name, _ in getattr(picture, "applist", ())} - {"APP0", "APP2", "APP14"}
+        if media_type != "image/heic" and not segments and set(picture.info) <= _OF_THE_PICTURE:
+            return None
+        picture.load()
+        upright = Image.Exif()
+        if (turned := picture.getexif().get(_ORIENTATION)) is not None and media_type != "image/heic":
+            upright[_ORIENTATION] = turned
+        picture.info = {name: value for name, value in picture.info.items() if name in _OF_THE_PICTURE}
+        how: dict[str, object] = {"exif": upright} if len(upright) else {}
+        if isinstance(picture, JpegImagePlugin.JpegImageFile):
+            # As fine as it came: with its own tables.
+            how |= {"qtables": picture.quantization, "subsampling": JpegImagePlugin.get_sampling(picture)}
+        elif media_type != "image/png":
+            how["quality"] = 92
+        kept, output = io.BytesIO(), "JPEG" if media_type == "image/heic" else _FORMATS[media_type][0]
+        shown = picture.convert("RGB") if media_type == "image/heic" else picture
+        shown.save(kept, output, icc_profile=picture.info.get("icc_profile"), **how)
+    return kept.getvalue()
 
 
 class AttachmentSettings(BaseSettings):

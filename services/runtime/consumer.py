@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from services.runtime import db
+from services.runtime import db, tracing
 from services.runtime.kafka import poll_batches
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Received:
     topic: str
     partition: int
     offset: int
+    traceparent: str | None = None
 
 
 Handler = Callable[[Session, Received], None]
@@ -121,6 +122,7 @@ def decode(record: Any) -> Received:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            traceparent=headers.get("traceparent"),
         )
     except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise Undecodable(type(error).__name__) from error
@@ -413,7 +415,8 @@ class _Inbox:
             self._batch_handler(session, events)
         else:
             for event in events:
-                self._handlers[event.type](session, event)
+                with tracing.continued(f"apply {event.type}", event.traceparent):
+                    self._handlers[event.type](session, event)
 
     def _park(self, delivery: _Delivery, error: str, cause: Exception | None = None) -> None:
         with db.transaction(self._engine, delivery.provider_id) as session:

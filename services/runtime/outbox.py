@@ -9,6 +9,7 @@ import uuid_utils.compat
 from sqlalchemy import Insert, Table, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from services.runtime import tracing
 from services.runtime.actor import Actor
 from services.runtime.tables import outbox_table
 
@@ -41,7 +42,9 @@ def event_row(
     event: Any, *, actor: Actor, subject: UUID, version: int, at: datetime, urgent: bool = False
 ) -> dict[str, Any]:
     """One outbox row. `version` is the subject's version after the change; `at` is the clock's time."""
+    carried = tracing.traceparent()
     return {
+        **({} if carried is None else {"traceparent": carried}),
         "event_id": new_id(),
         "provider_id": actor.provider_id,
         "type": event.TYPE,

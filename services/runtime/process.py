@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
-from services.runtime import db, logs
+from services.runtime import db, logs, tracing
 from services.runtime.app import build_app, probes
 from services.runtime.auth import Authenticator
 from services.runtime.clock import Clock
@@ -240,4 +240,5 @@ def main(service: Service, arguments: Sequence[str] | None = None) -> int:
         return 0
     settings = ServiceSettings()
     logs.configure(settings.log_level, service=service.name)
+    tracing.configure(service.name)
     return Roles(service, settings).run(ROLES if role == "all" else (role,))

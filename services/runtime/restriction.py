@@ -25,7 +25,10 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    any_,
+    exists,
     false,
+    func,
     not_,
     or_,
     select,
@@ -159,9 +162,11 @@ def visible(
     is_excluded, named = table.c.excluded.contains([actor.id]), table.c.people.contains([actor.id])
     has_role = table.c.roles.overlap(sorted(actor.roles))
     meant = or_(named, has_role) if actor.reading_at is None else or_(named, has_role, _opened(schema, actor))
-    hidden = record_id.in_(select(table.c.record_id).where(or_(is_excluded, not_(meant))))
-    given = record_id.in_(select(table.c.record_id).where(named, not_(is_excluded)))
+    # Asked of each record by its key or all at once, as PostgreSQL sees fit; an array can be looked up in an index.
+    same = table.c.record_id == record_id
+    hidden = exists().where(same, or_(is_excluded, not_(meant))).correlate_except(table)
+    given = record_id == any_(func.array(select(table.c.record_id).where(named, not_(is_excluded)).scalar_subquery()))
     if own is None:
         return and_(or_(in_scope, given), not_(hidden))
-    away = record_id.in_(select(table.c.record_id).where(is_excluded))
+    away = exists().where(same, is_excluded).correlate_except(table)
     return or_(and_(or_(in_scope, given), not_(hidden)), and_(own, not_(away)))

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.exceptions import ApplicationError
@@ -25,6 +25,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import TLSConfig
 from temporalio.worker import Worker
 
+from services.runtime import tracing
 from services.runtime.errors import ServiceError, frames, state_of
 from services.runtime.metrics import ACTIVITIES
 from services.runtime.settings import TemporalSettings
@@ -122,7 +123,18 @@ async def connect(settings: TemporalSettings) -> Client:
         api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
         tls=tls(settings),
         runtime=runtime,
+        interceptors=interceptors(),
     )
+
+
+def interceptors() -> list[Interceptor]:
+    """What carries a trace from a client to workflows and activities, in headers: nothing while there are no traces."""
+    tracer = tracing.tracer()
+    if tracer is None:
+        return []
+    from temporalio.contrib.opentelemetry import TracingInterceptor
+
+    return [TracingInterceptor(tracer)]
 
 
 def activity_errors(service: str, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -5,7 +5,7 @@ import math
 from scipy import special
 
 
-def at_least(seen: int, known_events: float, known_exposure: float, exposure: float) -> float:
+def at_least(seen: float, known_events: float, known_exposure: float, exposure: float) -> float:
     """The probability of `seen` events or more in `exposure`, from what is known: events over an exposure.
 
     What is known is uncertain itself, and the less of it there is the more, so that the tail is the negative binomial
@@ -14,6 +14,13 @@ def at_least(seen: int, known_events: float, known_exposure: float, exposure: fl
     if seen <= 0 or exposure <= 0 or known_exposure <= 0 or known_events <= 0:
         return 1.0
     return float(special.betainc(seen, known_events, exposure / (exposure + known_exposure)))
+
+
+def fewer(seen: float, known_events: float, known_exposure: float, exposure: float) -> float:
+    """The probability of `seen` events or fewer in `exposure`, from what is known: the other tail of `at_least`."""
+    if exposure <= 0 or known_exposure <= 0 or known_events <= 0:
+        return 1.0
+    return float(special.betainc(known_events, seen + 1, known_exposure / (exposure + known_exposure)))
 
 
 def at_most(seen: int, expected: float, dispersion: float = 1.0) -> float:

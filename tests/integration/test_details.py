@@ -244,6 +244,27 @@ def test_what_came_before(
     assert intake.get(path, manager).json()["triage"][0]["earlier_seen"] == 2
 
 
+def test_places_on_the_body_are_kept_as_codes_and_what_was_marked_first_stays(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    carer = actor("carer", locations=[home])
+    path = report(intake, carer, home, now, category="fall")
+    marked = ["front_left_knee", "back_sacrum"]
+    assert intake.put(f"{path}/answers", carer, {"answers": {"body_map": marked}}, version=1).status_code == 200
+    for wrong in (["front_wing"], "front_left_knee", True, ["front_left_knee", "x" * 300]):
+        refused = intake.put(f"{path}/answers", carer, {"answers": {"body_map": wrong}}, version=2)
+        assert refused.status_code == 422, wrong
+        assert refused.json()["errors"][0]["field"].startswith("answers.body_map")
+    text = intake.put(f"{path}/answers", carer, {"answers": {"found_position": ["front_head"]}}, version=2)
+    assert text.status_code == 422
+    assert intake.put(f"{path}/answers", carer, {"answers": {"body_map": []}}, version=2).status_code == 200
+    [asked] = [q for q in intake.get(f"{path}/questions", carer).json()["questions"] if q["id"] == "body_map"]
+    assert (asked["type"], asked["answer"]) == ("choices", [])
+    assert [one["answer"] for one in asked["earlier"]] == [marked]
+    unasked = report(intake, carer, home, now, category="medication")
+    assert intake.put(f"{unasked}/answers", carer, {"answers": {"body_map": marked}}, version=1).status_code == 422
+
+
 def test_what_only_some_may_know_of_is_not_shown_as_earlier(
     intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
 ) -> None:

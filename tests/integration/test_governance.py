@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from services.contracts.intake import IncidentRestricted
 from services.contracts.review import ThemeCommissioned
 from services.contracts.taxonomy import Band, Category, Role, Stage
+from services.reporting.governance import cadence, policy
 from services.reporting.governance import challenge as challenges
-from services.reporting.governance import meetings, policy
+from services.reporting.metrics import CaseMetrics
 from services.runtime import audit, db
 from services.runtime.actor import system
 from services.runtime.consumer import Received
@@ -37,7 +38,7 @@ def api(client: Callable[[str], ServiceClient]) -> ServiceClient:
 def look(book: Book) -> Any:
     """What the process asks for: events first, then what is due by the cadence."""
     book.project()
-    return meetings.compile_due(book.engine, book.clock, book.provider_id)
+    return cadence.compile_due(book.engine, book.clock, book.provider_id)
 
 
 def watch(book: Book, item: dict[str, Any]) -> Any:
@@ -357,7 +358,7 @@ def test_a_provider_meets_by_its_own_published_cadence(book: Book, api: ServiceC
     own = policy.Path(policy.__file__).parent / "policies" / "default.yaml"
     source = (
         own.read_text()
-        .replace("governance-1", "ours-1")
+        .replace("governance-2", "ours-1")
         .replace("board: {every_months: 3, day: 22", "board: {every_months: 3, day: 29")
     )
     bad = api.post("/policies", actor("director"), {"name": "governance", "source": source})
@@ -409,3 +410,86 @@ def test_a_theme_is_on_the_agenda_of_its_region_and_above_and_a_decision_stands_
         "Decided about it at a meeting of the board. To be done by the quality lead until 15 June 2026, 10:00.",
         "Says that what a meeting decided is done.",
     ]
+
+
+def test_independent_assurance_is_asked_for_by_itself_where_the_same_weakness_shows_meeting_after_meeting(
+    book: Book, api: ServiceClient, actor: Any
+) -> None:
+    home, other = book.location(region_id=REGION), book.location(region_id=REGION)
+    for _ in range(6):
+        incident = book.report(home, region_id=REGION)
+        book.do(incident, book.open_action(incident, due_days=5))
+        book.report(other, region_id=REGION)
+    book.clock.advance(timedelta(days=30))
+    look(book)
+    above = actor("regional_manager", regions=[REGION])
+    first = meeting(api, above, level="service", location_id=str(home))
+    assert "unverified" in {one["weakness"] for one in first["agenda"]["radar"] if one["weak"]}
+    assert first["decisions_and_challenges"] == [], "once may be chance"
+
+    book.clock.advance(timedelta(days=31))
+    look(book)
+    second = meeting(api, above, level="service", location_id=str(home))
+    [asked] = second["decisions_and_challenges"]
+    assert (asked["kind"], asked["question"], asked["weakness"]) == ("challenge", "independent_assurance", "unverified")
+    assert (asked["owner_role"], asked["status"], asked["late"]) == ("regional_manager", "open", False)
+    assert asked["due_at"] is not None
+    records = api.get(asked["records"], above)
+    assert (records.status_code, len(records.json()["items"])) == (200, 6)
+    assert meeting(api, above, level="service", location_id=str(other))["decisions_and_challenges"] == []
+    told = watch(book, asked)
+    assert (told.people, told.roles) == ([], [Role.REGIONAL_MANAGER])
+    assert [one["item_id"] for one in api.get("/governance-items", above, params={"mine": True}).json()["items"]] == [
+        asked["item_id"]
+    ]
+
+    path = f"/governance-items/{asked['item_id']}"
+    answer = {"said": "I drew three and looked at the floor: two of them are in use."}
+    own = actor("registered_manager", locations=[home])
+    assert api.post(f"{path}/answers", own, answer, version=1).status_code == 403, "not by the line of the place itself"
+    assert api.post(f"{path}/answers", above, answer, version=1).status_code == 200
+    judged = {"accepted": True, "altered": ["plan"], "reason": "The third is to be in use by Monday."}
+    assert api.post(f"{path}/judgements", above, judged, version=2).status_code == 403
+    assert api.post(f"{path}/judgements", actor("quality_lead"), judged, version=2).status_code == 200
+    book.clock.advance(timedelta(days=31))
+    look(book)
+    third = meeting(api, above, level="service", location_id=str(home))
+    assert {one["item_id"] for one in third["decisions_and_challenges"]} == {asked["item_id"]}, "not again at once"
+
+
+def test_meetings_and_what_waits_for_an_answer_are_counted_by_level_and_age(
+    book: Book, api: ServiceClient, actor: Any, service_engine: Callable[[str], Engine]
+) -> None:
+    metrics = CaseMetrics(service_engine("reporting_system"), book.clock, refresh=0)
+
+    def counted() -> dict[tuple[str, ...], float]:
+        wanted = ("plumbline_meetings", "plumbline_governance_items_open", "plumbline_governance_items_overdue")
+        return {
+            (family.name.removeprefix("plumbline_"), *sample.labels.values()): sample.value
+            for family in metrics.collect()
+            if family.name in wanted
+            for sample in family.samples
+        }
+
+    def grown(before: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
+        return {key: value - before[key] for key, value in counted().items() if value != before[key]}
+
+    before = counted()
+    assert len(before) == 4 * 3 + 2 * 4 * 3 + 2 * 4, "bounded, zeros included"
+    home, lead = book.location(), actor("quality_lead")
+    look(book)
+    service = meeting(api, lead, level="service", location_id=str(home))
+    asked = api.post(f"/meetings/{service['meeting_id']}/items", lead, challenge())
+    assert asked.status_code == 201, asked.text
+    held = {"held_at": book.clock.now().isoformat(), "present": 4}
+    assert api.post(f"/meetings/{service['meeting_id']}/held", lead, held, version=1).status_code == 200
+    assert grown(before) == {
+        ("meetings", "service", "held"): 1, ("meetings", "executive", "due"): 1, ("meetings", "board", "due"): 1,
+        ("governance_items_open", "challenge", "service", "0-7"): 1,
+    }  # fmt: skip
+    book.clock.advance(timedelta(days=10))
+    # Those of other providers grow late by the same clock.
+    late = grown(before)
+    assert late["governance_items_open", "challenge", "service", "7-28"] >= 1
+    assert late["governance_items_overdue", "challenge", "service"] >= 1
+    assert late["meetings", "executive", "late"] >= 1

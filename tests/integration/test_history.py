@@ -137,7 +137,7 @@ def test_the_projection_is_made_anew_from_the_event_log(
     logs = {publisher: service_engine(f"{publisher}_system") for publisher in PUBLISHERS}
 
     def run(*, check: bool) -> projection.Rebuilt:
-        return projection.rebuild(logs, book.engine, check=check, only=book.provider_id)
+        return projection.rebuild(logs, book.engine, book.clock.now(), check=check, only=book.provider_id)
 
     clean = run(check=True)
     assert (clean.cases, clean.missing, clean.different) == (4, 0, 0)
@@ -162,4 +162,6 @@ def test_the_projection_is_made_anew_from_the_event_log(
     assert mended[3:5] == right[3:5]
     assert mended[5]["incident"]["stage"] == "withdrawn"
     assert book.rows("timeline", "version is null") == []
+    with db.transaction(book.engine, book.provider_id) as session:
+        assert session.scalar(text("select made_at from reporting.radar_mark")) == book.clock.now()
     assert (run(check=True).missing, run(check=True).different) == (0, 0)

@@ -222,6 +222,9 @@ def test_triage_by_a_person(intake: ServiceClient, home: uuid.UUID, actor: Any, 
     manager = actor("registered_manager")
     path = f"/incidents/{intake.post('/incidents', manager, a_report(home, now)).json()['incident_id']}"
     low = {"actual_harm": "none", "consequence": 1, "likelihood": 2}
+    suggested = intake.get(f"{path}/triage-suggestion", manager).json()
+    assert suggested["consequence"] * suggested["likelihood"] > 2
+    assert intake.get(f"{path}/triage-suggestion", actor("carer", locations=[home])).status_code == 403
     unreasoned = intake.post(f"{path}/triage", manager, low, version=1)
     assert [e["field"] for e in unreasoned.json()["errors"]] == ["reason"]
     fatal = {"actual_harm": "fatal", "consequence": 3, "likelihood": 3}
@@ -238,6 +241,8 @@ def test_triage_by_a_person(intake: ServiceClient, home: uuid.UUID, actor: Any, 
     read = intake.get(path, manager)
     assert read.headers["ETag"] == '"3"'
     first, second = read.json()["triage"]
+    assert (first["rule"], first["suggested_consequence"]) == (suggested["rule"], suggested["consequence"])
+    assert (read.json()["restricted"], read.json()["seen_as"]) == (False, None)
     assert (first["rule"], first["by_default"], first["score"], first["revision"]) == ("otherwise", False, 2, 1)
     assert (second["actual_harm"], second["psychological_harm"], second["revision"]) == ("severe", "low", 2)
 

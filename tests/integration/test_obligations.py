@@ -379,6 +379,21 @@ def test_what_was_sent_is_a_fact_for_other_rules(case: Case) -> None:
     assert (facts["answers"]["reported_to_police"], facts["version"]) == (True, 1)
 
 
+def test_every_question_says_how_it_is_answered(case: Case) -> None:
+    """So that a form is drawn without knowing the questions."""
+    facts = case.reported().intake.get(f"/incidents/{case.id}/facts", case.manager).json()
+    asks = {one["fact"]: one for one in facts["asks"]}
+    assert asks.keys() == facts["questions"].keys() == facts["answers"].keys()
+    types = {
+        fact: asks[fact]["type"] for fact in ("people", "person_died", "found_at", "linked_infections", "diagnosed_on")
+    }
+    assert types == {
+        "people": "people", "person_died": "yes_no", "found_at": "moment", "linked_infections": "number", "diagnosed_on": "day",
+    }  # fmt: skip
+    assert asks["dols_status"]["options"] == ["none", "applied", "granted", "refused", "withdrawn"]
+    assert (asks["serious_injury_kinds"]["type"], asks["death_cause"]["type"]) == ("choices", "text")
+
+
 def safeguards(case: Case, what: str, body: Any, status: int = 200) -> Any:
     path = f"/incidents/{case.id}/safeguarding"
     version = case.intake.get(path, case.manager).json().get("version")

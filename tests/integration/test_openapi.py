@@ -25,6 +25,7 @@ WHOLE = {
     "/locations/{location_id}/audit",
     "/meetings/{meeting_id}/audit",
     "/governance-items/{item_id}/audit",
+    "/packs/{record_id}/audit",
     # What ships with the service.
     "/factor-words",
     "/policies/kinds",
@@ -33,11 +34,15 @@ WHOLE = {
     "/incidents/{incident_id}/attachments",
     "/incidents/{incident_id}/escalations",
     "/incidents/{incident_id}/holds",
+    "/incidents/{incident_id}/protections",
+    "/incidents/{incident_id}/proceedings",
+    "/proceedings/{proceeding_id}/audit",
     "/incidents/{incident_id}/checks",
     "/incidents/{incident_id}/recurrences",
     "/incidents/{incident_id}/feedback",
     "/locations/{location_id}/exposures",
     "/incidents/{incident_id}/measures",
+    "/incidents/{incident_id}/people",
     # Of one person, and only those that have not ended.
     "/people/{person_id}/absences",
     # The three levels of a hierarchy.

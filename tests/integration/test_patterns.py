@@ -5,15 +5,18 @@ import uuid
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
 from sqlalchemy import Engine, text
 
 from services.contracts import actions, directory, intake
 from services.contracts.taxonomy import Band, Category, ExposureUnit, Kind, Role, Strength
-from services.reporting.patterns import commands
+from services.reporting.patterns import commands, policy
+from services.reporting.policy import POLICIES
 from services.runtime import audit, db
 from services.runtime.actor import system
 from services.runtime.outbox import new_id
@@ -158,7 +161,7 @@ def test_people_decide_once_and_a_dismissed_signal_comes_back_on_new_evidence(
     accepted = api.post(
         f"{path}/decisions", lead, {"decision": "accept", "reason": "It is not one round."}, version=whole["version"]
     )
-    assert "POST /thematic-reviews" in accepted.json()["next_step"]
+    assert "POST /themes" in accepted.json()["next_step"]
     with db.transaction(service_engine("reporting"), book.provider_id) as session:
         [event] = session.scalars(text("select data from reporting.outbox")).all()
         chain = audit.read(session, "reporting", UUID(signal["signal_id"]))
@@ -315,3 +318,98 @@ def test_precursors_of_a_serious_event(book: Book, api: ServiceClient, lead: Any
     [signal] = signals(api, lead, kind="precursor")
     assert signal["members"] == 5
     assert signal["why"]["figures"]["seen"] == 4
+
+
+def test_what_is_usual_for_a_person_is_no_signal_and_what_is_not_is(book: Book, api: ServiceClient, lead: Any) -> None:
+    """Both fell twice within a week. One of them falls every ten days, the other had not fallen for a year."""
+    places = homes(book, 4)
+    chance = random.Random(3)
+    often, rarely = "ab" * 16, "cd" * 16
+
+    def falls(days: float, person: str) -> None:
+        incident = happens(book, places[0], days, category=Category.FALL)
+        book.tell(intake.IncidentDescribed(incident_id=incident, people=[person], revision=2), 2)
+
+    for home in places[1:]:
+        for number in range(20):
+            incident = happens(book, home, chance.uniform(30, 330), category=Category.FALL)
+            book.tell(intake.IncidentDescribed(incident_id=incident, people=[f"{number:032x}"], revision=2), 2)
+    for days in range(30, 330, 10):
+        falls(days, often)
+    for person in (often, rarely):
+        for days in (1, 3, 5, 6):
+            falls(days, person) if person == rarely or days in (1, 6) else None
+    look(book)
+    [signal] = signals(api, lead, kind="person_repeat")
+    assert (signal["code"], signal["members"]) == (rarely, 4)
+    figures = signal["why"]["figures"]
+    assert float(figures["chance"]) < 0.001
+    assert float(figures["expected"]) < 1
+    assert figures["known_since_days"] == 6
+    assert "person's own past" in signal["why"]["sentence"]
+
+
+def test_a_rate_that_lastingly_rose_or_fell_says_since_when_by_how_much_and_with_what(
+    book: Book, api: ServiceClient, lead: Any
+) -> None:
+    places = homes(book, 6)
+    usual(book, places)
+    for home in places:  # of everything else there is as much as before
+        for days in range(3, 330, 9):
+            happens(book, home, days, category=Category.BEHAVIOUR_DISTRESS)
+    for number in range(26):
+        happens(book, places[0], 1 + number * 3)
+    for days in range(90, 330, 4):
+        happens(book, places[1], days, category=Category.FALL)
+    look(book)
+    found = {
+        (one["why"]["rule"], one["location_id"]): one["why"] for one in signals(api, lead, kind="rate_special_cause")
+    }
+    risen = found["more", str(places[0])]
+    assert float(risen["figures"]["ratio"]) > 2
+    assert float(risen["figures"]["all_others"]) == pytest.approx(1, abs=0.4)
+    assert "has changed to more since" in risen["sentence"]
+    assert risen["is_rate"]
+    fallen = found["fewer", str(places[1])]
+    assert float(fallen["figures"]["ratio"]) < 0.3
+
+
+def test_a_provider_may_ask_for_counts_of_its_own(book: Book, api: ServiceClient, lead: Any, actor: Any) -> None:
+    own = yaml.safe_load((Path(policy.__file__).parent / "policies" / "default.yaml").read_text())
+    rule = {"rule": "choking_twice", "scope": "location", "category": "choking", "count": 2, "days": 90}
+    text = {"name": "patterns", "source": yaml.safe_dump({**own, "version": "ours-1", "thresholds": [rule, rule]})}
+    assert "two rules have the same name" in api.post("/policies", lead, text).text
+    text["source"] = yaml.safe_dump({**own, "version": "ours-1", "thresholds": [rule]})
+    drafted = api.post("/policies", lead, text)
+    assert drafted.status_code == 201, drafted.text
+    path, revision = f"/policies/{drafted.json()['policy_id']}", drafted.json()["revision"]
+    proposed = api.post(f"{path}/proposal", lead, version=revision)
+    assert api.post(f"{path}/publication", actor("director"), version=proposed.json()["revision"]).status_code == 200
+    POLICIES.forget(book.provider_id, "patterns")
+    home, other = book.location(region_id=REGION), book.location(region_id=REGION)
+    mine = [happens(book, home, days, category=Category.CHOKING, kind=Kind.NEAR_MISS) for days in (10, 80)]
+    happens(book, other, 5, category=Category.CHOKING)
+    happens(book, home, 100, category=Category.CHOKING)
+    look(book)
+    [signal] = signals(api, lead)
+    assert (signal["kind"], signal["location_id"], signal["members"]) == ("threshold", str(home), len(mine))
+    assert "by your rule choking twice" in signal["why"]["sentence"]
+    assert not signal["why"]["is_rate"]
+
+
+def test_who_accepts_may_name_who_leads_the_theme(book: Book, api: ServiceClient, lead: Any, actor: Any) -> None:
+    places = homes(book, 6)
+    usual(book, places)
+    for days in range(1, 13):
+        book.triage(happens(book, places[0], days), Band.HIGH if days == 4 else Band.LOW)
+    look(book)
+    [signal] = signals(api, lead, kind="place_and_type")
+    path, leader = f"/signals/{signal['signal_id']}", uuid.uuid4()
+    version = api.get(path, lead).json()["version"]
+    dismissed = {"decision": "dismiss", "reason": "No.", "lead_id": str(leader)}
+    assert api.post(f"{path}/decisions", lead, dismissed, version=version).status_code == 422
+    body = {"decision": "accept", "reason": "It is not one round.", "lead_id": str(leader)}
+    assert api.post(f"{path}/decisions", lead, body, version=version).status_code == 200
+    with db.transaction(book.engine, book.provider_id) as session:
+        [event] = session.scalars(text("select data from reporting.outbox")).all()
+    assert (event["lead_id"], event["band"], event["region_id"]) == (str(leader), "high", str(REGION))

@@ -28,6 +28,7 @@ from services.contracts.taxonomy import (
     PhysicalHarm,
     ReviewMethod,
     Role,
+    Seips,
     Stage,
     Strength,
     Verdict,
@@ -703,7 +704,7 @@ def test_metrics_count_over_all_providers(book: Book, service_engine: Callable[[
     assert sum(name == "plumbline_incidents_open" for name, _ in after) == 7 * 5
     assert {"plumbline_themes_open", "plumbline_themes_overdue"} <= names
     assert after["plumbline_projection_lag_seconds", ()] >= 0
-    assert len(names) == 9
+    assert len(names) == 12
 
 
 def test_metrics_say_how_old_cases_are_and_what_came_of_them(
@@ -770,3 +771,39 @@ def test_the_system_role_sees_counts_and_no_ids(book: Book, service_engine: Call
     for query in ("select incident_id from reporting.incident", "select * from reporting.timeline"):
         with service_engine("reporting_system").connect() as connection, pytest.raises(DBAPIError, match="denied"):
             connection.execute(text(query))
+
+
+def test_reviews_are_read_together_by_factor_now_and_before(book: Book, client: Any, actor: Any) -> None:
+    home, other = book.location(), book.location()
+
+    def approved(place: UUID, *factors: Seips, restricted: bool = False) -> UUID:
+        incident = book.report(place, restricted=restricted)
+        book.tell(
+            review.ReviewApproved(
+                incident_id=incident, review_id=new_id(), cycle=1, factors=list(factors), learning_count=1,
+                actions_needed=False, briefing_needed=False,
+            ),
+            3,
+        )  # fmt: skip
+        return incident
+
+    for _ in range(3):
+        approved(home, Seips.PERSON)
+    book.clock.advance(timedelta(days=30))
+    mine = [approved(home, Seips.ORGANISATION, Seips.PERSON), approved(other, Seips.ORGANISATION)]
+    approved(home, Seips.ORGANISATION, restricted=True)
+    book.clock.advance(timedelta(minutes=1))
+    book.project()
+    api, lead = client("reporting"), actor("quality_lead")
+    found = api.get("/reviews/together", lead, params={"days": 20}).json()
+    assert (found["reviews"], found["reviews_before"]) == (2, 3)
+    assert [one["factor"] for one in found["factors"][:2]] == ["organisation", "person"]
+    organisation, person = found["factors"][:2]
+    assert (organisation["reviews"], organisation["share"], organisation["services"]) == (2, 1.0, 2)
+    assert (organisation["share_before"], organisation["chance"] < 0.05) == (0.0, True)
+    assert organisation["incidents"] == sorted(map(str, mine), reverse=True)
+    assert (person["reviews"], person["reviews_before"]) == (1, 3)
+    assert len(found["factors"]) == len(Seips), "also what nobody named"
+    narrow = api.get("/reviews/together", lead, params={"days": 20, "location_id": str(other)}).json()
+    assert (narrow["reviews"], narrow["factors"][0]["services"]) == (1, 1)
+    assert api.get("/reviews/together", actor("carer")).status_code == 403

@@ -63,6 +63,8 @@ def test_an_allegation_is_restricted_from_the_first_second(
     incident_id = made.json()["incident_id"]
     for needs_to_know in (actor("safeguarding_lead"), actor("nominated_individual", locations=[home])):
         assert seen(intake, incident_id, needs_to_know) == (200, True)
+        read = intake.get(f"/incidents/{incident_id}", needs_to_know).json()
+        assert (read["restricted"], read["seen_as"]) == (True, "role")
     others = [
         accused, line, carer, actor("director"), actor("registered_manager", locations=[home]), actor("quality_lead"),
         actor("platform_admin"), actor("safeguarding_lead", locations=[uuid.uuid4()]),
@@ -147,7 +149,7 @@ def test_break_glass_is_reasoned_limited_and_told(
     broken = intake.post(path, director, why)
     assert broken.status_code == 201, broken.text
     assert datetime.fromisoformat(broken.json()["ends_at"]) == now + timedelta(hours=8)
-    assert intake.get(f"/incidents/{incident_id}", director).status_code == 200
+    assert intake.get(f"/incidents/{incident_id}", director).json()["seen_as"] == "break_glass"
     scored = {"actual_harm": "low", "consequence": 4, "likelihood": 3}
     assert intake.post(f"/incidents/{incident_id}/triage", director, scored, version=1).status_code in (403, 404)
     assert intake.get(f"/incidents/{incident_id}", actor("director")).status_code == 404

@@ -14,11 +14,11 @@ from sqlalchemy import Engine, text
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Role, Stage
 from services.intake import commands
-from services.intake.speak_up import api, receipt
-from services.intake.speak_up.limit import Limit
-from services.runtime import audit
+from services.intake.speak_up import api
+from services.runtime import audit, secret_code
 from services.runtime.actor import system
 from services.runtime.db import transaction
+from services.runtime.limit import Limit
 from services.runtime.logs import JsonFormatter
 from tests.conftest import MovableClock, ServiceClient
 
@@ -107,7 +107,7 @@ def test_a_conversation_without_identity(
     assert str(guardian.id) not in json.dumps(read)
     assert intake.get(path, guardian).json()["contact"] is None
     kept, said = everything(service_engine("intake"), provider_id), lines.getvalue()
-    selector, secret = receipt.parts(code)
+    selector, secret = secret_code.parts(code)
     for trace in (*traces.values(), "testclient", code, code.replace("-", ""), secret):
         assert trace not in kept
         assert trace not in said
@@ -125,13 +125,13 @@ def test_codes_cannot_be_guessed_and_wrong_ones_look_alike(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     code = public(intake, "/speak-up", a_concern(provider_id)).json()["code"]
-    selector, secret = receipt.parts(code)
-    assert len(receipt._ALPHABET) ** len(secret) >= 2**128
-    assert len({receipt.new_code() for _ in range(1000)}) == 1000
+    selector, secret = secret_code.parts(code)
+    assert len(secret_code._ALPHABET) ** len(secret) >= 2**128
+    assert len({secret_code.new_code() for _ in range(1000)}) == 1000
     hashed: list[str] = []
-    slow = receipt._slow
-    monkeypatch.setattr(receipt, "_slow", lambda text, salt: (hashed.append(text), slow(text, salt))[1])
-    wrong = [selector + secret[:-1] + ("0" if secret[-1] != "0" else "1"), receipt.new_code(), "", "x", "\0\0", "é" * 50,
+    slow = secret_code._slow
+    monkeypatch.setattr(secret_code, "_slow", lambda text, salt: (hashed.append(text), slow(text, salt))[1])
+    wrong = [selector + secret[:-1] + ("0" if secret[-1] != "0" else "1"), secret_code.new_code(), "", "x", "\0\0", "é" * 50,
              selector, "' or true --", str(uuid.uuid4())]  # fmt: skip
     answers = [public(intake, "/speak-up/conversation", {"code": given}) for given in wrong]
     answers += [public(intake, "/speak-up/messages", {"code": given, "text": "Hello"}) for given in wrong]

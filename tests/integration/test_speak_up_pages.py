@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 import pytest
 
 from services.intake.speak_up import api
-from services.intake.speak_up.limit import Limit
+from services.runtime.limit import Limit
 from tests.conftest import ServiceClient
 
 WORRY = "They are got up at five. <b>Every</b> day & nobody asks."

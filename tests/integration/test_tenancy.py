@@ -29,6 +29,8 @@ OPENINGS = {
     },
     # Somebody who spoke up without a name has no provider, only a receipt.
     "intake.concern_receipt": {"receipt": "app.receipt"},
+    # Somebody outside who reads a pack has no provider, only a code.
+    "reporting.pack_code": {"named": "app.pack_code"},
 }
 
 # What a system role (relay, reconciler, metrics) may read of all providers: no narrative, no name, no free text.
@@ -52,6 +54,8 @@ READ_BY_THE_SYSTEM = {
     "reporting.progress": {"last_event_at", "lag_seconds"},
     "reporting.webhook": {"provider_id", "webhook_id", "active", "next_at", "sent_at"},
     "reporting.location": {"provider_id"},
+    "reporting.meeting": {"meeting_id", "level", "compiled_at", "hold_by", "held_at", "previous_id"},
+    "reporting.governance_item": {"kind", "level", "status", "raised_at", "due_at", "climbs"},
     "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip
 

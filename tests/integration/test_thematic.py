@@ -14,6 +14,7 @@ from services.contracts import activities as contract
 from services.contracts.event import EventData
 from services.contracts.identity import EVERYWHERE
 from services.contracts.intake import IncidentReported, IncidentRestricted
+from services.contracts.reporting import SignalAccepted
 from services.contracts.taxonomy import Band, Category, Kind, Role, ThemeStage
 from services.contracts.topics import EVENTS
 from services.reporting.consumer import project
@@ -438,3 +439,34 @@ def test_another_provider_sees_no_row_of_a_theme(office: Office) -> None:
                 assert session.execute(text(f"select 1 from {service}.{name}")).all() == []
     other = office.make("director", provider=uuid.uuid4())
     assert office.api.get(f"/themes/{theme_id}", other).status_code == 404
+
+
+def test_an_accepted_signal_commissions_its_theme_with_its_incidents_for_whoever_was_named(office: Office) -> None:
+    one, two = (office.reported(place) for place in office.locations[:2])
+    hidden = office.reported(office.locations[0], restricted=True)
+    accepted = SignalAccepted(
+        signal_id=uuid.uuid4(), kind="theme_across_services", location_id=None, region_id=None, category=Category.MEDICATION,
+        trait="time_of_day", code="12-14", incidents=[one, two, hidden], locations=office.locations[:2],
+        first_at=office.clock.now(), last_at=office.clock.now(), policy_version="patterns-2", band=Band.HIGH,
+    )  # fmt: skip
+    office.tell(accepted)
+    assert office.api.get("/themes", office.director).json()["items"] == [], "nobody was named who leads it"
+
+    office.tell(accepted.model_copy(update={"lead_id": office.lead.id}))
+    office.tell(accepted.model_copy(update={"lead_id": office.lead.id}))
+    [theme] = office.api.get("/themes", office.director).json()["items"]
+    assert (theme["category"], theme["band"], theme["stage"]) == ("medication", "high", "commissioned")
+    assert (theme["signal_id"], theme["lead_id"]) == (str(accepted.signal_id), str(office.lead.id))
+    whole = office.api.get(f"/themes/{theme['theme_id']}", office.lead).json()
+    assert whole["title"] == "Medication, the same time of day: 12-14, 2 services"
+    assert len(whole["questions"]) == 3
+    members = office.api.get(f"/themes/{theme['theme_id']}/members", office.lead).json()["items"]
+    assert {member["incident_id"] for member in members} == {str(one), str(two)}, (
+        "what is restricted is nobody's to link by itself"
+    )
+    types = [row["type"] for row in office.said(UUID(theme["theme_id"]))]
+    assert types == ["plumbline.theme.commissioned.v1"] + ["plumbline.theme.member_decided.v1"] * 2
+    again = office.commission(signal_id=str(accepted.signal_id))
+    assert again.status_code == 409
+    taken = office.api.post(f"/themes/{theme['theme_id']}/acceptance", office.lead, version=whole["version"])
+    assert taken.status_code == 200, taken.text

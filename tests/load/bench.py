@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.load import charts, intake, latency, lifecycle, projection, yardsticks
+from tests.load import charts, intake, latency, lifecycle, projection, reads, yardsticks
 from tests.load.outcome import Outcome
 from tests.load.rig import Rig, rig
 
@@ -31,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "latency": latency.measure,
     "intake": intake.measure,
     "charts": charts.measure,
+    "reads": reads.measure,
     # Last: it leaves ten thousand processes on the server.
     "latency-behind": latency.measure_behind,
 }

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,16 +66,18 @@ class Rig:
         """The database in a service's own role."""
         return db.connect(self._url(f"plumbline_{service}"), application="bench", pool_size=5)
 
-    def token(self, *roles: str) -> str:
-        """An access token of somebody who sees the whole provider."""
+    def token(
+        self, *roles: str, locations: Collection[uuid.UUID] | None = None, regions: Collection[uuid.UUID] = ()
+    ) -> str:
+        """An access token of somebody who sees the whole provider, or some places and regions of it."""
         return Signer(self._home, f"http://127.0.0.1:{self.ports['issuer']}").token(
             {
                 "sub": str(uuid.uuid4()),
                 "provider_id": str(self.provider_id),
                 "roles": list(roles),
-                "scope_all": True,
-                "locations": [],
-                "regions": [],
+                "scope_all": locations is None and not regions,
+                "locations": [str(one) for one in locations or ()],
+                "regions": [str(one) for one in regions],
             }
         )
 
@@ -121,12 +123,13 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig() -> Iterator[Rig]:
-    """Servers that answer, with every service's schema; stopped and gone afterwards, whatever happens between."""
+def rig(*servers: str) -> Iterator[Rig]:
+    """Servers that answer, all or those named, with every service's schema; stopped and gone afterwards, whatever happens
+    between."""
     folder = Path(tempfile.mkdtemp(prefix="plumbline-bench-"))
     try:
         made = Rig(Home(folder))
-        with made.running(*SERVERS):
+        with made.running(*(servers or SERVERS)):
             made.know_location()
             yield made
     finally:

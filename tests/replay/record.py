@@ -33,6 +33,7 @@ from services.contracts.intake import (
 )
 from services.contracts.review import AdoptionAsked, ThemeEnded
 from services.contracts.taxonomy import Band, EscalationReason, Role, Stage, Verdict
+from tests.replay import alone
 from tests.workflow.conftest import PROVIDER, Case, Running, ThemeUnderTest, server_binary
 from tests.workflow.test_briefing import Running as BriefingUnderWay
 from workflows import challenge, search_attributes
@@ -318,7 +319,7 @@ async def _ended(case: Case) -> None:
     await case.until(completed, "the end")
 
 
-async def histories(case: Case | BriefingUnderWay | ChallengeUnderWay) -> list[WorkflowHistory]:
+async def histories(case: Case | BriefingUnderWay | ChallengeUnderWay | alone.Alone) -> list[WorkflowHistory]:
     """Every run of the process, the first one first."""
     found: list[WorkflowHistory] = []
     run_id = (await case.handle.describe()).run_id
@@ -374,6 +375,7 @@ if __name__ == "__main__":
         *((path, partial(case_of, subject=ThemeUnderTest)) for path in THEMES),
         *((path, BriefingUnderWay) for path in BRIEFINGS),
         *((path, ChallengeUnderWay) for path in CHALLENGES),
+        *((path, alone.Alone) for path in alone.PATHS),
     ]
     for each, subject in subjects:
         if not wanted or each.__name__ in wanted:

@@ -1,5 +1,6 @@
 """Histories of the past replay under the code of today: a running incident outlives every deployment."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,12 @@ from temporalio.workflow import NondeterminismError
 
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
+from tests.replay import alone
 from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, THEMES
-from workflows.briefing import BriefingWorkflow
-from workflows.challenge import ChallengeWorkflow
+from workflows import search_attributes
 from workflows.incident import WORKFLOW, IncidentWorkflow
 from workflows.messages import IncidentCase
-from workflows.thematic import ThematicReviewWorkflow
-from workflows.worker import runner
+from workflows.worker import WORKFLOWS, runner
 
 pytestmark = pytest.mark.anyio
 
@@ -31,14 +31,14 @@ def anyio_backend() -> str:
 
 
 def read(file: Path) -> WorkflowHistory:
-    """One run of the process of an incident, a theme, a briefing or a challenge."""
+    """One run of a process."""
     return WorkflowHistory.from_json("incident-of-the-past", file.read_text())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 async def test_it_replays(file: Path) -> None:
     replayer = Replayer(
-        workflows=[IncidentWorkflow, ThematicReviewWorkflow, BriefingWorkflow, ChallengeWorkflow],
+        workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
         workflow_runner=runner(),
     )
@@ -73,9 +73,17 @@ async def test_a_change_that_running_incidents_would_not_survive_is_detected() -
         await replayer.replay_workflow(read(HISTORIES / "low_harm-1.json"))
 
 
+def test_every_sort_of_process_was_recorded() -> None:
+    """Those that a worker is built with; their names stand in the source of each."""
+    folder = Path(search_attributes.__file__).parent
+    there = {name for file in folder.glob("*.py") for name in re.findall(r"class (\w+Workflow)\b", file.read_text())}
+    recorded = {read(file).events[0].workflow_execution_started_event_attributes.workflow_type.name for file in FILES}
+    assert recorded == there
+
+
 def test_every_path_was_recorded_and_all_activities_are_among_them() -> None:
     assert {file.stem.rpartition("-")[0] for file in FILES} == {
-        path.__name__ for path in (*PATHS, *THEMES, *BRIEFINGS, *CHALLENGES)
+        path.__name__ for path in (*PATHS, *THEMES, *BRIEFINGS, *CHALLENGES, *alone.PATHS)
     }
     asked = {
         event.activity_task_scheduled_event_attributes.activity_type.name

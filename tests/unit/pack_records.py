@@ -159,3 +159,35 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     else:
         found[last] = value
     return record
+
+
+THEME = str(UUID(int=0x71))
+
+
+def theme(**values: Any) -> dict[str, Any]:
+    """A theme as review answers it."""
+    return {
+        "theme_id": THEME, "title": "Falls at the corner", "category": "fall", "band": "moderate", "stage": "acting", "cycle": 1,
+        "commissioned_at": at(20), "signal_id": str(UUID(int=0x51)), "locations": [PLACE],
+        "why": "Three in a week. Ruth Okafor saw two.", "questions": ["What do they have in common?"],
+        "sources": ["Rota of May"], "team": [{"part": "support worker", "person_id": None}], "linked": 2, "excluded": 2,
+        **values,
+    }  # fmt: skip
+
+
+def member(number: int, decision: str, reason: str) -> dict[str, Any]:
+    """An incident that was considered for it."""
+    return {
+        "incident_id": str(UUID(int=number)), "location_id": PLACE, "category": "fall", "occurred_at": at(0),
+        "decision": decision, "reason": reason,
+    }  # fmt: skip
+
+
+def theme_timeline() -> dict[str, Any]:
+    """The theme as reporting answers it, with one clock that ran out."""
+    clocks = [
+        {"kind": "actions", "what": "The actions are to be done", "due_at": at(40), "overdue": True},
+        {"kind": "impact", "what": "Its effect is to be measured", "due_at": at(900), "overdue": False},
+    ]
+    stood = {"ended_at": None, "briefing": {"briefing_id": "b"}}
+    return {"theme": stood, "entries": whole()["timeline"]["entries"], "more": None, "clocks": clocks}

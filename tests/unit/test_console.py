@@ -1,10 +1,12 @@
 """The pages' own parts: the text of a review between form and draft, and the figure of a chart. No socket."""
 
+from itertools import combinations
 from typing import Any
 from xml.etree import ElementTree
 
 from services.console import chart
-from services.console.pages import review_draft
+from services.console.pages import body, review_draft
+from services.intake.details.policy import shipped
 
 REVIEW: dict[str, Any] = {
     "what_happened": "It fell.", "why": None, "only_person_reason": None, "no_actions_reason": None,
@@ -77,3 +79,16 @@ def test_the_figure_shows_what_stands_out_and_where_the_change_was() -> None:
     assert [one.tag for one in drawn].count("circle") == 2
     assert [one.tag for one in drawn].count("path") == 1
     assert chart.points({**{name: [] for name in ("values", "centre", "lower", "upper")}, "baseline_points": 0}) == []
+
+
+def test_each_place_on_the_body_that_is_asked_for_has_its_own_place_on_the_drawing() -> None:
+    """A finger's width apart, the right of the person on the left when seen from the front."""
+    [asked] = [one for one in shipped().questions if one.id == body.QUESTION]
+    places = body.drawing({"options": asked.options}, ["back_sacrum"])
+    assert sorted(place.code for place in places) == sorted(asked.options)
+    assert [place.text for place in places if place.marked] == ["Back: sacrum"]
+    for one, other in combinations(places, 2):
+        assert one.side != other.side or max(abs(one.x - other.x), abs(one.y - other.y)) >= 24, (one, other)
+    at = {place.code: place.x for place in places}
+    assert at["front_right_hand"] < at["front_left_hand"]
+    assert at["back_left_hand"] < at["back_right_hand"]

@@ -13,16 +13,18 @@ from uuid import UUID
 
 import pytest
 import typst
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from deploy.local.cli import app
-from deploy.local.pack.build import Asked, Built, build
-from deploy.local.people import Refused
 from deploy.local.state import StackError
 from services.contracts.taxonomy import Category, Kind, PhysicalHarm, Stage
 from services.reporting.packs import chart, frameworks, gaps, manifest, page, redaction, render, selection
+from services.reporting.packs.build import Asked, Built, build
+from services.reporting.packs.gather import Refused
 from services.runtime import audit
 from services.runtime.actor import Actor
 from tests.unit.pack_records import (
@@ -32,17 +34,23 @@ from tests.unit.pack_records import (
     MANAGER,
     NOW,
     PLACE,
+    THEME,
     at,
     briefing,
     candour,
     challenge,
     changed,
     check,
+    member,
     obligation,
     row,
+    theme,
+    theme_timeline,
     triage,
     whole,
 )
+
+COLLECTED = Path(__file__).parents[3] / "shared/domain/data/cqc_frameworks.json"
 
 # Selection.
 
@@ -283,6 +291,69 @@ def test_the_frameworks_are_whole() -> None:
     assert [len(s) for s in shipped.frameworks[0].questions.values()] == [8, 6, 5, 7, 8]
     assert [len(s) for s in shipped.frameworks[1].questions.values()] == [7, 4, 3, 4, 6]
     assert len(shipped.categories) == 6
+    assert all(one.source and one.status for one in shipped.frameworks)
+
+
+def test_the_statements_are_those_that_were_collected_from_public_sources() -> None:
+    if not COLLECTED.exists():
+        pytest.skip(f"NOT TESTED: {COLLECTED} is not there; the collection is not copied into the repository")
+    shipped, found = frameworks.shipped(), json.loads(COLLECTED.read_text())
+    for own, collected in zip(shipped.frameworks, found["frameworks"], strict=True):
+        assert own.id == collected["id"]
+        named = [(q.lower().replace("-", "_"), one) for q, names in own.questions.items() for one in names]
+        # The collection shortens one name; the regulator's own stands in the file.
+        whole = {"Environmental sustainability": "Environmental sustainability - sustainable development"}
+        titles = [(one["key_question"], whole.get(one["title"], one["title"])) for one in collected["items"]]
+        assert named == titles
+        assert collected["count"] == len(named)
+
+
+def _broken(data: dict[str, Any], where: str) -> None:
+    saf = data["frameworks"][0]["questions"]["Safe"]
+    match where:
+        case "a statement twice":
+            saf.append(saf[0])
+        case "a statement without a crosswalk":
+            saf.append("Something new")
+        case "a crosswalk that leads nowhere":
+            data["crosswalk"]["statements"][saf[0]] = ["Nothing"]
+        case "a crosswalk of no framework":
+            data["crosswalk"]["to"] = "another"
+        case "a framework twice":
+            data["frameworks"].append(data["frameworks"][0])
+        case "a category twice":
+            data["categories"].append(data["categories"][0])
+        case "a rule twice":
+            data["rules"].append(data["rules"][0])
+        case "a rule of an unknown statement":
+            data["rules"][0]["statement"] = "Nothing"
+        case "a rule of an unknown category":
+            data["rules"][0]["category"] = "Nothing"
+        case "a rule of an unknown part":
+            data["rules"][0]["parts"] = ["nothing"]
+        case "a rule for every page":
+            data["rules"][0]["parts"] = []
+        case "no source":
+            del data["frameworks"][0]["source"]
+        case "no version":
+            del data["version"]
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "a statement twice", "a statement without a crosswalk", "a crosswalk that leads nowhere", "a crosswalk of no framework",
+        "a framework twice", "a category twice", "a rule twice", "a rule of an unknown statement",
+        "a rule of an unknown category", "a rule of an unknown part", "a rule for every page", "no source", "no version",
+    ],
+)  # fmt: skip
+def test_a_broken_file_of_frameworks_is_refused(where: str) -> None:
+    path = Path(frameworks.__file__).parent / "policies" / "frameworks.yaml"
+    data = yaml.safe_load(path.read_text())
+    frameworks.Frameworks.model_validate(data)
+    _broken(data, where)
+    with pytest.raises(ValidationError):
+        frameworks.Frameworks.model_validate(data)
 
 
 def test_a_page_is_evidence_for_what_is_really_there() -> None:
@@ -345,10 +416,12 @@ class Answers:
         rows[3] |= {"category": "death"}
         one = re.fullmatch(r"/incidents/([^/]+)(?:/(\w+))?", path)
         if path == "/themes/t":
-            return {"category": "fall", "locations": [PLACE], "excluded": 2}
+            return theme()
+        if path == "/themes/t/timeline":
+            return theme_timeline()
         if path == "/themes/t/members":
-            decided = ["linked", "excluded", "linked"]
-            return _page([{"incident_id": rows[n]["incident_id"], "decision": d} for n, d in enumerate(decided)])
+            said = [("linked", "Same corner."), ("excluded", "Kofi Mensah was elsewhere."), ("linked", "Same corner.")]
+            return _page([member(0xA1 + n, *one) for n, one in enumerate(said)])
         if path == "/governance-items/g/audit":
             return chain(UUID(int=0x91))
         if path == "/themes/t/audit":
@@ -389,9 +462,7 @@ def _page(rows: list[Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int) -> Refused:
-    import httpx
-
-    return Refused(httpx.Response(status, request=httpx.Request("GET", "http://stack/x"), json={"title": "No"}))
+    return Refused(status, f"GET /x answered {status}")
 
 
 def chain(incident_id: UUID) -> list[dict[str, Any]]:
@@ -468,14 +539,39 @@ def test_what_a_role_may_not_read_is_not_there_and_that_is_said() -> None:
     assert "may not list obligations" in files["index.html"].decode()
 
 
-def test_a_theme_shows_its_members_and_an_incident_itself() -> None:
-    theme = build(Answers("^actions:/incidents/t/"), "quality_lead", Asked(theme="t"), seed=0)
-    files = unpacked(theme.content)
+def test_a_theme_has_a_page_before_its_members_and_an_incident_itself() -> None:
+    made = build(Answers("^actions:/incidents/t/"), "quality_lead", Asked(theme="t"), seed=0)
+    files = unpacked(made.content)
     about = json.loads(files["manifest.json"])
     assert about["incidents"] == [row(number)["incident_id"] for number in (0xA1, 0xA3)]
+    assert made.incidents == 2
     assert about["seed"] is None
-    assert "audit/review/t.json" in files
-    assert "2 were considered and left out" in files["index.html"].decode()
+    assert f"audit/review/{THEME}.json" in files
+    html = files["index.html"].decode()
+    assert "2 were considered and left out" in html
+    first = json.loads(files[f"records/theme-{THEME}.json"])
+    assert [gap["what"] for gap in first["gaps"]] == ["Late: The actions are to be done"]
+    sections = first["sections"]
+    assert sections["Why it was looked at"][:2] == [
+        "Falls at the corner",
+        "Three in a week. [registered manager] saw two.",
+    ]
+    assert sections["Questions"] == ["What do they have in common?"]
+    assert sections["Members"] == ["Fall of 2026-03-02, Alder House: Same corner."] * 2
+    assert sections["Considered and left out"] == ["Fall of 2026-03-02, Alder House: [carer] was elsewhere."]
+    assert sections["Learning"] == ["What must work at night is checked at handover."]
+    assert "spot check" in sections["Verified by"][0]
+    assert sections["Shared with"][0].startswith("Sent ")
+    assert "improved and sustained" in sections["Effect"][0]
+    assert "Not shown, because this role may not read it: the audit chain of actions." in first["withheld"]
+    assert html.index(f'id="theme-{THEME}"') < html.index('id="incident-')
+    blind = build(Answers("^actions:/incidents/t/"), "carer", Asked(theme="t"), seed=0)
+    said = json.loads(unpacked(blind.content)[f"records/theme-{THEME}.json"])
+    assert "Falls at the corner" not in json.dumps(said)
+    assert "What people wrote of the theme is left out for this role." in said["withheld"]
+
+
+def test_an_incident_that_is_asked_for_is_all_of_the_pack() -> None:
     alone = json.loads(
         unpacked(build(Answers(), "quality_lead", Asked(incident=INCIDENT), seed=0).content)["manifest.json"]
     )
@@ -642,7 +738,10 @@ def test_the_records_of_these_tests_have_the_fields_that_the_apis_answer() -> No
         (impact.CheckpointView, set(record["checkpoints"][0])),
         (sharing.BriefingReach, of_reach),
         (sharing.BriefingView, set(briefing()) - of_reach),
-        (thematic.ThemeView, {"category", "locations", "excluded"}),
-        (thematic.MemberView, {"incident_id", "decision"}),
+        (thematic.ThemeView, set(theme())),
+        (thematic.MemberView, set(member(1, "linked", ""))),
+        (reporting.ThemeTimeline, set(theme_timeline())),
+        (reporting.ThemeSummary, set(theme_timeline()["theme"])),
+        (reporting.ClockView, set(theme_timeline()["clocks"][0])),
     ):
         assert has <= set(model.model_fields), (model.__name__, has - set(model.model_fields))

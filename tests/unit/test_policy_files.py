@@ -27,6 +27,7 @@ FILES = {
     "speak_up": "intake/policies/speak_up.yaml",
     "recurrence": "intake/policies/recurrence.yaml",
     "governance": "reporting/governance/policies/default.yaml",
+    "patterns": "reporting/patterns/policies/default.yaml",
 }
 REVIEW = (ROOT / FILES["review"]).read_text()
 TRIAGE = (ROOT / FILES["triage"]).read_text()

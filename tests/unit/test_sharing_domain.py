@@ -52,6 +52,9 @@ def test_people_draw_different_questions() -> None:
         ("On 03/04/2026", Sign.DATE, "03/04/2026"),
         ("In room 12", Sign.PLACE, "room 12"),
         ("It was at larch house", Sign.PLACE, "Larch House"),
+        ("Doreen had two charts", Sign.FIRST_NAME, "Doreen"),
+        ("The chart of Doreen's was old", Sign.FIRST_NAME, "Doreen"),
+        ("A dose for Rose was doubled", Sign.FIRST_NAME, "Rose"),
     ],
 )
 def test_what_may_tell_who_it_was_is_pointed_at(text: str, sign: Sign, quote: str) -> None:
@@ -60,12 +63,20 @@ def test_what_may_tell_who_it_was_is_pointed_at(text: str, sign: Sign, quote: st
     assert named == (["summary"] if sign.names_somebody else []), "only a name keeps it from being sent"
 
 
+def test_a_first_name_behind_a_title_is_pointed_at_once_as_the_name_that_it_is() -> None:
+    assert [(sign, quote) for _, sign, quote in identifying(briefing("Nurse Ruth told Priya"))] == [
+        (Sign.NAME, "Nurse Ruth"),
+        (Sign.FIRST_NAME, "Priya"),
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "A resident was given a dose twice after a hospital stay.",
         "Ask the GP and check the MAR chart at 8 PM; PRN medicines too.",
         "The CD book, the BP and the UK guidance on PEG feeds.",
+        "Will it hold? Rose hip syrup is no medicine. Mark each box. Grace is needed in May: patience too.",
         "Use NHS 111. Miss a dose and tell somebody. Dr and nurse agree.",
     ],
 )

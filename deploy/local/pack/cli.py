@@ -46,16 +46,34 @@ def build(
         raise StackError("say what the pack is of: one of --location, --theme, --incident and --demo")
     if (first or last) and not (location or demo):
         raise StackError("--from and --to go with --location or --demo")
-    from deploy.local.pack.build import Asked
-    from deploy.local.pack.build import build as made_of
-    from deploy.local.people import Person
+    from deploy.local.people import Person, Refused
     from deploy.local.tokens import persona
+    from services.reporting.packs import gather
+    from services.reporting.packs.build import Asked, CannotBuild
+    from services.reporting.packs.build import build as made_of
+
+    class Reader:
+        """The person, as a pack reads."""
+
+        def __init__(self, person: Person) -> None:
+            self._person = person
+
+        def get(self, service: str, path: str, **query: object) -> object:
+            """Read."""
+            try:
+                return self._person.get(service, path, **query)
+            except Refused as refused:
+                raise gather.Refused(refused.status, str(refused)) from None
 
     builder = persona(who)
     asked = Asked(location, theme, incident, demo, first.date() if first else None, last.date() if last else None)
     chosen = secrets.randbelow(10**9) if seed is None else seed
     with httpx.Client(timeout=60) as http:
-        built = made_of(Person(Stack.load(Home.default()), builder, http), builder.roles[0], asked, chosen)
+        reader = Reader(Person(Stack.load(Home.default()), builder, http))
+        try:
+            built = made_of(reader, builder.roles[0], asked, chosen)
+        except (CannotBuild, gather.Refused) as why:
+            raise StackError(str(why)) from None
     try:
         out.write_bytes(built.content)
     except OSError as error:

@@ -103,10 +103,10 @@ def _table(found: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print("¹ in years with nothing planted, per 100 services and month")
-    table = Table("weakness", "planted", "recall", "shown", "precision", "false alarms²")
+    table = Table("weakness", "planted", "recall", "shown", "precision", "by the benchmark", "false alarms²")
     for name, one in found["weaknesses"].items():
         shown = (
-            one["planted"], one["recall"], one["shown"], one["precision"],
+            one["planted"], one["recall"], one["shown"], one["precision"], one["precision_by_the_benchmark"],
             one["false_alarms_stable_per_100_services_judged"],
         )  # fmt: skip
         table.add_row(name, *("-" if value is None else str(value) for value in shown))

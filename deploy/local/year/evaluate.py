@@ -59,6 +59,7 @@ class Shown:
     found: int = 0
     shown: int = 0
     true: int = 0
+    above: int = 0
     judged_stable: int = 0
     shown_stable: int = 0
 
@@ -71,6 +72,8 @@ class Shown:
             "shown": self.shown,
             "of_planted": self.true,
             "precision": _share(self.true, self.shown),
+            "really_above_the_benchmark": self.above,
+            "precision_by_the_benchmark": _share(self.above, self.shown),
             "judged_stable": self.judged_stable,
             "false_alarms_stable_per_100_services_judged": round(self.shown_stable / self.judged_stable * 100, 2)
             if self.judged_stable
@@ -109,6 +112,7 @@ class Evaluation:
                     "raised": one.raised,
                     "of_planted": one.true,
                     "precision": _share(one.true, one.raised),
+                    "days_to_find": sorted(one.days_to_find),
                     "median_days_to_find": sorted(one.days_to_find)[len(one.days_to_find) // 2]
                     if one.days_to_find
                     else None,
@@ -129,7 +133,7 @@ def evaluate(
     seeds: Sequence[int], stable_seeds: Sequence[int], *, services: int = 200, every_days: int = 14
 ) -> Evaluation:
     """Score all seeds. `stable_seeds` are years with nothing planted: all that is found in them is a false alarm."""
-    kinds = {str(kind): Score() for kind in PatternKind}
+    kinds = {str(kind): Score() for kind in PatternKind if kind is not PatternKind.THRESHOLD}
     weaknesses = {name: Shown() for name in (*map(str, Weakness), SILENT)}
     alarms: Counter[str] = Counter()
     months = 0.0
@@ -267,7 +271,11 @@ def _on_radar(engine: Engine, year: Year) -> dict[str, tuple[set[UUID], set[UUID
 
 
 def score_radar(weaknesses: dict[str, Shown], year: Year, seen: dict[str, tuple[set[UUID], set[UUID]]]) -> None:
-    """Count for each weakness where it was planted, where it is shown, and where both."""
+    """Count for each weakness where it was planted, where it is shown, and where both.
+
+    A service at which nothing was planted may lie above the benchmark by its own share: to show it is no false alarm.
+    """
+    benchmarks = radar_policy.shipped().weaknesses
     for name, score in weaknesses.items():
         planted = {one.location_id for one in year.weaknesses if one.weakness == name}
         _, shown = seen[name]
@@ -275,6 +283,10 @@ def score_radar(weaknesses: dict[str, Shown], year: Year, seen: dict[str, tuple[
         score.found += len(planted & shown)
         score.shown += len(shown)
         score.true += len(planted & shown)
+        score.above += sum(
+            place in planted or (name != SILENT and year.shares[place, name] > benchmarks[Weakness(name)].benchmark)
+            for place in shown
+        )
 
 
 def is_of(planted: Planted, signal: Signal, members: set[UUID]) -> bool:

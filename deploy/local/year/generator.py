@@ -13,6 +13,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from services.contracts import actions, directory, intake, review
 from services.contracts.event import EventData
@@ -30,6 +31,8 @@ from services.contracts.taxonomy import (
     Seips,
     Strength,
 )
+
+_LOCAL = ZoneInfo("Europe/London")
 
 DAYS = 365
 REGIONS = 8
@@ -137,6 +140,8 @@ class Year:
     told: list[Told]
     planted: list[Planted]
     weaknesses: list[PlantedWeakness] = field(default_factory=list)
+    shares: dict[tuple[UUID, str], float] = field(default_factory=dict)
+    """How often each service shows each weakness, planted there or not."""
 
     @property
     def end(self) -> datetime:
@@ -190,10 +195,13 @@ class _Maker:
         return Service(self.new_id(), self.regions[number % REGIONS], kind, beds, unit, daily, people)
 
     def at(self, day: float, category: Category, hour: int | None = None) -> datetime:
-        """A moment of a day, by the hours at which the type happens."""
+        """A moment of a day, by the hours at which the type happens: rounds and shifts go by the clock on the wall."""
         if hour is None:
             hour = self.chance.choices(range(24), _ROUNDS if category is Category.MEDICATION else _HOURS)[0]
-        return self.first + timedelta(days=int(day), hours=hour, minutes=self.chance.randrange(60))
+        there = (self.first + timedelta(days=int(day), hours=hour, minutes=self.chance.randrange(60))).replace(
+            tzinfo=_LOCAL
+        )
+        return there.astimezone(UTC)
 
     def register(self) -> None:
         """Services and their exposure, month by month."""

@@ -104,7 +104,8 @@ class _Lives:
                 told.extend(self._lived(life))
         told = [event for event in told if event.at <= year.end]
         told.sort(key=lambda event: event.at)
-        return replace(year, told=told, weaknesses=self.weaknesses)
+        shares = {(place, str(weakness)): often for (place, weakness), often in share.items()}
+        return replace(year, told=told, weaknesses=self.weaknesses, shares=shares)
 
     def _plant(self) -> None:
         """At four homes each if there are many, so large that there are records to judge them by; every other slightly."""

@@ -1,16 +1,16 @@
 """One action: what changes and why, the proof that is asked for, and the next step of its owner or of who verifies it."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from services.console.labels import label
 from services.console.page import TEXTS
 from services.console.pages.action_history import history
 from services.console.service_api import Refused
+from services.console.steps import Step, take
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, newest_change, refused
 from services.contracts.taxonomy import Role, Shift
@@ -26,22 +26,14 @@ VERIFIERS = (
     Role.NOMINATED_INDIVIDUAL,
     Role.DIRECTOR,
 )
+ARRANGERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
+CANCELLERS = (Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 KINDS = ("observation", "document", "audit_result", "link")
 METHODS = ("spot_check", "observation", "document_check", "people_asked", "records_audit", "re_audit")
 _FOUND = (
     "outcome", "method", "draw_id", "not_drawn_reason", "sample_size", "compliant", "finding", "missing",
     "redo_working_days", "remaining_risk", "next_check_on",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Step:
-    """A form of the page: where it goes, its fields, and whether it says which version it saw."""
-
-    path: str
-    fields: tuple[str, ...] = ()
-    versioned: bool = True
-    body: Callable[[Visit, dict[str, Any]], Any] = lambda visit, body: body
 
 
 def _evidence(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
@@ -75,16 +67,45 @@ def _decision(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "granted": visit.text("decide_granted") == "yes"}
 
 
+def _cancelling(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "accepted": visit.text("cancelling_accepted") == "yes"}
+
+
+def _handing(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
+    to, _bar, role = body.pop("to").partition("|")
+    one = {"action_ids": [visit.text("of")]} if visit.text("of") else {}
+    return {**body, "to_id": to, "to_role": role, **one}
+
+
+def handed(**more: str) -> Step:
+    """The form that gives what somebody owns to somebody else; without an action all of it. `more` are needs besides."""
+    needs = {"to": _("Choose who takes it over"), "reason": _("Say why")}
+    return Step(
+        "actions", "/handovers", ("from_id", "to", "reason"), versioned=False, body=_handing, needs={**needs, **more}
+    )
+
+
+def _step(path: str, *fields: str, **how: Any) -> Step:
+    return Step("actions", f"/actions/{{action_id}}/{path}", fields, **how)
+
+
 STEPS = {
-    "understood": Step("understanding", ("in_own_words",)),
-    "evidence": Step("evidence", ("kind", "description"), versioned=False, body=_evidence),
-    "done": Step("completion", body=lambda visit, body: None),
-    "time": Step("extensions", ("working_days", "reason")),
-    "decide": Step("extensions/{of}/decision", ("reason",), body=_decision),
-    "draw": Step("draws", ("frame", "frame_size", "size", "reason"), versioned=False, body=_draw),
-    "look": Step("draws/{of}/findings", versioned=False, body=_look),
-    "verify": Step("verification", _FOUND, body=_verification),
-    "recheck": Step("recheck", _FOUND, body=_verification),
+    "understood": _step("understanding", "in_own_words"),
+    "evidence": _step("evidence", "kind", "description", versioned=False, body=_evidence, shown=("file",)),
+    "done": _step("completion", body=lambda visit, body: None),
+    "time": _step("extensions", "working_days", "reason"),
+    "decide": _step("extensions/{of}/decision", "reason", body=_decision, shown=("granted",)),
+    "draw": _step("draws", "frame", "frame_size", "size", "reason", versioned=False, body=_draw),
+    "look": _step("draws/{of}/findings", versioned=False, body=_look),
+    "verify": _step("verification", *_FOUND, body=_verification),
+    "recheck": _step("recheck", *_FOUND, body=_verification),
+    "ask_cancel": _step("cancellation-requests", "reason", needs={"reason": _("Say why it should not be done")}),
+    "cancelling": _step("cancellation-requests/{of}/decision", "reason", body=_cancelling, shown=("accepted",)),
+    "cancel": _step("cancellation", "reason", needs={"reason": _("Say why it will not be done")}),
+    "waits": _step("waits-for", method="PUT", body=lambda visit, body: {"waits_for": visit.texts("waits_for")}),
+    "learning": _step("learning", "learning_ref", method="PUT", needs={"learning_ref": _("Choose what was learned")}),
+    "site": _step("sites/{of}", "state", "note", versioned=False, needs={"state": _("Choose how far it is there")}),
+    "hand": handed(),
 }
 
 
@@ -103,22 +124,24 @@ def file(visit: Visitor, action_id: str, evidence_id: str, file_id: str) -> Resp
 
 
 @router.post("/actions/{action_id}/{name}")
-def take(visit: Visitor, action_id: str, name: str) -> Response:
+def take_step(visit: Visitor, action_id: str, name: str) -> Response:
     """Take a step: once however often it is sent, and not unseen over the change of somebody else."""
     step = STEPS.get(name)
     if step is None:
         return go(f"/actions/{action_id}")
-    form = "verify" if name == "recheck" else name
-    body = step.body(visit, answered(visit, form, step.fields))
-    path = f"/actions/{action_id}/{step.path.format(of=visit.text('of'))}"
-    version = visit.text("version") if step.versioned else None
+    form = visit.text("form") or ("verify" if name == "recheck" else name)
+    sent = take(visit, form, step, action_id=action_id, of=visit.text("of"))
+    if sent is None and name == "evidence":
+        sent = _attached(visit, action_id)
+    return _show(visit, action_id, sent) if sent else go(f"/actions/{action_id}?saved={name}")
+
+
+def _attached(visit: Visit, action_id: str) -> Sent | None:
     try:
-        visit.api.send("POST", "actions", path, body, key=key_of(visit), version=version)
-        if name == "evidence":
-            _attach(visit, action_id, body)
+        _attach(visit, action_id, answered(visit, "evidence", ("kind", "description")))
     except Refused as error:
-        return _show(visit, action_id, refused(visit, form, error, (*step.fields, "file", "granted")))
-    return go(f"/actions/{action_id}?saved={name}")
+        return refused(visit, "evidence", error, ("file",))
+    return None
 
 
 def _attach(visit: Visit, action_id: str, body: dict[str, Any]) -> None:
@@ -156,9 +179,47 @@ def _show(visit: Visit, action_id: str, sent: Sent) -> Response:
         recheck=asked, draw=_draw_in_use(found), request_for_time=_undecided(found),
         decides=visit.has(*VERIFIERS) and me != found["owner_id"], history=history(found, people),
         change=newest_change(visit, "actions", found["incident_id"], action_id) if sent.stale else None,
+        asks=me == found["answering_id"] and found["status"] in ("agreed", "open", "done"),
+        cancel_asked=next((one for one in found["cancellations"] if one["accepted"] is None), None),
+        cancels=visit.has(*CANCELLERS) and me != found["owner_id"] and found["status"] in ("agreed", "open", "done"),
+        arranges=visit.has(*ARRANGERS) and found["status"] in ("agreed", "open"), **_arranging(visit, found),
         learning=_learning(visit, found), kinds=KINDS, methods=METHODS, shifts=list(Shift),
         saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
+
+
+def _arranging(visit: Visit, found: dict[str, Any]) -> dict[str, Any]:
+    """What a manager chooses from: who could own it, what it could wait for, what was learned that it could answer."""
+    if not visit.has(*ARRANGERS) or found["status"] in ("verified", "cancelled"):
+        return {"staff": [], "siblings": [], "learned": []}
+    others = visit.api.get("actions", "/actions", incident_id=found["incident_id"], limit=200)["items"]
+    return {
+        "staff": staff_of(visit, found["location_id"]),
+        "siblings": [one for one in others if one["action_id"] != found["action_id"] and one["status"] != "cancelled"],
+        "learned": [] if found["learning_ref"] else learned(visit, found["incident_id"]),
+    }
+
+
+def staff_of(visit: Visit, location_id: str) -> list[dict[str, str]]:
+    """Who works at a place or for it, once for each role, by name; the value is `person|role`."""
+    people = visit.api.all("directory", "/people", most=400, location_id=location_id)
+    pairs = {
+        (one["display_name"], one["person_id"], held["role"])
+        for one in people
+        if one["active"]
+        for held in one["roles"]
+    }
+    return [
+        {"value": f"{person}|{role}", "text": f"{name}, {label(role).lower()}"} for name, person, role in sorted(pairs)
+    ]
+
+
+def learned(visit: Visit, incident_id: str) -> list[dict[str, Any]]:
+    """What the approved reviews of an incident learned, for those who may read them."""
+    page = visit.api.get_or_none("review", "/reviews", incident_id=incident_id) or {"items": []}
+    approved = [one["review_id"] for one in page["items"] if one["status"] == "approved"]
+    full = [visit.api.get_or_none("review", f"/reviews/{review_id}") or {"learning": []} for review_id in approved]
+    return [one for review in full for one in review["learning"]]
 
 
 def _people(found: dict[str, Any]) -> list[Any]:
@@ -187,10 +248,7 @@ def _learning(visit: Visit, found: dict[str, Any]) -> str | None:
     """What was learned that the action answers, for those who may read the review."""
     if found["learning_ref"] is None or not visit.has(*VERIFIERS):
         return None
-    page = visit.api.get_or_none("review", "/reviews", incident_id=found["incident_id"]) or {"items": []}
-    for review in page["items"]:
-        full = visit.api.get_or_none("review", f"/reviews/{review['review_id']}") or {"learning": []}
-        for one in full["learning"]:
-            if one["learning_id"] == found["learning_ref"]:
-                return str(one["statement"])
+    for one in learned(visit, found["incident_id"]):
+        if one["learning_id"] == found["learning_ref"]:
+            return str(one["statement"])
     return None

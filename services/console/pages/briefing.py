@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
+from services.console.pages.action import VERIFIERS
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, key_of, refused
@@ -57,18 +58,19 @@ def answer_again(visit: Visitor, briefing_id: str) -> Response:
 
 def _show(visit: Visit, briefing_id: str, sent: Sent, **words: Any) -> Response:
     found = visit.api.get("review", f"/briefings/{briefing_id}")
+    reach = visit.api.get("review", f"/briefings/{briefing_id}/reach", limit=200)
+    places = {one["location_id"]: str(one["name"]) for one in visit.api.all("directory", "/locations", active="true")}
     asked = visit.api.get("review", "/recall-questions", limit=200)["items"]
     return visit.page(
-        "briefing.html", sent.status, briefing=found, sent=sent, errors=sent.errors, places=_places(visit, briefing_id),
+        "briefing.html", sent.status, briefing=found, sent=sent, errors=sent.errors, places=_places(reach, places),
+        reach=reach, place_names=places, oversees=visit.has(*VERIFIERS),
         again=next((one for one in asked if one["briefing_id"] == briefing_id), None),
         answered_again=visit.request.query_params.get("again"), **words,
     )  # fmt: skip
 
 
-def _places(visit: Visit, briefing_id: str) -> list[dict[str, str]]:
+def _places(reach: dict[str, Any], names: dict[str, str]) -> list[dict[str, str]]:
     """Where the briefing went, as far as this person works there, by name."""
-    page = visit.api.get("review", f"/briefings/{briefing_id}/reach", limit=200)["locations"]
-    sent_to = {one["location_id"] for one in page["items"]}
-    found = visit.api.all("directory", "/locations", active="true")
-    places = [{"value": one["location_id"], "text": one["name"]} for one in found if one["location_id"] in sent_to]
+    sent_to = [one["location_id"] for one in reach["locations"]["items"]]
+    places = [{"value": place, "text": names[place]} for place in sent_to if place in names]
     return sorted(places, key=lambda place: place["text"])

@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from services.console.page import TEXTS
 from services.console.pages.action import VERIFIERS
+from services.console.pages.body import body_map
 from services.console.pages.case import ANSWERERS, DECIDERS, TRIAGERS, place_name
+from services.console.pages.navigation import PACK_BUILDERS
 from services.console.service_api import Refused
 from services.console.steps import Step, take
 from services.console.visit import Visit, Visitor, go
@@ -23,7 +25,7 @@ GLASS = (Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Who is offered to open a restricted incident; the provider's policy says who may."""
 
 _ABOUT = ("feedback", "escalations", "obligations", "candour", "safeguarding", "checks", "holds", "links", "recurrences",
-          "attachments", "access")  # fmt: skip
+          "attachments", "access", "questions")  # fmt: skip
 """What intake keeps beside the record, each at its own path."""
 _LISTS = (
     ("reviews", "review", "/reviews"), ("themes", "review", "/themes"), ("actions", "actions", "/actions"),
@@ -61,7 +63,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
         "incident.html", incident=incident, track=_track(incident), place=place,
         saved=visit.request.query_params.get("saved"), triages=visit.has(*TRIAGERS) and not ended,
         answers=visit.has(*ANSWERERS), decides=visit.has(*DECIDERS), agrees=visit.has(*TRIAGERS) and not ended,
-        oversees=visit.has(*VERIFIERS), **reads,
+        oversees=visit.has(*VERIFIERS), packs=visit.has(*PACK_BUILDERS), body=body_map(reads["questions"]), **reads,
     )  # fmt: skip
 
 

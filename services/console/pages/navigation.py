@@ -17,6 +17,7 @@ OVERSEERS = (
 )
 READERS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
 ADMINISTRATORS = (*READERS, Role.PLATFORM_ADMIN)
+PACK_BUILDERS = (Role.NOMINATED_INDIVIDUAL, Role.QUALITY_LEAD, Role.REGISTERED_MANAGER)
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,13 @@ def navigation(visit: Visit) -> list[Item]:
     links = [("/", _("My work")), ("/report", _("Report something"))]
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
+    links.append(("/library", _("What was learned")))
     if visit.has(*READERS):
         links += [("/patterns", _("Patterns")), ("/themes", _("Themes"))]
     if visit.has(*OVERSEERS):
         links.append(("/meetings", _("Meetings")))
+    if visit.has(*PACK_BUILDERS):
+        links.append(("/packs", _("Evidence packs")))
     if visit.has(*ADMINISTRATORS):
         links += [("/administration", _("Administration"))]
     path = visit.request.url.path

@@ -1,19 +1,22 @@
 """Reporting: one thing on each page, at most eight questions, and nothing typed is lost.
 
-The answers travel in the form from page to page, with or without a script; the server keeps nothing until the report is
-sent. It is sent under one key, so it counts once. No draft is kept on the device yet.
+Without a script the answers travel in the form from page to page. With one all questions are in the first page, which keeps
+what is typed on the device until it is sent (`kept.py`). The server keeps nothing until the report is sent, under one key, so
+it counts once.
 """
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS, problems_of
+from services.console.pages.body import body_map
+from services.console.pages.report_words import WORDS
 from services.console.service_api import Refused, new_key
 from services.console.visit import Visit, Visitor, go
 from services.contracts.taxonomy import Category, Kind
@@ -28,12 +31,32 @@ Answers = dict[str, str]
 
 @dataclass(frozen=True)
 class Question:
-    """One page: its fields, whether it is asked at all, and what is wrong with an answer, by field."""
+    """One page: its heading, its name on the page that shows all, its fields, when it is asked, what to say if it is empty."""
 
     name: str
+    title: str
+    short: str
     fields: tuple[str, ...]
     check: Callable[[Visit, Answers], dict[str, str]]
-    asked: Callable[[Answers], bool] = lambda answers: True
+    empty: str = ""
+    only_if: tuple[str, str] | None = None
+    unless: tuple[str, str] | None = None
+
+    def asked(self, answers: Answers) -> bool:
+        """Whether it is asked, by what was answered before."""
+        fits = self.only_if is None or answers.get(self.only_if[0]) == self.only_if[1]
+        return fits and (self.unless is None or answers.get(self.unless[0]) != self.unless[1])
+
+
+CHOOSE_KIND = _("Choose what you want to report")
+CHOOSE_PLACE = _("Choose where it happened")
+CHOOSE_WHEN = _("Choose whether it just happened")
+GIVE_TIME = _("Give the day and the time, for example 14:05. Guess if you must.")
+NOT_YET = _("This time has not come yet. Give the time it happened.")
+CHOOSE_TYPE = _("Choose the type that fits best")
+SAY_DANGER = _("Say whether anybody is in danger now")
+SAY_STAFF = _("Say whether it is about somebody who works here")
+SAY_WHAT = _("Say what happened, in a few words at least")
 
 
 def _one_of(
@@ -44,30 +67,30 @@ def _one_of(
 
 def _check_place(visit: Visit, answers: Answers) -> dict[str, str]:
     known = {place["location_id"] for place in places(visit)}
-    return {} if answers.get("location_id") in known else {"location_id": _("Choose where it happened")}
+    return {} if answers.get("location_id") in known else {"location_id": CHOOSE_PLACE}
 
 
 def _check_when(visit: Visit, answers: Answers) -> dict[str, str]:
     if answers.get("when") == "now":
         return {}
     if answers.get("when") != "earlier":
-        return {"when": _("Choose whether it just happened")}
+        return {"when": CHOOSE_WHEN}
     at = occurred_at(visit, answers)
     if at is None:
-        return {"date": _("Give the day and the time, for example 14:05. Guess if you must.")}
+        return {"date": GIVE_TIME}
     if at > visit.now:
-        return {"date": _("This time has not come yet. Give the time it happened.")}
+        return {"date": NOT_YET}
     return {}
 
 
 def _check_danger(visit: Visit, answers: Answers) -> dict[str, str]:
-    return {} if answers.get("danger") in ("yes", "no") else {"danger": _("Say whether anybody is in danger now")}
+    return {} if answers.get("danger") in ("yes", "no") else {"danger": SAY_DANGER}
 
 
 def _check_story(visit: Visit, answers: Answers) -> dict[str, str]:
     story = answers.get("narrative", "")
     if not story:
-        return {"narrative": _("Say what happened, in a few words at least")}
+        return {"narrative": SAY_WHAT}
     if len(story) > MAX_STORY:
         return {"narrative": _("Shorten it to 10,000 characters; you can add more later")}
     return {}
@@ -75,19 +98,27 @@ def _check_story(visit: Visit, answers: Answers) -> dict[str, str]:
 
 def _check_about_staff(visit: Visit, answers: Answers) -> dict[str, str]:
     fine = answers.get("about_staff") in ("yes", "no", "unsure")
-    return {} if fine else {"about_staff": _("Say whether it is about somebody who works here")}
+    return {} if fine else {"about_staff": SAY_STAFF}
 
 
 QUESTIONS = (
-    Question("kind", ("kind",), _one_of("kind", Kind, _("Choose what you want to report"))),
-    Question("danger", ("danger",), _check_danger, lambda answers: answers.get("kind") != Kind.GOOD_CARE),
-    Question("place", ("location_id",), _check_place),
-    Question("when", ("when", "date", "time", "at"), _check_when),
-    Question("type", ("category",), _one_of("category", Category, _("Choose the type that fits best"))),
-    Question("staff", ("about_staff",), _check_about_staff, lambda a: a.get("category") == Category.ABUSE_ALLEGATION),
-    Question("story", ("narrative",), _check_story),
-    Question("people", ("people",), lambda visit, answers: {}),
-)
+    Question("kind", _("What do you want to report?"), _("What"), ("kind",), _one_of("kind", Kind, CHOOSE_KIND), CHOOSE_KIND),
+    Question(
+        "danger", _("Is anybody in danger now?"), _("Anybody in danger now"), ("danger",), _check_danger, SAY_DANGER,
+        unless=("kind", Kind.GOOD_CARE),
+    ),
+    Question("place", _("Where did it happen?"), _("Where"), ("location_id",), _check_place, CHOOSE_PLACE),
+    Question("when", _("When did it happen?"), _("When"), ("when", "date", "time", "at"), _check_when, CHOOSE_WHEN),
+    Question(
+        "type", _("What type is it?"), _("Type"), ("category",), _one_of("category", Category, CHOOSE_TYPE), CHOOSE_TYPE
+    ),
+    Question(
+        "staff", _("Is it about somebody who works here?"), _("About somebody who works here"), ("about_staff",),
+        _check_about_staff, SAY_STAFF, only_if=("category", Category.ABUSE_ALLEGATION),
+    ),
+    Question("story", _("What happened?"), _("What happened"), ("narrative",), _check_story, SAY_WHAT),
+    Question("people", _("Whom did it happen to?"), _("Whom"), ("people",), lambda visit, answers: {}),
+)  # fmt: skip
 FIELDS = tuple(field for question in QUESTIONS for field in question.fields)
 _BY_NAME = {question.name: question for question in QUESTIONS}
 
@@ -118,8 +149,17 @@ def person_reference(provider_id: uuid.UUID, code: str) -> str:
 
 @router.get("/report")
 def begin(visit: Visitor) -> Response:
-    """The first question, under a key of its own."""
-    return _ask(visit, "kind", {}, new_key(), {})
+    """The first question, under a key of its own; for a script all of them are there."""
+    return visit.page("report/form.html", **form_words(visit))
+
+
+def form_words(visit: Visit) -> dict[str, Any]:
+    """What the page that begins a report needs: the first question, and all of them for a script."""
+    first = QUESTIONS[0]
+    return {
+        **_question_words(visit, first, {}, {}), "key": new_key(), "hidden": {}, "places": places(visit), "questions": QUESTIONS,
+        "words": {**WORDS, "give_time": GIVE_TIME, "not_yet": NOT_YET},
+    }  # fmt: skip
 
 
 @router.post("/report")
@@ -153,11 +193,7 @@ def answer(visit: Visitor) -> Response:
 def receipt(visit: Visitor, incident_id: str) -> Response:
     """What happens next, and what can still be added."""
     incident = visit.api.get("intake", f"/incidents/{incident_id}")
-    return visit.page(
-        "report/receipt.html", incident=incident,
-        attachments=visit.api.get_or_none("intake", f"/incidents/{incident_id}/attachments"),
-        questions=visit.api.get_or_none("intake", f"/incidents/{incident_id}/questions"),
-    )  # fmt: skip
+    return _receipt(visit, incident, {})
 
 
 @router.post("/report/{incident_id}/photos")
@@ -173,30 +209,53 @@ def add_photo(visit: Visitor, incident_id: str) -> Response:
                 key=visit.text("key") or new_key(),
             )  # fmt: skip
         except Refused as refused:
-            errors = {"file": f"{refused.title}. {refused.detail}"}
+            if refused.status in (401, 404):
+                raise
+            errors = {"file": _file_refused(refused)}
     if not errors:
         return go(f"/report/{incident_id}/received#photos")
-    incident = visit.api.get("intake", f"/incidents/{incident_id}")
-    attachments = visit.api.get_or_none("intake", f"/incidents/{incident_id}/attachments")
-    return visit.page("report/receipt.html", 422, incident=incident, attachments=attachments, errors=errors)
+    return _receipt(visit, visit.api.get("intake", f"/incidents/{incident_id}"), errors)
+
+
+def _receipt(visit: Visit, incident: dict[str, Any], errors: dict[str, str]) -> Response:
+    path = f"/incidents/{incident['incident_id']}"
+    return visit.page(
+        "report/receipt.html", 422 if errors else 200, incident=incident, errors=errors,
+        attachments=visit.api.get_or_none("intake", f"{path}/attachments"),
+        body=body_map(visit.api.get_or_none("intake", f"{path}/questions")),
+    )  # fmt: skip
+
+
+def _file_refused(refused: Refused) -> str:
+    """What is wrong with a file, in words for somebody with a phone in their hand; the report itself is safe."""
+    why = refused.errors.get("file") or f"{refused.title}. {refused.detail}"
+    if refused.status == 413:
+        why = _("It is larger than 10 MB. Take the photograph at a lower resolution, or split the document.")
+    return _("This file was not kept: %(why)s Your report is safe.") % {"why": why}
 
 
 def _ask(visit: Visit, name: str, answers: Answers, key: str, errors: dict[str, str]) -> Response:
     question = _BY_NAME[name]
-    asked = [q.name for q in QUESTIONS if q.asked(answers)]
     hidden = {field: value for field, value in answers.items() if field not in question.fields}
-    found = places(visit) if name == "place" else []
     return visit.page(
-        f"report/{name}.html", 422 if errors else 200, step=name, answers=answers, hidden=hidden, key=key, errors=errors,
-        number=asked.index(name) + 1 if name in asked else 1, count=len(asked), places=found, kinds=list(Kind),
-        categories=list(Category), max_story=MAX_STORY, today=f"{visit.now.astimezone(LONDON):%Y-%m-%d}",
-        yesterday=f"{(visit.now - timedelta(days=1)).astimezone(LONDON):%Y-%m-%d}",
+        "report/question.html", 422 if errors else 200, hidden=hidden, key=key,
+        places=places(visit) if name == "place" else [], **_question_words(visit, question, answers, errors),
     )  # fmt: skip
+
+
+def _question_words(visit: Visit, question: Question, answers: Answers, errors: dict[str, str]) -> dict[str, Any]:
+    asked = [q.name for q in QUESTIONS if q.asked(answers)]
+    today = visit.now.astimezone(LONDON)
+    return {
+        "step": question.name, "title": question.title, "answers": answers, "errors": errors,
+        "number": asked.index(question.name) + 1 if question.name in asked else 1, "count": len(asked),
+        "kinds": list(Kind), "categories": list(Category), "max_story": MAX_STORY, "today": f"{today:%Y-%m-%d}",
+    }  # fmt: skip
 
 
 def _check(visit: Visit, answers: Answers, key: str, errors: dict[str, str], status: int = 200) -> Response:
     place = next((p["name"] for p in places(visit) if p["location_id"] == answers.get("location_id")), "")
-    asked = [question.name for question in QUESTIONS if question.asked(answers)]
+    asked = [question for question in QUESTIONS if question.asked(answers)]
     return visit.page(
         "report/check.html", status, answers=answers, hidden=answers, key=key, errors=errors, place=place, asked=asked,
         at=occurred_at(visit, answers),

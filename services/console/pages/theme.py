@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
+from services.console.pages.navigation import PACK_BUILDERS
 from services.console.places import Places, leaders, read_places
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, go
@@ -295,7 +296,7 @@ def _show(visit: Visit, theme_id: str, sent: Sent) -> Response:
         me=str(visit.actor.id), collecting=collecting, running=found["stage"] not in ("closed", "ended"),
         could=[one for one in _could_belong(visit, found) if one["incident_id"] not in considered] if collecting else [],
         strengths=list(Strength), owners=leaders(visit, None, None) if agrees else [], agrees=agrees,
-        commissions=visit.has(*COMMISSIONERS), saved=visit.request.query_params.get("saved"), **parts,
+        commissions=visit.has(*COMMISSIONERS), packs=visit.has(*PACK_BUILDERS), saved=visit.request.query_params.get("saved"), **parts,
     )  # fmt: skip
 
 

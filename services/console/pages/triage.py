@@ -58,6 +58,10 @@ def triage(visit: Visitor, incident_id: str) -> Response:
 def score(visit: Visitor, incident_id: str) -> Response:
     """Keep the triage; what follows from it is on the next page."""
     sent = take(visit, "triage", _TRIAGE, incident_id=incident_id)
+    if sent and "triage_reason" in sent.errors and not visit.text("triage_reason"):
+        sent.errors["triage_reason"] = _(
+            "Say why it is less serious than the rule suggests, or which facts have changed"
+        )
     return _show(visit, incident_id, sent) if sent else go(f"/incidents/{incident_id}/telling?saved=triage")
 
 

@@ -124,6 +124,14 @@ def _actions(visit: Visit) -> Iterator[Item]:
     for one in visit.api.all("actions", "/actions", mine="true", status="open"):
         yield _action(one, _("To do"), one["due_at"], "acting")
     if visit.has(*VERIFIERS):
+        for one in visit.api.all("actions", "/actions", most=200, asked="true"):
+            if one["owner_id"] != str(visit.actor.id):
+                yield _action(one, _("Its owner asks"), one["due_at"] or visit.now.isoformat(), "acting")
+        needed = visit.api.get_or_none("actions", "/handovers/needed", limit=200) or {"items": []}
+        for one in needed["items"]:
+            what = _("%(count)s of somebody who leaves") % {"count": one["actions"]}
+            due_at = one["earliest_due_at"] or visit.now.isoformat()
+            yield Item(_("To hand over"), what, f"/handover?from_id={one['person_id']}", due_at)
         for one in visit.api.all("actions", "/actions", most=200, status="done"):
             if one["owner_id"] != str(visit.actor.id):
                 yield _action(one, _("To verify"), one["verify_due_at"], "verifying")

@@ -113,7 +113,7 @@ def answered(session: Session, actor: Actor, incident: Incident, now: datetime) 
     found = select(Answer.question, Answer.value).where(Answer.incident_id == incident.incident_id)
     answers = {row.question: row.value for row in session.execute(found)}
     facts = facts_at_report(Category(incident.category), Kind(incident.kind))
-    told_later = {name: answers.get(name) for name in ("head_injury", "restraint")}
+    told_later = {name: answers.get(name) for name in ("head_injury", "restraint", "between_residents")}
     assess(session, actor, incident, {**facts, **told_later}, now)
     told = {
         rule.id: {ask: answers[question] for ask, question in rule.answered_with.items()}

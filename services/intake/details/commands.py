@@ -21,7 +21,7 @@ from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.errors import ServiceError, conflict, forbidden
 from services.runtime.idempotency import check_version
-from services.runtime.text import LongText
+from services.runtime.text import LongText, ShortText
 
 
 class GiveAnswers(BaseModel):
@@ -29,7 +29,16 @@ class GiveAnswers(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    answers: Annotated[dict[str, bool | Annotated[int, Field(ge=0, le=1_000_000)] | LongText], Field(max_length=50)]
+    answers: Annotated[
+        dict[
+            str,
+            bool
+            | Annotated[int, Field(ge=0, le=1_000_000)]
+            | LongText
+            | Annotated[list[ShortText], Field(max_length=100)],
+        ],
+        Field(max_length=50),
+    ]
 
 
 def give_answers(

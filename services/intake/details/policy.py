@@ -21,6 +21,7 @@ class AnswerType(StrEnum):
     YES_NO = "yes_no"
     NUMBER = "number"
     CHOICE = "choice"
+    CHOICES = "choices"
 
 
 class Question(BaseModel):
@@ -38,7 +39,7 @@ class Question(BaseModel):
 
     @model_validator(mode="after")
     def _options_where_there_is_a_choice(self) -> "Question":
-        if (self.type is AnswerType.CHOICE) != bool(self.options):
+        if (self.type in (AnswerType.CHOICE, AnswerType.CHOICES)) != bool(self.options):
             raise ValueError(f"{self.id}: a choice needs options, and nothing else may have them")
         return self
 
@@ -86,12 +87,14 @@ def problem_of(asked: Mapping[str, Question], field: str, name: str, value: Any)
         AnswerType.YES_NO: isinstance(value, bool),
         AnswerType.NUMBER: isinstance(value, int) and not isinstance(value, bool),
         AnswerType.CHOICE: value in question.options,
+        AnswerType.CHOICES: isinstance(value, list) and set(value) <= set(question.options),
     }[question.type]
     remedies = {
         AnswerType.TEXT: "Give a text.",
         AnswerType.YES_NO: "Answer true or false.",
         AnswerType.NUMBER: "Give a whole number.",
         AnswerType.CHOICE: f"Choose one of {', '.join(question.options)}.",
+        AnswerType.CHOICES: f"Choose some or none of {', '.join(question.options)}.",
     }
     if fits:
         return None

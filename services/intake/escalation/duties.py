@@ -19,6 +19,10 @@ from services.intake.checks import policy as checks_policy
 from services.intake.checks.store import FirstCheck, unrecorded
 from services.intake.obligations.commands import DECIDERS as OBLIGATION_DECIDERS
 from services.intake.obligations.store import Obligation, first_due, unsettled
+from services.intake.proceedings.commands import KEEPERS as PROCEEDING_KEEPERS
+from services.intake.proceedings.store import Proceeding
+from services.intake.protection import policy as protection_policy
+from services.intake.protection.store import Protection
 from services.intake.recurrence import policy as recurrence_policy
 from services.intake.recurrence.policy import RecurrencePolicy
 from services.intake.recurrence.store import Recurrence
@@ -30,6 +34,7 @@ from services.runtime import restriction
 from services.runtime.actor import Actor
 
 MOST = 100
+_DATE_SHOWN_BEFORE = timedelta(days=1)
 
 
 class DutyKind(StrEnum):
@@ -40,6 +45,8 @@ class DutyKind(StrEnum):
     SAFEGUARDING = "safeguarding"
     CHECK = "check"
     RECURRENCE = "recurrence"
+    PROTECTION = "protection"
+    PROCEEDING = "proceeding"
 
 
 class InboxDuty(BaseModel):
@@ -48,10 +55,10 @@ class InboxDuty(BaseModel):
     kind: DutyKind
     incident_id: UUID
     subject_id: UUID = Field(
-        description="The obligation; the record of candour; the adult, or the referral; the check; the question."
+        description="The obligation; the record of candour; the adult, or the referral; the check; the question; the protection or proceeding."
     )
     waits_for: str = Field(
-        description="The rule of an obligation or a check; the part of candour; the step of safeguarding; an answer."
+        description="The rule of an obligation or a check; the part of candour; the step of safeguarding; an answer; the kind of protection or proceeding."
     )
     due_at: datetime
     late: bool
@@ -81,6 +88,18 @@ def _all(session: Session, actor: Actor, now: datetime) -> Iterator[InboxDuty]:
         yield from _seen(session, actor, DutyKind.CANDOUR, found, Candour.incident_id, Candour.target_at, now)
     if actor.roles.intersection(KEEPERS):
         yield from _safeguarding(session, actor, now)
+        look = Protection.look_again_at
+        shown_from = now + timedelta(hours=protection_policy.shipped().shown_hours_before)
+        found = select(Protection.incident_id, Protection.protection_id, Protection.kind, look).where(
+            Protection.ended_at.is_(None), look <= shown_from
+        )
+        yield from _seen(session, actor, DutyKind.PROTECTION, found, Protection.incident_id, look, now)
+    if actor.roles.intersection(PROCEEDING_KEEPERS):
+        found = select(Proceeding.incident_id, Proceeding.proceeding_id, Proceeding.kind, Proceeding.next_at).where(
+            Proceeding.next_at <= now + _DATE_SHOWN_BEFORE
+        )
+        coming = Proceeding.next_at
+        yield from _seen(session, actor, DutyKind.PROCEEDING, found, Proceeding.incident_id, coming, now, ended=True)
     yield from _checks(session, actor, now)
     rules = recurrence_policy.shipped()
     if actor.roles.intersection((*rules.decides, *rules.decides_restricted)):
@@ -152,12 +171,15 @@ def _seen(
     incident_id: SQLColumnExpression[UUID],
     due: SQLColumnExpression[Any],
     now: datetime,
+    *,
+    ended: bool = False,
 ) -> Iterator[InboxDuty]:
+    """`ended`: also of incidents that have ended."""
     rows = session.execute(
         found.join(Incident, Incident.incident_id == incident_id)
         .where(
             Incident.provider_id == actor.provider_id,
-            Incident.stage.not_in([stage for stage in Stage if stage.ended]),
+            Incident.stage.not_in([] if ended else [stage for stage in Stage if stage.ended]),
             restriction.visible(
                 "intake", actor, Incident.incident_id, in_scope=actor.scope(Incident.location_id, Incident.region_id)
             ),

@@ -145,6 +145,8 @@ def _add_told_later(session: Session, incident: Incident, fields: list[DraftFiel
             continue
         if asked.type is AnswerType.CHOICE and value is not None:
             value = str(value).replace("_", " ")
+        elif asked.type is AnswerType.CHOICES and value is not None:
+            value = [str(one).replace("_", " ") for one in value]
         field = _field(asked.id, asked.text.rstrip("?"), value)
         if asked.id not in known:
             fields.append(field)

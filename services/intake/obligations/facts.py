@@ -118,6 +118,7 @@ class Facts(BaseModel):
     police_reference: Code | None = Field(default=None, description="Crime or log reference of the police")
     head_injury: Yes = Field(default=None, description="Could the head have been hit")
     restraint: Yes = Field(default=None, description="Was restraint used")
+    between_residents: Yes = Field(default=None, description="Did people who live here harm one another")
     staff_shortage_threatens_service: Yes = Field(
         default=None, description="Are there too few suitable staff to carry on the service safely"
     )

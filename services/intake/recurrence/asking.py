@@ -11,6 +11,7 @@ from services.contracts.taxonomy import BlockerKind, ClockKind, EscalationReason
 from services.intake import access, clocks
 from services.intake.escalation import commands as ladder
 from services.intake.policy import POLICIES
+from services.intake.protection.store import protections_of
 from services.intake.recurrence import policy
 from services.intake.recurrence.domain import Matched, alike, score
 from services.intake.recurrence.policy import RecurrencePolicy
@@ -128,8 +129,9 @@ def rules_of(session: Session, row: Recurrence) -> RecurrencePolicy:
 
 def undecided(session: Session, incident_id: UUID) -> set[str]:
     """What still keeps an incident from closing, by the name that people know."""
-    asked = {row.recurrence_id for row in questions_of(session, incident_id)}
-    return {"recurrence" if one.subject_id in asked else one.kind for one in clocks.blocking(session, incident_id)}
+    names = dict.fromkeys((row.recurrence_id for row in questions_of(session, incident_id)), "recurrence")
+    names |= dict.fromkeys((row.protection_id for row in protections_of(session, incident_id)), "protection")
+    return {names.get(one.subject_id, one.kind) for one in clocks.blocking(session, incident_id)}
 
 
 def ring(session: Session, incident: Incident, recurrence_id: UUID, now: datetime, actor: Actor) -> datetime | None:

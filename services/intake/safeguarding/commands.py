@@ -43,6 +43,8 @@ from services.intake.obligations import commands as obligations
 from services.intake.obligations.domain import warn_at
 from services.intake.obligations.policy import shipped as obligation_rules
 from services.intake.obligations.store import obligations_of
+from services.intake.protection import commands as protection
+from services.intake.protection.store import Protection
 from services.intake.recurrence import asking as recurrence
 from services.intake.recurrence.store import Recurrence
 from services.intake.safeguarding.domain import Consent, Decision, Met, refer_due
@@ -437,6 +439,8 @@ def ring(session: Session, incident: Incident, subject_id: UUID, now: datetime, 
         return holds.ring(session, incident, subject_id, now, actor)
     if session.get(Recurrence, subject_id) is not None:
         return recurrence.ring(session, incident, subject_id, now, actor)
+    if session.get(Protection, subject_id) is not None:
+        return protection.ring(session, incident, subject_id, now, actor)
     record = session.get_one(Safeguarding, incident.incident_id, with_for_update=True)
     adult = session.get(SafeguardingAdult, subject_id, with_for_update=True)
     if adult is not None and now < adult.refer_due_at:

@@ -8,15 +8,16 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Engine
 
-from services.intake.speak_up import commands, policy, queries, receipt
-from services.intake.speak_up.limit import Limit
+from services.intake.speak_up import commands, policy, queries
 from services.intake.speak_up.store import Concern, find_receipt, visible_concern
+from services.runtime import secret_code
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller
 from services.runtime.consumer import NO_PROVIDER
 from services.runtime.db import transaction
 from services.runtime.errors import ServiceError
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
+from services.runtime.limit import Limit
 from services.runtime.pagination import Cursor, Page
 from services.runtime.pagination import Limit as PageSize
 from services.runtime.text import LongText
@@ -75,11 +76,11 @@ def write_message(body: WriteMessage, database: Database, clock: Time, response:
 
 def opened(database: Engine, code: str) -> tuple[UUID, UUID]:
     """The provider and the concern that a code opens; 404 alike for a wrong one and for one that never was."""
-    selector, secret = receipt.parts(code)
+    selector, secret = secret_code.parts(code)
     with transaction(database, NO_PROVIDER) as session:
-        row = find_receipt(session, selector.encode(errors="replace").decode().replace("\0", ""))
+        row = find_receipt(session, secret_code.readable(selector))
     # Outside the transaction: the hash is slow on purpose.
-    if not receipt.opens(secret, None if row is None else (bytes(row.salt), bytes(row.hash))) or row is None:
+    if not secret_code.opens(secret, None if row is None else (bytes(row.salt), bytes(row.hash))) or row is None:
         raise ServiceError(
             404, "not-found", "No such conversation", "Nothing opens with this code. Check it letter by letter."
         )

@@ -20,10 +20,10 @@ from services.contracts.taxonomy import Role
 from services.intake import access
 from services.intake.commands import ReportIncident, report_incident
 from services.intake.safeguarding import policy as safeguarding
-from services.intake.speak_up import policy, receipt
+from services.intake.speak_up import policy
 from services.intake.speak_up.store import Concern, ConcernMessage, ConcernReceipt, visible_concern
 from services.intake.store import Incident, Location
-from services.runtime import audit, outbox, restriction
+from services.runtime import audit, outbox, restriction, secret_code
 from services.runtime.actor import SYSTEM_ID, Actor
 from services.runtime.db import insert_new
 from services.runtime.errors import conflict, invalid
@@ -285,9 +285,9 @@ def make_incident(
 
 def _new_receipt(session: Session, concern: Concern) -> str:
     while True:
-        code = receipt.new_code()
-        selector, secret = receipt.parts(code)
-        salt, sealed = receipt.seal(secret)
+        code = secret_code.new_code()
+        selector, secret = secret_code.parts(code)
+        salt, sealed = secret_code.seal(secret)
         if insert_new(
             session,
             ConcernReceipt,

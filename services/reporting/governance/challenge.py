@@ -1,5 +1,6 @@
 """The use-cases of decisions and of challenge and response: raised, answered, judged, and taken up a level unanswered."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,15 +18,16 @@ from services.contracts.reporting import (
     GovernanceItemRaised,
 )
 from services.contracts.taxonomy import GovernanceKind, MeetingLevel, Role
-from services.reporting.governance import policy, store
+from services.reporting.governance import assurance, policy, store
 from services.reporting.governance.domain import Altered, ItemStatus, Question, above
 from services.reporting.governance.meetings import SERVICE, Strict, tell
 from services.reporting.governance.policy import GovernancePolicy
 from services.reporting.governance.store import Answer, Item, Meeting, covers_place, visible_item, visible_meeting
+from services.reporting.policy import of_governance
 from services.reporting.radar.policy import Weakness
 from services.reporting.store import INCIDENT, LOCATION, visible_incidents, visible_theme
 from services.runtime import audit, restriction
-from services.runtime.actor import Actor
+from services.runtime.actor import SYSTEM_ID, Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.errors import conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
@@ -92,31 +94,39 @@ class JudgeItem(Strict):
 def raise_item(session: Session, actor: Actor, meeting_id: UUID, command: RaiseItem, now: datetime) -> Item:
     """Record a decision or a challenge of a meeting, about a record that the actor may see at the meeting's place (422)."""
     meeting = visible_meeting(session, actor, meeting_id)
-    level = MeetingLevel(meeting.level)
     if command.kind is GovernanceKind.CHALLENGE and command.owner_id == actor.id:
         raise invalid("owner_id", "is you", "A challenge is answered by somebody else. Name who answers for it.")
     _check_record(session, actor, meeting, command)
-    rules = policy.current(session, actor.provider_id)
+    return _raise(session, actor, meeting, command.model_dump(exclude={"due_at"}), command.due_at, now)
+
+
+def ask_for_assurance(session: Session, actor: Actor, meeting: Meeting, now: datetime) -> list[Item]:
+    """Ask for independent assurance of what is weak at a place meeting after meeting. The same agenda asks once."""
+    rules = of_governance(session, actor.provider_id)
+    return [
+        _raise(session, actor, meeting, assurance.values(actor, rules, meeting, weakness, now), None, now)
+        for weakness in assurance.asked_for(session, actor, rules, meeting)
+    ]
+
+
+def _raise(
+    session: Session, actor: Actor, meeting: Meeting, asked: Mapping[str, Any], due_at: datetime | None, now: datetime
+) -> Item:
+    level = MeetingLevel(meeting.level)
+    rules = of_governance(session, actor.provider_id)
     item = Item(
+        **asked,
         item_id=new_id(),
         provider_id=actor.provider_id,
-        meeting_id=meeting_id,
-        kind=command.kind,
+        meeting_id=meeting.meeting_id,
         level=level,
         raised_level=level,
         location_id=meeting.location_id,
         region_id=meeting.region_id,
-        incident_id=command.incident_id,
-        theme_id=command.theme_id,
-        weakness=command.weakness,
-        question=command.question,
-        said=command.said,
-        owner_id=command.owner_id,
-        owner_role=command.owner_role,
         raised_by=actor.id,
         raised_role=actor.role,
         raised_at=now,
-        due_at=_until(rules, level, command.due_at, now),
+        due_at=_until(rules, level, due_at, now),
         status=ItemStatus.OPEN,
         round=1,
         climbs=0,
@@ -127,12 +137,12 @@ def raise_item(session: Session, actor: Actor, meeting_id: UUID, command: RaiseI
     session.add(item)
     session.flush()
     event = GovernanceItemRaised(
-        **_names(item), owner_id=item.owner_id, owner_role=command.owner_role, due_at=item.due_at,
+        **_names(item), owner_id=item.owner_id, owner_role=Role(item.owner_role), due_at=item.due_at,
         policy_version=rules.version,
     )  # fmt: skip
     _note(
         session, actor, item, now, f"{item.kind}_raised", event, kind=item.kind, question=item.question,
-        owner_id=item.owner_id, due_at=item.due_at, said_sha256=audit.digest(command.said), weakness=item.weakness,
+        owner_id=item.owner_id, due_at=item.due_at, said_sha256=audit.digest(item.said), weakness=item.weakness,
         incident_id=item.incident_id, theme_id=item.theme_id,
     )  # fmt: skip
     return item
@@ -185,12 +195,13 @@ def answer_item(
             "This was answered",
             "Somebody else judges the answer; it may be asked again after that.",
         )
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     rule = rules.levels.get(MeetingLevel(item.level))
     called = item.climbs > 0 and rule is not None and rule.called in actor.roles
     covers = covers_place(actor, item.location_id, item.region_id)
     asked = item.kind == GovernanceKind.CHALLENGE and item.raised_by == actor.id
-    if asked or not (item.owner_id == actor.id or (called and covers)):
+    of_role = item.owner_id == SYSTEM_ID and item.owner_role in actor.roles
+    if asked or not (item.owner_id == actor.id or ((called or of_role) and covers)):
         raise forbidden(
             "Its owner answers; once it went up, so may whoever was called there. Who asked does not answer."
         )
@@ -226,7 +237,7 @@ def judge_item(session: Session, actor: Actor, item_id: UUID, command: JudgeItem
     if command.accepted:
         item.status, item.settled_at, item.altered = ItemStatus.ACCEPTED, now, sorted(set(command.altered))
     else:
-        rules = policy.current(session, actor.provider_id)
+        rules = of_governance(session, actor.provider_id)
         item.due_at = _until(rules, MeetingLevel(item.level), command.due_at, now)
         item.status, item.round = ItemStatus.OPEN, item.round + 1
     item.version += 1
@@ -249,7 +260,7 @@ def watch(session: Session, actor: Actor, item_id: UUID, now: datetime) -> Gover
     item = visible_item(session, actor, item_id, lock=True)
     if item.status != ItemStatus.OPEN:
         return GovernanceWatch(waits=False, next_at=now, call=0)
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     if item.due_at <= now:
         _climb(session, actor, item, rules, now)
     rule = rules.levels.get(MeetingLevel(item.level))
@@ -258,11 +269,17 @@ def watch(session: Session, actor: Actor, item_id: UUID, now: datetime) -> Gover
         waits=True,
         next_at=item.due_at,
         late=late,
-        people=[item.owner_id],
-        roles=[rule.called] if late and rule is not None else [],
+        people=[] if item.owner_id == SYSTEM_ID else [item.owner_id],
+        roles=_told(item, rule.called if late and rule is not None else None),
         location_id=item.location_id or _somewhere(session, item.region_id),
         call=item.round * 1000 + item.climbs,
     )
+
+
+def _told(item: Item, called: Role | None) -> list[Role]:
+    """The role that owns it where nobody was named, and the one that is called."""
+    own = [Role(item.owner_role)] if item.owner_id == SYSTEM_ID else []
+    return list(dict.fromkeys([*own, *([] if called is None else [called])]))
 
 
 def _climb(session: Session, actor: Actor, item: Item, rules: GovernancePolicy, now: datetime) -> None:

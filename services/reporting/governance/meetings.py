@@ -1,14 +1,13 @@
-"""The use-cases of meetings: agendas by cadence or by call, and that a meeting was held."""
+"""The use-cases of meetings: an agenda, by call too, and that a meeting was held."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlalchemy import Engine, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.activities import CompiledMeetings
 from services.contracts.event import EventData
 from services.contracts.reporting import MeetingCompiled, MeetingHeld
 from services.contracts.taxonomy import MeetingLevel
@@ -16,21 +15,17 @@ from services.reporting.governance import agenda, policy
 from services.reporting.governance.domain import occurrence, place_of
 from services.reporting.governance.policy import GovernancePolicy
 from services.reporting.governance.store import Meeting, covers_place, visible_meeting
+from services.reporting.policy import of_governance
 from services.reporting.store import LOCATION
 from services.runtime import audit, outbox
-from services.runtime.actor import Actor, system
+from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
-from services.runtime.clock import Clock
-from services.runtime.db import run, transaction
 from services.runtime.errors import conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
 SERVICE = "reporting"
-BATCH = 25
-"""So many agendas are compiled in one activity; the rest in the next."""
-
 Place = tuple[MeetingLevel, UUID | None, UUID | None]
 """A level with its location or its region. The region of a location is not part of it: services move."""
 
@@ -68,66 +63,6 @@ class HoldMeeting(Strict):
     minutes: LongText | None = Field(default=None, description="What was said beside decisions and challenges.")
 
 
-def compile_due(engine: Engine, clock: Clock, provider_id: UUID) -> CompiledMeetings:
-    """Compile what is due by the provider's cadence, at most `BATCH` agendas, each in a transaction of its own.
-
-    A place that never met is due at once: its first agenda is what the next is compared with. After an interruption
-    only the newest occurrence is compiled. The same look again changes nothing.
-    """
-    with transaction(engine, provider_id) as session:
-        rules = policy.current(session, provider_id)
-        due, next_at = _due(session, provider_id, rules, clock.now())
-    for place, scheduled_at in due[:BATCH]:
-        with transaction(engine, provider_id) as session:
-            run(session, "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"reporting.meetings:{provider_id}"])
-            if _newest(session, provider_id).get(place) != scheduled_at:
-                _compile(session, system(provider_id), rules, place, clock.now(), scheduled_at=scheduled_at)
-    return CompiledMeetings(compiled=len(due[:BATCH]), more=len(due) > BATCH, next_at=next_at)
-
-
-def _newest(session: Session, provider_id: UUID) -> dict[Place, datetime]:
-    """The newest occurrence of each place for which an agenda was compiled."""
-    rows = session.execute(
-        select(Meeting.level, Meeting.location_id, Meeting.region_id, func.max(Meeting.scheduled_at))
-        .where(Meeting.provider_id == provider_id, Meeting.called_by.is_(None))
-        .group_by(Meeting.level, Meeting.location_id, Meeting.region_id)
-    )
-    found: dict[Place, datetime] = {}
-    for level, location_id, region_id, at in rows:
-        # A location may have moved to another region since.
-        place = (MeetingLevel(level), location_id, None if location_id is not None else region_id)
-        found[place] = max(at, found.get(place, at))
-    return found
-
-
-def _due(
-    session: Session, provider_id: UUID, rules: GovernancePolicy, now: datetime
-) -> tuple[list[tuple[Place, datetime]], datetime | None]:
-    columns = LOCATION.c
-    places = session.execute(
-        select(columns.location_id, columns.region_id)
-        .where(columns.provider_id == provider_id, columns.active)
-        .order_by(columns.location_id)
-    ).all()
-    if not places:
-        return [], None
-    of_level: dict[MeetingLevel, list[Place]] = {
-        MeetingLevel.SERVICE: [(MeetingLevel.SERVICE, row.location_id, None) for row in places],
-        MeetingLevel.REGION: [
-            (MeetingLevel.REGION, None, region_id) for region_id in sorted({r.region_id for r in places if r.region_id})
-        ],
-        MeetingLevel.EXECUTIVE: [(MeetingLevel.EXECUTIVE, None, None)],
-        MeetingLevel.BOARD: [(MeetingLevel.BOARD, None, None)],
-    }
-    newest = _newest(session, provider_id)
-    due, following = [], []
-    for level, rule in rules.levels.items():
-        last = occurrence(now, rule.every_months, rule.day)
-        following.append(occurrence(now, rule.every_months, rule.day, after=1))
-        due += [(place, last) for place in of_level[level] if place not in newest or newest[place] < last]
-    return due, min(following)
-
-
 def call_meeting(session: Session, actor: Actor, command: CallMeeting, now: datetime) -> Meeting:
     """Compile an agenda now, beside the cadence. 404-like 422 for a place that is not there, 403 outside the scope."""
     columns = LOCATION.c
@@ -145,12 +80,12 @@ def call_meeting(session: Session, actor: Actor, command: CallMeeting, now: date
         raise invalid(field, "is not a place that you cover", "Choose one that you cover; ask its level otherwise.")
     if not seen:
         raise forbidden("Meetings of executives and board are called by those who cover the whole provider.")
-    rules = policy.current(session, actor.provider_id)
+    rules = of_governance(session, actor.provider_id)
     place = (command.level, command.location_id, command.region_id)
-    return _compile(session, actor, rules, place, now, scheduled_at=now, reason=command.reason)
+    return compile_meeting(session, actor, rules, place, now, scheduled_at=now, reason=command.reason)
 
 
-def _compile(
+def compile_meeting(
     session: Session,
     actor: Actor,
     rules: GovernancePolicy,
@@ -160,6 +95,7 @@ def _compile(
     scheduled_at: datetime,
     reason: str | None = None,
 ) -> Meeting:
+    """Compile the agenda of a place as it is seen now, and keep it for good."""
     level, location_id, region_id = place
     if location_id is not None:
         columns = LOCATION.c

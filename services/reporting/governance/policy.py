@@ -3,15 +3,12 @@
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
-from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.orm import Session
 
-from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import MeetingLevel, Role
-from services.runtime.policies import Policies
+from services.reporting.radar.policy import Weakness
 from services.runtime.policy_file import VERSION, PolicyKind
 
 _Days = Annotated[int, Field(ge=1, le=60)]
@@ -31,11 +28,20 @@ class LevelRule(_Strict):
     called: Role
 
 
+class AssuranceRule(_Strict):
+    """Of which weaknesses independent assurance is asked for, after so many meetings at which each showed."""
+
+    meetings: int = Field(ge=1, le=12)
+    weaknesses: list[Weakness] = Field(min_length=1)
+    again_after_days: int = Field(ge=1, le=730)
+
+
 class GovernancePolicy(_Strict):
     """A version of the cadence and the times of all levels."""
 
     version: str = Field(pattern=VERSION)
     levels: dict[MeetingLevel, LevelRule] = Field(min_length=1)
+    assurance: AssuranceRule | None = None
 
     def built(self) -> "GovernancePolicy":
         """What is decided by is the file as it stands."""
@@ -52,19 +58,3 @@ def shipped() -> GovernancePolicy:
 
 
 KIND = PolicyKind("governance", GovernancePolicy, build=GovernancePolicy.built, shipped=shipped, text=_SHIPPED)
-
-POLICIES = Policies(
-    service="reporting",
-    kinds={KIND.name: KIND},
-    writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
-    publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
-    published=lambda i, name, version, sha256: PolicyPublished(
-        policy_id=i, name=name, policy_version=version, sha256=sha256
-    ),
-)
-
-
-def current(session: Session, provider_id: UUID) -> GovernancePolicy:
-    """What a provider goes by now."""
-    found: GovernancePolicy = POLICIES.current(session, provider_id, KIND.name)
-    return found

@@ -16,7 +16,7 @@ from services.reporting.governance.store import Answer, Item, Meeting, covers, v
 from services.reporting.radar.policy import Weakness
 from services.reporting.store import INCIDENT, visible_incidents
 from services.runtime import pagination
-from services.runtime.actor import Actor
+from services.runtime.actor import SYSTEM_ID, Actor
 from services.runtime.pagination import Page
 
 
@@ -83,7 +83,7 @@ class ItemSummary(BaseModel):
     weakness: Weakness | None
     question: Question | None
     said: str
-    owner_id: UUID
+    owner_id: UUID = Field(description="The system's where nobody was named: whoever holds owner_role there owns it.")
     owner_role: Role
     raised_by: UUID
     raised_role: str
@@ -94,6 +94,9 @@ class ItemSummary(BaseModel):
     climbs: int = Field(description="How often its time ran out without an answer.")
     settled_at: datetime | None
     altered: list[Altered]
+    records: str | None = Field(
+        description="Where the records that it is about are read; absent for the place as a whole."
+    )
     version: int
 
 
@@ -238,8 +241,11 @@ def items(
 
 def _waits_for(actor: Actor) -> ColumnElement[bool]:
     """An answer of its owner, or the judgement of whoever asked; of others what went up to a place that they cover."""
+    of_role = and_(
+        Item.owner_id == SYSTEM_ID, Item.owner_role.in_(actor.roles), covers(actor, Item.location_id, Item.region_id)
+    )
     mine = or_(
-        and_(Item.owner_id == actor.id, Item.status == ItemStatus.OPEN),
+        and_(or_(Item.owner_id == actor.id, of_role), Item.status == ItemStatus.OPEN),
         and_(Item.raised_by == actor.id, Item.status == ItemStatus.ANSWERED),
     )
     if not JUDGES & actor.roles:
@@ -248,10 +254,23 @@ def _waits_for(actor: Actor) -> ColumnElement[bool]:
     return or_(mine, and_(climbed, Item.raised_by != actor.id))
 
 
+def _records(row: Item) -> str | None:
+    if row.incident_id is not None:
+        return f"/incidents/{row.incident_id}"
+    if row.theme_id is not None:
+        return f"/themes/{row.theme_id}"
+    if row.weakness is None:
+        return None
+    at = {"location_id": row.location_id} if row.location_id is not None else {"region_id": row.region_id}
+    place = "&".join(f"{name}={value}" for name, value in at.items() if value is not None)
+    return f"/radar/{row.weakness}/records" + (f"?{place}" if place else "")
+
+
 def _item(row: Item, now: datetime) -> dict[str, Any]:
     waits = row.status == ItemStatus.OPEN
     return {
-        **{name: getattr(row, name) for name in ItemSummary.model_fields if name not in ("due_at", "late")},
+        **{name: getattr(row, name) for name in ItemSummary.model_fields if name not in ("due_at", "late", "records")},
+        "records": _records(row),
         "due_at": row.due_at if waits else None,
         "late": waits and (row.due_at < now or row.climbs > 0),
     }

@@ -1,5 +1,6 @@
 """The regulator's frameworks as data: which page of a pack is evidence for which statement, and what none is for."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ class Framework(_Strict):
     id: str
     title: str
     status: str
+    source: str = Field(min_length=1)
     questions: Mapping[str, tuple[str, ...]]
 
     @property
@@ -67,11 +69,22 @@ class Frameworks(_Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "Frameworks":
         by_id = {one.id: one for one in self.frameworks}
+        if len(by_id) < len(self.frameworks):
+            raise ValueError("two frameworks have the same id")
+        for framework in self.frameworks:
+            if twice := _twice(framework.statements):
+                raise ValueError(f"{framework.id} names a statement twice: {', '.join(twice)}")
+        if twice := _twice(self.categories):
+            raise ValueError(f"a category of evidence stands twice: {', '.join(twice)}")
+        if missing := {self.crosswalk.source, self.crosswalk.target} - by_id.keys():
+            raise ValueError(f"the crosswalk names no framework: {', '.join(sorted(missing))}")
         source, target = by_id[self.crosswalk.source], by_id[self.crosswalk.target]
         if list(self.crosswalk.statements) != source.statements:
             raise ValueError("the crosswalk does not name each statement once, in order")
         if unknown := {t for found in self.crosswalk.statements.values() for t in found} - set(target.statements):
             raise ValueError(f"the crosswalk leads to no statement of {target.id}: {', '.join(sorted(unknown))}")
+        if _twice([str(rule) for rule in self.rules]):
+            raise ValueError("a rule stands twice")
         for rule in self.rules:
             if rule.statement not in source.statements or rule.category not in self.categories:
                 raise ValueError(f"a rule names no statement or category: {rule.statement}, {rule.category}")
@@ -114,7 +127,13 @@ class Frameworks(_Strict):
                     )
                 questions.append({"question": question, "statements": rows})
             made.append(
-                {"id": framework.id, "title": framework.title, "status": framework.status, "questions": questions}
+                {
+                    "id": framework.id,
+                    "title": framework.title,
+                    "status": framework.status,
+                    "source": framework.source,
+                    "questions": questions,
+                }
             )
         return made
 
@@ -125,6 +144,11 @@ class Frameworks(_Strict):
             if ids:
                 found[category] = ids
         return found
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    counted = Counter(names)
+    return sorted(name for name, count in counted.items() if count > 1)
 
 
 @cache

@@ -1,6 +1,6 @@
 """One incident on one page: the gaps first, then what happened, who was told, why, what changed, who saw it, whether it worked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ _LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Page:
-    """A page as it is shown, and the record in the pack that it was made from."""
+    """A page as it is shown, and the record in the pack that it was made from. `incident_id` is a theme's on its own page."""
 
     incident_id: str
     title: str
@@ -34,11 +34,17 @@ class Page:
     evidence: list[tuple[str, str]]
     withheld: list[str]
     entries: list[dict[str, Any]]
+    is_theme: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the page, in the pages and in the files of the pack."""
+        return f"{'theme' if self.is_theme else 'incident'}-{self.incident_id}"
 
     def to_json(self) -> dict[str, Any]:
         """The record of the page in the pack."""
         return {
-            "incident_id": self.incident_id,
+            ("theme_id" if self.is_theme else "incident_id"): self.incident_id,
             "title": self.title,
             "why_it_is_here": self.why,
             "facts": dict(self.facts),
@@ -70,7 +76,7 @@ def make(
 ) -> Page:
     """The page of one incident as it was read; `places` are the names of locations by id."""
     incident = record["incident"]
-    writer = _Writer(record, redactor, places)
+    writer = Writer(record, redactor, places)
     found = gaps.find(_covered(record, redactor), now)
     return Page(
         incident_id=incident["incident_id"],
@@ -86,7 +92,7 @@ def make(
         ],
         gaps=found,
         sections=writer.sections(),
-        evidence=frameworks.evidence(_parts(record), incident["category"]),
+        evidence=frameworks.evidence(parts_of(record), incident["category"]),
         withheld=[*record["withheld"], *writer.left_out()],
         entries=[
             {"at": e["at"], "what": e["what"], "by_role": e["actor_role"], "type": e["type"]}
@@ -106,8 +112,8 @@ def _covered(record: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
     return covered
 
 
-def _parts(record: Mapping[str, Any]) -> Iterator[str]:
-    """What the chain of this incident has: only what is really there is evidence."""
+def parts_of(record: Mapping[str, Any]) -> Iterator[str]:
+    """What the chain of this incident or theme has: only what is really there is evidence."""
     reviews, actions = record.get("reviews") or [], record.get("actions") or []
     approved = [one for one in reviews if one["status"] == "approved"]
     has = {
@@ -128,8 +134,12 @@ def _parts(record: Mapping[str, Any]) -> Iterator[str]:
     yield from (part for part, found in has.items() if found)
 
 
-class _Writer:
-    """The sections of one incident's page, in the order of the chain."""
+def _said(made: Iterable[tuple[str, Iterable[str]]]) -> list[tuple[str, list[str]]]:
+    return [(label, list(lines) or ["Nothing is recorded."]) for label, lines in made]
+
+
+class Writer:
+    """The sections of one page, in the order of the chain. `record` is what was read of an incident, or of a theme."""
 
     def __init__(self, record: Mapping[str, Any], redactor: Redactor, places: Mapping[str, str]) -> None:
         self._record, self._redactor, self._places = record, redactor, places
@@ -141,6 +151,12 @@ class _Writer:
             ("What happened", self._event()),
             ("First hours", self._checks()),
             ("Who was told when", self._told()),
+        )
+        return [*_said(made), *self.what_followed()]
+
+    def what_followed(self) -> list[tuple[str, list[str]]]:
+        """The parts from the review on, which themes have too."""
+        made = (
             ("Review", self._review()),
             ("Causes", self._causes()),
             ("Learning", self._learning()),
@@ -151,7 +167,7 @@ class _Writer:
             ("Effect", self._effect()),
             ("Challenge and response", self._challenges()),
         )
-        return [(label, list(lines) or ["Nothing is recorded."]) for label, lines in made]
+        return _said(made)
 
     def left_out(self) -> list[str]:
         """What the role may not take out, of what there is."""

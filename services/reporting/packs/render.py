@@ -30,10 +30,11 @@ def content(
     frameworks: Frameworks,
 ) -> dict[str, Any]:
     """What both forms show."""
-    numbers = {page.incident_id: number for number, page in enumerate(pages, 1)}
+    numbers = {page.incident_id: (number, page.name) for number, page in enumerate(pages, 1)}
 
     def link(incident_id: str) -> dict[str, Any]:
-        return {"id": f"incident-{incident_id}", "number": numbers[incident_id]}
+        number, name = numbers[incident_id]
+        return {"id": name, "number": number}
 
     organised = frameworks.organise({page.incident_id: page.evidence for page in pages})
     for framework in organised:

@@ -15,17 +15,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.contracts.activities import Searched
+from services.contracts.identity import EVERYWHERE
 from services.contracts.reporting import SignalAccepted
-from services.contracts.taxonomy import Category, Role
-from services.reporting.patterns import detection, policy, store
+from services.contracts.taxonomy import Band, Category, Role
+from services.reporting.patterns import detection, store
 from services.reporting.patterns.domain import Agreed, Decision, Found, LeftOut, Seen, Status, may_return
 from services.reporting.patterns.exposure import Exposures
+from services.reporting.patterns.policy import PatternPolicy
 from services.reporting.patterns.store import Search, Signal, SignalDecision, SignalIncident, visible_signal
+from services.reporting.policy import of_patterns
 from services.reporting.store import INCIDENT
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.db import run, transaction
-from services.runtime.errors import conflict, invalid
+from services.runtime.errors import conflict, forbidden, invalid
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import ShortText
@@ -46,11 +49,18 @@ class DecideSignal(BaseModel):
     decision: Decision
     reason: ShortText = Field(description="Why; for those who ask later. No names.")
     into: UUID | None = Field(default=None, description="With `merge`: the signal that this one is part of.")
+    lead_id: UUID | None = Field(
+        default=None,
+        description="With `accept`: who leads the thematic review. It is then commissioned at once, with the signal's"
+        " incidents in it; left out, somebody commissions it with this signal_id.",
+    )
 
     @model_validator(mode="after")
     def _into_goes_with_merge(self) -> "DecideSignal":
         if (self.decision is Decision.MERGE) != (self.into is not None):
             raise ValueError("into: give the other signal with `merge`, and with nothing else")
+        if self.lead_id is not None and self.decision is not Decision.ACCEPT:
+            raise ValueError("lead_id: a thematic review follows from `accept` only")
         return self
 
 
@@ -61,6 +71,7 @@ class Known:
     incidents: list[Seen]
     agreed: list[Agreed]
     exposures: Exposures
+    rules: PatternPolicy
 
 
 def search(engine: Engine, provider_id: UUID, now: datetime, actor: Actor) -> Searched:
@@ -71,19 +82,20 @@ def search(engine: Engine, provider_id: UUID, now: datetime, actor: Actor) -> Se
     """
     with transaction(engine, provider_id) as session:
         known = read(session, provider_id, now)
-    found = detection.find(known.incidents, known.agreed, known.exposures, policy.shipped(), now)
+    found = detection.find(known.incidents, known.agreed, known.exposures, known.rules, now)
     with transaction(engine, provider_id) as session:
         return keep(session, actor, known, found, now)
 
 
 def read(session: Session, provider_id: UUID, now: datetime) -> Known:
     """What is known of a provider at a moment, as far back as the policy looks."""
-    rules = policy.shipped()
+    rules = of_patterns(session, provider_id)
     since = now - timedelta(days=rules.history_days)
     return Known(
         incidents=store.seen(session, provider_id, rules.day(), since, now),
-        agreed=store.agreed(session, provider_id, now - timedelta(days=rules.wording.days), now),
+        agreed=store.agreed(session, provider_id, since, now),
         exposures=store.exposures(session, provider_id, since, now),
+        rules=rules,
     )
 
 
@@ -97,13 +109,13 @@ def keep(session: Session, actor: Actor, known: Known, found: Sequence[Found], n
     for one in found:
         signal = signals.get(one.pattern)
         if signal is None:
-            _raise(session, actor, one, by_id, known.incidents, now)
+            _raise(session, actor, one, by_id, known, now)
             raised += 1
-        elif _grow(session, actor, signal, one, members.get(signal.signal_id, set()), by_id, known.incidents, now):
+        elif _grow(session, actor, signal, one, members.get(signal.signal_id, set()), by_id, known, now):
             returned += 1
     row = {
         "searched_at": now,
-        "policy_version": policy.shipped().version,
+        "policy_version": known.rules.version,
         "incidents": len(known.incidents),
         "found": len(found),
     }
@@ -116,7 +128,7 @@ def keep(session: Session, actor: Actor, known: Known, found: Sequence[Found], n
 
 
 def _raise(
-    session: Session, actor: Actor, found: Found, by_id: Mapping[UUID, Seen], incidents: list[Seen], now: datetime
+    session: Session, actor: Actor, found: Found, by_id: Mapping[UUID, Seen], look: Known, now: datetime
 ) -> None:
     mine = [by_id[member] for member in found.members if member in by_id]
     signal = Signal(
@@ -131,7 +143,7 @@ def _raise(
         code=found.code,
         status=Status.RAISED,
         rule=found.rule,
-        policy_version=policy.shipped().version,
+        policy_version=look.rules.version,
         figures=_figures(found),
         members=len(found.members),
         locations=len({one.location_id for one in mine}),
@@ -144,7 +156,7 @@ def _raise(
     )
     session.add(signal)
     session.flush()
-    _keep_incidents(session, signal, found.members, detection.left_out(found, incidents), by_id, now)
+    _keep_incidents(session, signal, found.members, detection.left_out(found, look.incidents), by_id, now)
     _audit(session, actor, signal, now, "signal_raised", kind=found.kind, rule=found.rule, members=signal.members)
 
 
@@ -155,7 +167,7 @@ def _grow(
     found: Found,
     known: set[UUID],
     by_id: Mapping[UUID, Seen],
-    incidents: list[Seen],
+    look: Known,
     now: datetime,
 ) -> bool:
     """Add what is new to a known signal. Answers whether a decided one came back."""
@@ -164,9 +176,9 @@ def _grow(
     signal.seen_at = now
     if not fresh:
         return False
-    rules = policy.shipped()
+    rules = look.rules
     mine = [by_id[member] for member in fresh if member in by_id]
-    _keep_incidents(session, signal, fresh, detection.left_out(found, incidents), by_id, now)
+    _keep_incidents(session, signal, fresh, detection.left_out(found, look.incidents), by_id, now)
     signal.members += len(fresh)
     signal.figures, signal.rule, signal.policy_version = _figures(found), found.rule, rules.version
     signal.first_at = min([signal.first_at, *(one.at for one in mine)])
@@ -245,13 +257,18 @@ def decide(
 ) -> Signal:
     """Accept a signal, merge it into another, or dismiss it. Once, until it returns (409).
 
-    An accepted one is told to all: a thematic review may follow, by its id.
+    An accepted one is told to all: a thematic review follows, at once if somebody is named who leads it. 403 where
+    whoever accepts does not cover all that it would be about.
     """
     signal = visible_signal(session, actor, signal_id, lock=True)
     check_version(signal.version, version)
     if signal.status != Status.RAISED:
         raise conflict(
             "already-decided", "This signal has been decided", f"It is {signal.status}. It comes back if more happens."
+        )
+    if command.lead_id is not None and not actor.sees(EVERYWHERE, signal.region_id):
+        raise forbidden(
+            "A theme is about a whole region or provider. Accept without lead_id, or ask somebody who covers it."
         )
     target = None if command.into is None else _target(session, actor, signal, command.into)
     signal.status = command.decision.leads_to
@@ -279,7 +296,7 @@ def decide(
     )  # fmt: skip
     if command.decision is Decision.ACCEPT:
         outbox.record(session, SERVICE, outbox.event_row(
-            _accepted(session, signal), actor=actor, subject=signal_id, version=signal.version, at=now
+            _accepted(session, signal, command.lead_id), actor=actor, subject=signal_id, version=signal.version, at=now
         ))  # fmt: skip
     return signal
 
@@ -317,9 +334,9 @@ def _pour(session: Session, source: UUID, target: Signal) -> None:
     target.version += 1
 
 
-def _accepted(session: Session, signal: Signal) -> SignalAccepted:
+def _accepted(session: Session, signal: Signal, lead_id: UUID | None) -> SignalAccepted:
     rows = session.execute(
-        select(INCIDENT.c.incident_id, INCIDENT.c.location_id)
+        select(INCIDENT.c.incident_id, INCIDENT.c.location_id, INCIDENT.c.band)
         .join(SignalIncident, SignalIncident.incident_id == INCIDENT.c.incident_id)
         .where(SignalIncident.signal_id == signal.signal_id, SignalIncident.member)
         .order_by(INCIDENT.c.occurred_at)
@@ -337,6 +354,8 @@ def _accepted(session: Session, signal: Signal) -> SignalAccepted:
         first_at=signal.first_at,
         last_at=signal.last_at,
         policy_version=signal.policy_version,
+        lead_id=lead_id,
+        band=max((Band(row.band) for row in rows if row.band), key=list(Band).index, default=None),
     )
 
 

@@ -8,23 +8,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from uuid import UUID
 
-import numpy as np
-
 from services.reporting.patterns.domain import Agreed, Found, LeftOut, PatternKind, Seen, Trait
-from services.reporting.patterns.exposure import DAYS, Exposures
-from services.reporting.patterns.policy import PatternPolicy
-from services.spc import chart
-from services.spc.chance import at_least, gamma_prior, share_at_least
-from services.spc.limits import Kind as ChartKind
-
-_SHOWN = 4
-"""Significant digits of a figure."""
-
-_PRIOR_STRENGTH = 400.0
-"""No baseline counts as more events than this: a rate that is known for ever would make every season a signal."""
+from services.reporting.patterns.exposure import Exposures
+from services.reporting.patterns.look import PRIOR_STRENGTH, Look, short
+from services.reporting.patterns.persons import persons
+from services.reporting.patterns.policy import PatternPolicy, Scope
+from services.reporting.patterns.rates import rates
+from services.spc.chance import at_least, share_at_least
 
 
 def find(
@@ -34,13 +26,14 @@ def find(
     counted = sorted((one for one in incidents if one.counted and one.at <= now), key=lambda one: one.at)
     look = _Look(counted, exposures, policy, now)
     found = [
-        *look.persons(),
+        *persons(look),
         *look.places(),
-        *look.rates(),
+        *rates(look),
         *_one_of_each(look.clusters()),
         *_one_of_each(look.themes()),
         *look.wordings(agreed),
         *look.precursors(),
+        *look.thresholds(),
     ]
     return sorted(found, key=lambda one: one.pattern)
 
@@ -72,45 +65,8 @@ def _why_not(found: Found, one: Seen) -> LeftOut:
     return LeftOut.OUTSIDE_THE_RULE if found.code in values else LeftOut.ANOTHER_VALUE
 
 
-class _Look:
-    """One look at all that is counted, with what several rules need worked out once."""
-
-    def __init__(self, counted: Sequence[Seen], exposures: Exposures, policy: PatternPolicy, now: datetime) -> None:
-        self.counted, self.exposures, self.policy, self.now = counted, exposures, policy, now
-        self.today = now.date()
-        self.by_place: dict[tuple[UUID, str], list[Seen]] = defaultdict(list)
-        for one in counted:
-            self.by_place[one.location_id, one.category].append(one)
-        self.region = {one.location_id: one.region_id for one in counted}
-        self.first = max(exposures.first, min((one.at.date() for one in counted), default=self.today))
-        self._priors: dict[tuple[str, str, date], tuple[float, float]] = {}
-
-    def persons(self) -> Iterator[Found]:
-        """The same person, the same type, again and again."""
-        longest = max(rule.days for rule in self.policy.person)
-        since = self.now - timedelta(days=longest)
-        by_person: dict[tuple[str, str], list[Seen]] = defaultdict(list)
-        for one in self.counted:
-            if one.at > since:
-                for person in one.traits.get(Trait.PERSON, ()):
-                    by_person[person, one.category].append(one)
-        for (person, category), theirs in by_person.items():
-            for rule in self.policy.person:
-                members = _within(theirs, rule.count, timedelta(days=rule.days))
-                if members:
-                    yield self._found(
-                        PatternKind.PERSON,
-                        f"person:{person}:{category}",
-                        members,
-                        rule=rule.rule,
-                        since=since,
-                        category=category,
-                        trait=Trait.PERSON,
-                        code=person,
-                        place=members[-1].location_id,
-                        figures={"seen": len(members), "window_days": rule.days, "needed": rule.count, "volume": True},
-                    )
-                    break
+class _Look(Look):
+    """The rules that count one type at one place, or the same across places."""
 
     def places(self) -> Iterator[Found]:
         """One type at one place, more than its history, its peers and its exposure explain."""
@@ -120,107 +76,13 @@ class _Look:
             members = [one for one in theirs if one.at > since]
             if len(members) < rule.count:
                 continue
-            chance, figures = self._unlikely(place, category, theirs, since, self.now, len(members))
+            chance, figures = self.unlikely(place, category, theirs, since, self.now, len(members))
             if chance <= rule.chance:
-                yield self._found(
+                yield self.found(
                     PatternKind.PLACE, f"place:{place}:{category}", members, rule=rule.rule, since=since,
                     category=category, place=place, chance=chance,
                     figures={**figures, "window_days": rule.days, "needed": rule.count},
                 )  # fmt: skip
-
-    def rates(self) -> Iterator[Found]:
-        """Special causes on charts of rates: busy places, each region, and the provider."""
-        rule = self.policy.rate
-        days = (self.today - self.first).days
-        points = min(rule.points, days // rule.period_days)
-        if points <= rule.baseline_points:
-            return
-        start = self.today - timedelta(days=points * rule.period_days)
-        edges = [start + timedelta(days=rule.period_days * number) for number in range(points + 1)]
-        series = self._series(start, edges)
-        if not series:
-            return
-        keys = sorted(series, key=str)
-        drawn = chart.draw(
-            ChartKind.UP,
-            np.array([series[key][0] for key in keys]),
-            np.array([series[key][1] for key in keys]),
-            scale=1000,
-            fixed=rule.baseline_points,
-        )
-        for number, key in enumerate(keys):
-            one = drawn.of(number)
-            fired = [name for name in rule.rules if getattr(one.signals, name)[-1] > 0]
-            run_of = one.values[-chart.MDC.rules.shift :]
-            if fired == ["shift"] and np.mean(run_of) < rule.shift_ratio * one.lines.centre[-1]:
-                continue  # sure, and too small to be worth anybody's time
-            if not fired:
-                continue
-            scope, scope_id, category, unit = key
-            first = edges[-2] if fired[0] == "outside" else edges[-1 - chart.MDC.rules.shift]
-            members = [m for m in series[key][2] if m.at.date() >= first]
-            yield self._found(
-                PatternKind.RATE,
-                f"rate:{scope}:{scope_id}:{category}:{unit}",
-                members,
-                rule=fired[0],
-                since=datetime.combine(first, datetime.min.time(), self.now.tzinfo),
-                category=category,
-                place=scope_id if scope == "location" else None,
-                region=scope_id if scope == "region" else None,
-                figures={
-                    "seen": _short(one.values[-1]), "expected": _short(one.lines.centre[-1]),
-                    "upper_limit": _short(one.lines.upper[-1]), "unit": f"per_1000_{unit}", "points": points,
-                    "baseline_points": rule.baseline_points, "period_days": rule.period_days, "volume": False,
-                },
-            )  # fmt: skip
-
-    def _series(
-        self, start: date, edges: Sequence[date]
-    ) -> dict[tuple[str, UUID | None, str, str], tuple[list[float], list[float], list[Seen]]]:
-        """Counts and exposure by period, of what has enough events to be charted. A place without exposure is not."""
-        rule = self.policy.rate
-        periods = len(edges) - 1
-        counts: dict[tuple[UUID, str], list[float]] = {}
-        events: dict[tuple[UUID, str], list[Seen]] = {}
-        for (place, category), theirs in self.by_place.items():
-            if self.exposures.unit(place) == DAYS:
-                continue
-            row = [0.0] * periods
-            inside = [one for one in theirs if edges[0] <= one.at.date() < edges[-1]]
-            for one in inside:
-                row[(one.at.date() - edges[0]).days // rule.period_days] += 1
-            counts[place, category], events[place, category] = row, inside
-        amount = {
-            place: [self.exposures.of(place, a, b) for a, b in pairwise(edges)]
-            for place in {place for place, _ in counts}
-        }
-        wholes: dict[tuple[str, UUID | None, str, str], list[tuple[UUID, str]]] = defaultdict(list)
-        for place, category in counts:
-            unit = self.exposures.unit(place)
-            wholes["location", place, category, unit].append((place, category))
-            wholes["provider", None, category, unit].append((place, category))
-            if self.region[place] is not None:
-                wholes["region", self.region[place], category, unit].append((place, category))
-        # A place without an incident of the type gives exposure all the same.
-        places = sorted(amount)
-        series = {}
-        for key, parts in wholes.items():
-            scope, scope_id, _, unit = key
-            total = [sum(column) for column in zip(*(counts[part] for part in parts), strict=True)]
-            if sum(total[: rule.baseline_points]) / rule.baseline_points < rule.least_mean:
-                continue
-            within = [
-                place
-                for place in places
-                if self.exposures.unit(place) == unit
-                and (scope == "provider" or scope_id == (place if scope == "location" else self.region[place]))
-            ]
-            exposure = [sum(column) for column in zip(*(amount[place] for place in within), strict=True)]
-            if min(exposure) <= 0 or (scope != "location" and len(parts) < 2):
-                continue
-            series[key] = (total, exposure, [one for part in parts for one in events[part]])
-        return series
 
     def clusters(self) -> Iterator[Found]:
         """What the incidents of one type at one place share, far more often than the same type does elsewhere."""
@@ -243,15 +105,15 @@ class _Look:
                     chance = min(1.0, share_at_least(seen, len(known), share) * max(len(values), 2))
                     if chance > rule.chance or seen < rule.ratio * share * len(known):
                         continue
-                    yield self._found(
+                    yield self.found(
                         PatternKind.CLUSTER,
                         f"cluster:{place}:{category}:{trait}:{code}",
                         [one for one in known if code in one.traits[trait]],
                         rule=f"share_of_{trait}", since=since, category=category, place=place, trait=trait, code=code,
                         chance=chance,
                         figures={
-                            "seen": seen, "of": len(known), "expected": _short(share * len(known)),
-                            "share_elsewhere": _short(share), "window_days": rule.days,
+                            "seen": seen, "of": len(known), "expected": short(share * len(known)),
+                            "share_elsewhere": short(share), "window_days": rule.days,
                             "not_known": len(recent) - len(known), "volume": False,
                         },
                     )  # fmt: skip
@@ -292,14 +154,23 @@ class _Look:
         return (total[code] - counter[place, code] + 0.5) / (others + 1)
 
     def themes(self) -> Iterator[Found]:
-        """The same type with the same trait, at several services, more than before."""
+        """The same type with the same trait at several services: more than before, and a greater share of the type.
+
+        Both must hold without the place that gives most of it, else it is that place's cluster.
+        """
         rule = self.policy.theme
         since = self.now - timedelta(days=rule.days)
         known_days = (since.date() - self.first).days
+        if known_days < rule.days // 2:
+            return
         groups: dict[tuple[str, Trait, str], list[Seen]] = defaultdict(list)
+        known: dict[tuple[str, Trait], list[Seen]] = defaultdict(list)
         for one in self.counted:
             for trait in rule.traits:
-                for code in one.traits.get(trait, ()):
+                codes = one.traits.get(trait)
+                if codes:
+                    known[one.category, trait].append(one)
+                for code in codes or ():
                     groups[one.category, trait, code].append(one)
         places = {one.location_id for one in self.counted}
         before_exposure = sum(self._scaled(place, self.first, since.date()) for place in places)
@@ -308,28 +179,44 @@ class _Look:
             recent = [one for one in theirs if one.at > since]
             at = Counter(one.location_id for one in recent)
             where = [place for place, number in at.items() if number >= rule.each]
-            if len(where) < rule.locations:
+            if len(where) < rule.locations or not before_exposure:
                 continue
-            before = len(theirs) - len(recent)
-            if known_days < rule.days // 2 or not before_exposure:
+            most = max(sorted(at, key=str), key=at.__getitem__)
+            rest = [one for one in theirs if one.location_id != most]
+            expected, chance = self._more_than_before(theirs, since, before_exposure, exposure)
+            held = self._more_than_before(rest, since, before_exposure, exposure)[1]
+            others = [one for one in known[category, trait] if one.location_id != most]
+            if chance > rule.chance or len(recent) < rule.ratio * expected or held > rule.held:
                 continue
-            events = before + 0.5
-            scale = min(1.0, _PRIOR_STRENGTH / events)
-            chance = at_least(len(recent), events * scale, before_exposure * scale, exposure)
-            expected = events / before_exposure * exposure
-            if chance > rule.chance or len(recent) < rule.ratio * expected:
+            if self._share_than_before(rest, others, since) > rule.held:
                 continue
-            yield self._found(
+            yield self.found(
                 PatternKind.THEME,
                 f"theme:{category}:{trait}:{code}",
                 recent,
                 rule=f"share_of_{trait}", since=since, category=category, trait=trait, code=code, chance=chance,
                 figures={
-                    "seen": len(recent), "expected": _short(expected), "locations": len(at),
+                    "seen": len(recent), "expected": short(expected), "locations": len(at),
                     "locations_with_several": len(where), "window_days": rule.days, "history_days": known_days,
                     "volume": False,
                 },
             )  # fmt: skip
+
+    def _more_than_before(
+        self, theirs: Sequence[Seen], since: datetime, before_exposure: float, exposure: float
+    ) -> tuple[float, float]:
+        """How many were to be expected since, by the time before, and how likely as many as there are is."""
+        before = sum(1 for one in theirs if one.at <= since) + 0.5
+        scale = min(1.0, PRIOR_STRENGTH / before)
+        seen = sum(1 for one in theirs if one.at > since)
+        return before / before_exposure * exposure, at_least(seen, before * scale, before_exposure * scale, exposure)
+
+    @staticmethod
+    def _share_than_before(theirs: Sequence[Seen], known: Sequence[Seen], since: datetime) -> float:
+        """How likely so many of the type since have it, by its share before: more of the type alone is no theme."""
+        before = sum(1 for one in theirs if one.at <= since)
+        of = sum(1 for one in known if one.at <= since)
+        return share_at_least(len(theirs) - before, len(known) - of, (before + 0.5) / (of + 1))
 
     def _scaled(self, place: UUID, first: date, until: date) -> float:
         """Exposure of a place in days of its usual activity, so that beds and hours can be added."""
@@ -338,20 +225,31 @@ class _Look:
         return self.exposures.of(place, first, until) / whole * days if whole else 0.0
 
     def wordings(self, agreed: Sequence[Agreed]) -> Iterator[Found]:
-        """The same words of an action, for incident after incident."""
+        """The same words of an action, for incident after incident: at several services more than before or a great part
+        of all actions, at one place more than elsewhere."""
         rule = self.policy.wording
         since = self.now - timedelta(days=rule.days)
         recent = [one for one in agreed if since < one.at <= self.now]
         by_words: dict[str, list[Agreed]] = defaultdict(list)
         for one in recent:
             by_words[one.wording].append(one)
+        before = Counter(one.wording for one in agreed if one.at <= since)
         at = Counter(one.location_id for one in recent)
+        of_type = Counter(one.category for one in recent)
         for words, theirs in by_words.items():
             incidents = {one.incident_id for one in theirs}
             places = Counter(one.location_id for one in {one.incident_id: one for one in theirs}.values())
             if len(incidents) >= rule.at_provider and sum(1 for n in places.values() if n >= 2) >= rule.locations:
-                yield self._worded("provider", None, words, theirs, since, None, {"locations": len(places)})
-                continue
+                share = len(theirs) / sum(of_type[category] for category in {one.category for one in theirs})
+                earlier = (before[words] + 0.5) / (before.total() + 1)
+                chance = share_at_least(len(theirs), len(recent), earlier) if before.total() else None
+                if share >= rule.share or chance is None or chance <= rule.chance:
+                    figures: dict[str, str | int | bool | None] = {
+                        "locations": len(places), "share": short(share), "before": before[words],
+                        "before_of": before.total(),
+                    }  # fmt: skip
+                    yield self._worded("provider", None, words, theirs, since, chance, figures)
+                    continue
             for place, number in places.items():
                 if number < rule.at_place:
                     continue
@@ -360,7 +258,7 @@ class _Look:
                 chance = share_at_least(number, max(number, at[place]), share)
                 if chance <= rule.chance:
                     here = [one for one in theirs if one.location_id == place]
-                    expected = _short(share * at[place])
+                    expected = short(share * at[place])
                     yield self._worded(
                         "location", place, words, here, since, chance, {"expected": expected, "of": at[place]}
                     )
@@ -409,92 +307,42 @@ class _Look:
                 before = [one for one in theirs if since < one.at < serious.at and not one.serious]
                 if len(before) < rule.count:
                     continue
-                chance, figures = self._unlikely(place, category, theirs, since, serious.at, len(before))
+                chance, figures = self.unlikely(place, category, theirs, since, serious.at, len(before))
                 if chance <= rule.chance:
-                    yield self._found(
+                    yield self.found(
                         PatternKind.PRECURSOR, f"precursor:{place}:{category}", [*before, serious],
                         rule="low_level_before_serious", since=since, category=category, place=place, chance=chance,
                         figures={**figures, "window_days": rule.days, "needed": rule.count},
                     )  # fmt: skip
                     break
 
-    def _unlikely(
-        self, place: UUID, category: str, theirs: Sequence[Seen], since: datetime, until: datetime, seen: int
-    ) -> tuple[float, dict[str, str | int | bool | None]]:
-        """How likely so many are at a place, by its own history before `since` and by its peers'."""
-        unit = self.exposures.unit(place)
-        shape, over = self._prior(category, unit, since.date())
-        before = sum(1 for one in theirs if one.at <= since)
-        known = shape + before
-        known_exposure = over + self.exposures.of(place, self.first, since.date())
-        exposure = self.exposures.of(place, since.date(), until.date())
-        expected = known / known_exposure * exposure if known_exposure > 0 else 0.0
-        scale = min(1.0, _PRIOR_STRENGTH / known) if known else 1.0
-        chance = at_least(seen, known * scale, known_exposure * scale, exposure)
-        return chance, {
-            "seen": seen,
-            "expected": _short(expected),
-            "exposure": _short(exposure),
-            "unit": unit,
-            "events_before": before,
-            "volume": unit == DAYS,
-        }
-
-    def _prior(self, category: str, unit: str, until: date) -> tuple[float, float]:
-        """How the rate of a type varies between the places of a unit, over all that was before `until`."""
-        # Days that lie near one another share a prior: precursors ask for many.
-        anchor = self.today - timedelta(days=7 * round((self.today - until).days / 7))
-        known = self._priors.get((category, unit, anchor))
-        if known is None:
-            events, exposure = [], []
-            for place in self.region:
-                if self.exposures.unit(place) == unit:
-                    theirs = self.by_place.get((place, category), ())
-                    events.append(float(sum(1 for one in theirs if one.at.date() < anchor)))
-                    exposure.append(self.exposures.of(place, self.first, anchor))
-            known = self._priors[category, unit, anchor] = gamma_prior(events, exposure)
-        return known
-
-    def _found(
-        self,
-        kind: PatternKind,
-        pattern: str,
-        members: Sequence[Seen],
-        *,
-        rule: str,
-        since: datetime,
-        figures: dict[str, str | int | bool | None],
-        category: str | None = None,
-        place: UUID | None = None,
-        region: UUID | None = None,
-        trait: str | None = None,
-        code: str | None = None,
-        chance: float | None = None,
-    ) -> Found:
-        return Found(
-            kind=kind,
-            pattern=pattern,
-            location_id=place,
-            region_id=region if place is None else self.region.get(place),
-            category=category,
-            trait=trait,
-            code=code,
-            rule=rule,
-            chance=chance,
-            figures=figures,
-            members=frozenset(one.incident_id for one in members),
-            since=since,
-        )
-
-
-def _within(theirs: Sequence[Seen], count: int, window: timedelta) -> list[Seen]:
-    """The incidents of every run of `count` within `window`; in order of time."""
-    members: dict[UUID, Seen] = {}
-    for first in range(len(theirs) - count + 1):
-        run = theirs[first : first + count]
-        if run[-1].at - run[0].at <= window:
-            members.update((one.incident_id, one) for one in run)
-    return list(members.values())
+    def thresholds(self) -> Iterator[Found]:
+        """What the provider's own counts ask for, whatever is usual: a volume, and it says so."""
+        for rule in self.policy.thresholds:
+            since = self.now - timedelta(days=rule.days)
+            groups: dict[UUID | None, list[Seen]] = defaultdict(list)
+            for one in self.counted:
+                if (
+                    one.at > since
+                    and rule.category in (None, one.category)
+                    and rule.kind in (None, one.kind)
+                    and (one.serious or not rule.serious)
+                ):
+                    scopes = {Scope.LOCATION: one.location_id, Scope.REGION: one.region_id, Scope.PROVIDER: None}
+                    groups[scopes[rule.scope]].append(one)
+            for scope_id, members in groups.items():
+                if len(members) < rule.count or (scope_id is None and rule.scope is not Scope.PROVIDER):
+                    continue
+                yield self.found(
+                    PatternKind.THRESHOLD, f"threshold:{rule.rule}:{rule.scope}:{scope_id}", members, rule=rule.rule,
+                    since=since, category=rule.category,
+                    place=scope_id if rule.scope is Scope.LOCATION else None,
+                    region=scope_id if rule.scope is Scope.REGION else None,
+                    figures={
+                        "seen": len(members), "window_days": rule.days, "needed": rule.count, "scope": rule.scope,
+                        "volume": True,
+                    },
+                )  # fmt: skip
 
 
 def _one_of_each(found: Iterable[Found]) -> Iterator[Found]:
@@ -518,7 +366,3 @@ def _one_of_each(found: Iterable[Found]) -> Iterator[Found]:
 
 def _with(found: Found, also: Sequence[str]) -> Found:
     return replace(found, figures={**found.figures, "also": " ".join(also)})
-
-
-def _short(value: float) -> str:
-    return f"{float(value):.{_SHOWN}g}"

@@ -22,6 +22,7 @@ class PatternKind(StrEnum):
     THEME = "theme_across_services"
     WORDING = "repeated_action_wording"
     PRECURSOR = "precursor"
+    THRESHOLD = "threshold"
 
 
 class Trait(StrEnum):

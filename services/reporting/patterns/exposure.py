@@ -5,7 +5,7 @@ from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import accumulate
+from itertools import accumulate, repeat
 from uuid import UUID
 
 DAYS = "days"
@@ -56,5 +56,6 @@ def _daily(months: Mapping[date, float], first: date, until: date) -> Iterable[f
     while day < until:
         month = day.replace(day=1)
         nearest = month if month in months else known[max(bisect_right(known, month) - 1, 0)]
-        yield months[nearest] / monthrange(nearest.year, nearest.month)[1]
-        day += timedelta(days=1)
+        following = min((month + timedelta(days=32)).replace(day=1), until)
+        yield from repeat(months[nearest] / monthrange(nearest.year, nearest.month)[1], (following - day).days)
+        day = following

@@ -1,12 +1,16 @@
-"""Reads the pattern policy and refuses one that cannot work."""
+"""Reads the pattern policy and refuses one that cannot work. A provider may have its own."""
 
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from services.contracts.taxonomy import Category, Kind
 from services.reporting.patterns.domain import Shifts, Trait
+from services.runtime.policy_file import VERSION, PolicyKind
 
 
 class _Strict(BaseModel):
@@ -27,15 +31,26 @@ class PlaceRule(CountRule):
     chance: float = Field(gt=0, lt=0.1)
 
 
+class PersonRule(_Strict):
+    """Counts of one person and one type, and how many a look may find by chance alone; with less known, by count."""
+
+    counts: list[CountRule] = Field(min_length=1)
+    by_chance: float = Field(gt=0, le=5)
+    least_events: int = Field(ge=1)
+    least_days: int = Field(ge=28)
+
+
 class RateRule(_Strict):
-    """Which points of which charts count."""
+    """Over which periods a change of a rate is looked for, and how many a look may find by chance alone."""
 
     period_days: int = Field(ge=7)
-    baseline_points: int = Field(ge=12)
-    points: int = Field(ge=13)
-    least_mean: float = Field(gt=0)
-    shift_ratio: float = Field(ge=1)
-    rules: list[str]
+    baseline_periods: int = Field(ge=6)
+    lengths: list[Annotated[int, Field(ge=1, le=26)]] = Field(min_length=1)
+    place_periods: int = Field(ge=1)
+    least_events: int = Field(ge=1)
+    by_chance: float = Field(gt=0, le=5)
+    held: float = Field(gt=0, lt=0.1)
+    ratio: float = Field(ge=1)
 
 
 class ClusterRule(_Strict):
@@ -56,6 +71,7 @@ class ThemeRule(_Strict):
     each: int = Field(ge=1)
     ratio: float = Field(gt=1)
     chance: float = Field(gt=0, lt=0.1)
+    held: float = Field(gt=0, lt=0.1)
     traits: list[Trait]
 
 
@@ -66,6 +82,7 @@ class WordingRule(_Strict):
     at_place: int = Field(ge=2)
     at_provider: int = Field(ge=2)
     locations: int = Field(ge=2)
+    share: float = Field(gt=0, le=1)
     chance: float = Field(gt=0, lt=0.1)
 
 
@@ -75,6 +92,24 @@ class PrecursorRule(_Strict):
     days: int = Field(ge=1)
     count: int = Field(ge=2)
     chance: float = Field(gt=0, lt=0.1)
+
+
+class Scope(StrEnum):
+    """What a threshold counts by."""
+
+    LOCATION = "location"
+    REGION = "region"
+    PROVIDER = "provider"
+
+
+class ThresholdRule(CountRule):
+    """So many in so many days at each place, in each region or at the whole provider, of what the rule names."""
+
+    scope: Scope
+    category: Category | None = None
+    kind: Literal[Kind.INCIDENT, Kind.NEAR_MISS] | None = None
+    serious: bool = False
+    """Only what did grave harm or could have."""
 
 
 class Returns(_Strict):
@@ -87,17 +122,29 @@ class Returns(_Strict):
 class PatternPolicy(_Strict):
     """A version of all rules."""
 
-    version: str = Field(pattern="^[a-z0-9_-]{3,40}$")
+    version: str = Field(pattern=VERSION)
     history_days: int = Field(ge=60)
     shifts: dict[int, str]
-    person: list[CountRule]
+    person: PersonRule
     place: PlaceRule
     rate: RateRule
     cluster: ClusterRule
     theme: ThemeRule
     wording: WordingRule
     precursor: PrecursorRule
+    thresholds: list[ThresholdRule] = Field(default=[], max_length=40)
     returns: Returns
+
+    @field_validator("thresholds")
+    @classmethod
+    def _named_once(cls, rules: list[ThresholdRule]) -> list[ThresholdRule]:
+        if len({one.rule for one in rules}) < len(rules):
+            raise ValueError("two rules have the same name: name each once")
+        return rules
+
+    def built(self) -> "PatternPolicy":
+        """What is decided by is the file as it stands."""
+        return self
 
     def day(self) -> Shifts:
         """The shifts of a day, in order."""
@@ -109,7 +156,13 @@ def load(path: Path) -> PatternPolicy:
     return PatternPolicy.model_validate(yaml.safe_load(path.read_text()))
 
 
+_SHIPPED = Path(__file__).parent / "policies" / "default.yaml"
+
+
 @cache
 def shipped() -> PatternPolicy:
     """The default policy."""
-    return load(Path(__file__).parent / "policies" / "default.yaml")
+    return load(_SHIPPED)
+
+
+KIND = PolicyKind("patterns", PatternPolicy, build=PatternPolicy.built, shipped=shipped, text=_SHIPPED)

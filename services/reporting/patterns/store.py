@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.reporting.patterns.domain import Agreed, Seen, Shifts, timed
 from services.reporting.patterns.exposure import Exposures, Month
-from services.reporting.store import EXPOSURE, INCIDENT, visible_incidents
+from services.reporting.store import INCIDENT, visible_incidents
 from services.runtime.actor import SYSTEM_ID, Actor
 from services.runtime.errors import not_found
 
@@ -164,14 +164,21 @@ def agreed(session: Session, provider_id: UUID, since: datetime, now: datetime) 
     ]
 
 
+_EXPOSURES = text(
+    "with used as (select distinct on (location_id) location_id, unit from reporting.exposure"
+    " where provider_id = :provider_id group by location_id, unit order by location_id, count(*) desc, unit)"
+    " select e.location_id, e.month, e.unit, e.quantity from used join reporting.exposure e using (location_id, unit)"
+    " where e.provider_id = :provider_id and e.month >= coalesce((select max(b.month) from reporting.exposure b"
+    " where b.provider_id = :provider_id and b.location_id = e.location_id and b.unit = e.unit and b.month <= :first),"
+    " '-infinity')"
+)
+
+
 def exposures(session: Session, provider_id: UUID, since: datetime, now: datetime) -> Exposures:
-    """The exposure of every place between two moments."""
-    columns = EXPOSURE.c
-    rows = session.execute(
-        select(columns.location_id, columns.month, columns.unit, columns.quantity).where(
-            columns.provider_id == provider_id
-        )
-    )
+    """The exposure of every place between two moments: in the unit that it gave most months of, the last month before
+    the first among them."""
+    first = since.date().replace(day=1)
+    rows = session.execute(_EXPOSURES, {"provider_id": provider_id, "first": first})
     months = [Month(row.location_id, row.month, row.unit, float(row.quantity)) for row in rows]
     return Exposures(months, since.date(), now.date())
 

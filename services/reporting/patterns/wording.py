@@ -21,7 +21,8 @@ class Explained(Protocol):
 NEXT = {
     Status.RAISED: "Accept it, merge it into another, or dismiss it, with a reason: POST /signals/{signal_id}/decisions.",
     Status.ACCEPTED: (
-        "Commission a thematic review with this signal_id: POST /thematic-reviews of review."
+        "Its thematic review was commissioned where somebody was named who leads it; else commission one with this"
+        " signal_id: POST /themes of review."
         " It comes back by itself if it begins again after it was quiet."
     ),
     Status.MERGED: "What is found from here on goes to the signal it was merged into.",
@@ -35,8 +36,8 @@ _TEMPLATES = {
         " history, its peers and how much care it gave."
     ),
     PatternKind.RATE: (
-        "The rate of {category} is special: {seen} {unit}, where {expected} is usual and {upper_limit} the upper limit"
-        " ({rule})."
+        "The rate of {category} has changed to {rule} since {since}: {seen}, where {expected} were to be expected by the"
+        " time before and how much care there was."
     ),
     PatternKind.CLUSTER: (
         "{seen} of {of} times {category} at one place share {what}; by the other places {expected} were to be expected."
@@ -52,6 +53,9 @@ _TEMPLATES = {
     PatternKind.PRECURSOR: (
         "{seen} lesser events before a serious one: {category}, the same place, {window_days} days; {expected} were to be"
         " expected."
+    ),
+    PatternKind.THRESHOLD: (
+        "{seen} times {category} in one {scope} within {window_days} days; {needed} are enough by your rule {rule}."
     ),
 }
 _TRAITS = {
@@ -76,6 +80,13 @@ def sentence(signal: Explained) -> str:
     }
     figures = {name: _plain(value) if name == "unit" else value for name, value in signal.figures.items()}
     text = _TEMPLATES[PatternKind(signal.kind)].format_map({**known, **figures})
+    if (usual := signal.figures.get("expected")) is not None and signal.kind == PatternKind.PERSON:
+        text += f" By the type, the place and the person's own past {usual} were to be expected."
+    if (others := signal.figures.get("all_others")) is not None:
+        text += f" Everything else was reported {others} times as often as before."
+    if (along := signal.figures.get("along_with")) is not None:
+        trait_of, _, code = along.partition(":")
+        text += f" With it goes {_TRAITS[Trait(trait_of)]} {_plain(code)}: {signal.figures['along_with_share']}."
     chance = signal.figures.get("chance")
     if chance is not None:
         text += f" By chance alone that happens with a probability of {chance}."

@@ -4,8 +4,8 @@ Each weakness is a share: of the records that it could be said of, those that sh
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -14,81 +14,19 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category
 from services.reporting.governance.oversight import Oversight, oversight
+from services.reporting.governance.store import Item
 from services.reporting.patterns.exposure import DAYS
 from services.reporting.patterns.store import exposures
-from services.reporting.radar import policy
+from services.reporting.radar import policy, weeks
 from services.reporting.radar.policy import Weakness
+from services.reporting.radar.weeks import CHALLENGED, SHARES
 from services.reporting.store import INCIDENT, LOCATION, visible_incidents, visible_locations
 from services.runtime import pagination
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
-from services.spc.chance import at_most, poisson_dispersion, share_at_least
+from services.spc.chance import at_most, fewer, gamma_prior, poisson_dispersion, share_at_least
 
 _I = INCIDENT.c
-
-_ACTIONS = (
-    "exists (select 1 from reporting.action a where a.provider_id = incident.provider_id"
-    " and a.incident_id = incident.incident_id and {})"
-)
-_FACTORS = (
-    "exists (select 1 from reporting.trait t where t.provider_id = incident.provider_id"
-    " and t.incident_id = incident.incident_id and t.kind = 'factor' and {})"
-)
-
-# For each weakness: the records that it could be said of, and those of them that show it.
-_SHARES: Mapping[Weakness, tuple[str, str]] = {
-    Weakness.ACTIONS_WITHOUT_CHANGE: (
-        "incident.last_verdict in ('improved_and_sustained', 'improving_not_yet_proven', 'no_change', 'worse')",
-        "incident.last_verdict in ('no_change', 'worse')",
-    ),
-    Weakness.REPEATS_WITHOUT_LEARNING: (
-        "incident.ended_at is not null and exists (select 1 from reporting.incident again"
-        " where again.provider_id = incident.provider_id and again.location_id = incident.location_id"
-        " and again.category = incident.category and again.kind <> 'good_care'"
-        " and again.stage not in ('withdrawn', 'duplicate')"
-        " and again.occurred_at > incident.ended_at and again.occurred_at <= incident.ended_at + interval '90 days')",
-        "coalesce(incident.learning_count, 0) = 0",
-    ),
-    Weakness.LEARNING_NOT_SHARED: (
-        "incident.learning_count > 0 and incident.review_approved_at < :now - interval '30 days'",
-        "incident.briefing_id is null or incident.briefing_audience <= 1 or incident.briefing_reached_at is null",
-    ),
-    Weakness.NO_OVERSIGHT: (
-        "incident.triaged_at is not null",
-        "incident.triaged_by_default or exists (select 1 from reporting.escalation e"
-        " where e.provider_id = incident.provider_id and e.incident_id = incident.incident_id"
-        " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null)"
-        " or exists (select 1 from reporting.governance_item g where g.provider_id = incident.provider_id"
-        " and g.incident_id = incident.incident_id and g.kind = 'challenge'"
-        " and (g.climbs > 0 or (g.status = 'open' and g.due_at < :now)))",
-    ),
-    Weakness.BLAME: (
-        f"incident.review_approved_at is not null and {_FACTORS.format('cardinality(t.codes) > 0')}",
-        _FACTORS.format("t.codes = array['person']"),
-    ),
-    Weakness.LATE_TO_REPORT: (
-        "incident.origin = 'live'",
-        "incident.reported_at > incident.occurred_at + interval '24 hours'",
-    ),
-    Weakness.LATE_TO_REVIEW: (
-        "incident.review_due_at is not null and (incident.review_approved_at is not null"
-        " or (incident.ended_at is null and incident.review_due_at < :now))",
-        "coalesce(incident.review_approved_at, :now) > incident.review_due_at",
-    ),
-    Weakness.UNVERIFIED: (
-        _ACTIONS.format("a.status in ('done', 'verified')"),
-        _ACTIONS.format("a.status = 'done' and coalesce(a.verify_due_at, a.done_at + interval '14 days') < :now"),
-    ),
-    Weakness.WEAK_ACTIONS_ONLY: (
-        _ACTIONS.format("a.status <> 'cancelled'"),
-        "not " + _ACTIONS.format("a.status <> 'cancelled' and a.strength <> 'weaker'"),
-    ),
-    Weakness.OBLIGATIONS_LATE: (
-        "incident.origin = 'live'",
-        "exists (select 1 from reporting.timeline l where l.incident_id = incident.incident_id and l.type in"
-        " ('plumbline.obligation.late.v1', 'plumbline.candour.late.v1', 'plumbline.safeguarding.late.v1'))",
-    ),
-}
 
 
 class Finding(BaseModel):
@@ -113,6 +51,9 @@ class SilentService(BaseModel):
     expected: float
     peers: int
     chance: float
+    than: Literal["peers", "itself"] = Field(
+        default="peers", description="Too few by what its peers report, or by what it reported itself before."
+    )
 
 
 class Radar(BaseModel):
@@ -155,34 +96,29 @@ def _in_window(
 def radar(session: Session, actor: Actor, now: datetime, *, location_id: UUID | None, region_id: UUID | None) -> Radar:
     """Every weakness with its figures."""
     rules = policy.shipped()
-    within = _in_window(actor, now, location_id, region_id)
+    row = weeks.counts(session, actor, now, location_id=location_id, region_id=region_id)
+    challenged = _challenged(session, actor, now, location_id, region_id)
     findings = []
-    for weakness, (of, shown) in _SHARES.items():
-        row = session.execute(
-            select(
-                func.count().label("of"),
-                func.count().filter(text(f"({shown})")).label("shown"),
-                func.min(_I.occurred_at).filter(text(f"({shown})")).label("since"),
-            )
-            .select_from(INCIDENT)
-            .where(*within, text(f"({of})")),
-            {"now": now},
-        ).one()
+    for weakness in Weakness:
+        of, shown, since = (row[f"{part}_{weakness}"] for part in ("of", "shown", "since"))
+        if weakness is Weakness.NO_OVERSIGHT:
+            shown += challenged.shown
+            since = min((at for at in (since, challenged.since) if at is not None), default=None)
         threshold = rules.weaknesses[weakness]
-        enough = row.of >= threshold.least
-        chance = share_at_least(row.shown, row.of, threshold.benchmark) if row.of else None
-        value = row.shown / row.of if row.of else None
+        enough = of >= threshold.least
+        chance = share_at_least(shown, of, threshold.benchmark) if of else None
+        value = shown / of if of else None
         findings.append(
             Finding(
                 weakness=weakness,
                 value=None if value is None else round(value, 3),
                 benchmark=threshold.benchmark,
-                shown_by=row.shown,
-                of=row.of,
+                shown_by=shown,
+                of=of,
                 enough=enough,
                 chance=None if chance is None else float(f"{chance:.2g}"),
                 weak=enough and value is not None and value > threshold.benchmark and (chance or 0) <= rules.chance,
-                since=row.since,
+                since=since,
             )
         )
     return Radar(
@@ -197,26 +133,46 @@ def radar(session: Session, actor: Actor, now: datetime, *, location_id: UUID | 
     )
 
 
+def _challenged(session: Session, actor: Actor, now: datetime, location_id: UUID | None, region_id: UUID | None) -> Any:
+    """Incidents that show no oversight by a challenge alone."""
+    of, shown = SHARES[Weakness.NO_OVERSIGHT]
+    return session.execute(
+        select(func.count().label("shown"), func.min(_I.occurred_at).label("since"))
+        .select_from(INCIDENT)
+        .where(
+            *_in_window(actor, now, location_id, region_id),
+            _I.incident_id.in_(select(Item.incident_id).where(Item.provider_id == actor.provider_id)),
+            text(f"({of}) and {CHALLENGED} and ({shown}) is not true"),
+        ),
+        {"now": now},
+    ).one()
+
+
 def _silent(
     session: Session, actor: Actor, now: datetime, location_id: UUID | None, region_id: UUID | None
 ) -> list[SilentService]:
-    """Services with far fewer reports than their peers' rate gives them: all of the provider's are the measure.
+    """Services with far fewer reports than their peers' rate gives them, or than their own before: all of the provider's
+    are the measure, and what all report less of makes nobody silent.
 
     Counts are of every report, also those that the caller may not see; no record is named.
     """
-    rule = policy.shipped().silence
+    rules = policy.shipped()
+    rule, first = rules.silence, now - timedelta(days=rules.days)
     since = now - timedelta(days=rule.days)
-    amount = exposures(session, actor.provider_id, since, now)
-    counts: dict[UUID, int] = dict(
-        session.execute(
-            select(_I.location_id, func.count())
-            .where(_I.provider_id == actor.provider_id, _I.occurred_at >= since, _I.occurred_at <= now)
+    amount = exposures(session, actor.provider_id, first, now)
+    counts = {
+        row.location_id: row
+        for row in session.execute(
+            select(
+                _I.location_id,
+                func.count().filter(_I.occurred_at >= since).label("lately"),
+                func.count().filter(_I.occurred_at < since).label("before"),
+            )
+            .where(_I.provider_id == actor.provider_id, _I.occurred_at >= first, _I.occurred_at <= now)
             .where(_I.reported_at.is_not(None))
             .group_by(_I.location_id)
         )
-        .tuples()
-        .all()
-    )
+    }
     places = session.execute(
         select(
             LOCATION.c.location_id, LOCATION.c.types, LOCATION.c.region_id, visible_locations(actor).label("mine")
@@ -225,27 +181,43 @@ def _silent(
     groups = defaultdict(list)
     for place in places:
         unit = amount.unit(place.location_id)
-        over = amount.of(place.location_id, since.date(), now.date())
-        if unit != DAYS and over > 0:
-            groups[unit, tuple(sorted(place.types))].append((place, over))
+        if unit != DAYS and amount.of(place.location_id, since.date(), now.date()) > 0:
+            groups[unit, tuple(sorted(place.types))].append(place)
     found = []
     for group in groups.values():
         if len(group) <= rule.least_peers:
             continue
-        seen = [float(counts.get(place.location_id, 0)) for place, _ in group]
-        rate = sum(seen) / sum(over for _, over in group)
-        spread = poisson_dispersion(seen, [rate * over for _, over in group])
-        for (place, over), reports in zip(group, seen, strict=True):
+        seen, before = (
+            [float(getattr(counts[one.location_id], name)) if one.location_id in counts else 0.0 for one in group]
+            for name in ("lately", "before")
+        )
+        over = [amount.of(one.location_id, since.date(), now.date()) for one in group]
+        earlier = [amount.of(one.location_id, first.date(), since.date()) for one in group]
+        rate = sum(seen) / sum(over)
+        spread = poisson_dispersion(seen, [rate * one for one in over])
+        shape, scale = gamma_prior(before, earlier)
+        usual = sum(before) / sum(earlier) if sum(earlier) else 0.0
+        trend = min(1.0, rate / usual) if usual else 1.0
+        for place, reports, exposure, own, own_over in zip(group, seen, over, before, earlier, strict=True):
             asked = location_id in (None, place.location_id) and region_id in (None, place.region_id)
-            chance = at_most(int(reports), rate * over, spread)
-            if place.mine and asked and chance <= rule.chance and reports < rate * over / 2:
+            if not (place.mine and asked):
+                continue
+            by_itself = (own + shape) / (own_over + scale) * exposure * trend if own_over + scale else 0.0
+            tests: list[tuple[float, float, Literal["peers", "itself"]]] = [
+                (at_most(int(reports), rate * exposure, spread), rate * exposure, "peers"),
+                (fewer(reports, own + shape, own_over + scale, exposure * trend), by_itself, "itself"),
+            ]
+            chance, expected, than = min(one for one in tests)
+            chance = min(1.0, chance * len(tests))
+            if chance <= rule.chance and reports < expected / 2:
                 found.append(
                     SilentService(
                         location_id=place.location_id,
                         reports=int(reports),
-                        expected=round(rate * over, 1),
+                        expected=round(expected, 1),
                         peers=len(group) - 1,
                         chance=float(f"{chance:.2g}"),
+                        than=than,
                     )
                 )
     return sorted(found, key=lambda one: (one.chance, one.location_id))
@@ -263,7 +235,9 @@ def records(
     cursor: str | None,
 ) -> Page[RecordView]:
     """The records that show a weakness, the newest first."""
-    of, shown = _SHARES[weakness]
+    of, shown = SHARES[weakness]
+    if weakness is Weakness.NO_OVERSIGHT:
+        shown = f"{shown} or {CHALLENGED}"
     query = (
         select(INCIDENT)
         .where(*_in_window(actor, now, location_id, region_id), text(f"({of})"), text(f"({shown})"))

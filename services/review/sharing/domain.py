@@ -135,6 +135,7 @@ class Sign(StrEnum):
     GENDER = "gender"
     DATE = "date"
     PLACE = "place"
+    FIRST_NAME = "first_name"
 
     @property
     def names_somebody(self) -> bool:
@@ -154,6 +155,7 @@ _WORDS = {
     Sign.GENDER: "a word that says whether it was a man or a woman",
     Sign.DATE: "a date",
     Sign.PLACE: "the name of the place, or a room",
+    Sign.FIRST_NAME: "a word that is often a first name",
 }
 _KNOWN = frozenset(
     [
@@ -187,14 +189,53 @@ _KNOWN = frozenset(
 )
 """Abbreviations of the field with two letters: never taken for initials."""
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_TITLED = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Sir|Lady|Nurse|Sister)\.? [A-Z][a-z]+")
+_CAPITAL = re.compile(r"\b[A-Z][a-z]+\b")
 _SIGNS = (
     (Sign.INITIALS, re.compile(r"\b(?:[A-Z]\.\s?[A-Z]\.?|[A-Z]{2})(?![A-Za-z0-9])")),
-    (Sign.NAME, re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Sir|Lady|Nurse|Sister)\.? [A-Z][a-z]+")),
+    (Sign.NAME, _TITLED),
     (Sign.REFERENCE, re.compile(r"\bP\d{1,3}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")),
     (Sign.GENDER, re.compile(r"\b(?:he|she|him|her|hers|his|himself|herself|man|woman|gentleman|lady)\b", re.IGNORECASE)),
     (Sign.DATE, re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)? (?:{_MONTHS})\b|\b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}\b|\b\d{{4}}-\d\d-\d\d\b")),
     (Sign.PLACE, re.compile(r"\b(?:room|flat|bed|unit) \d+", re.IGNORECASE)),
 )  # fmt: skip
+
+_NAMES = frozenset(
+    """
+    Aaron Abdul Abigail Adam Adrian Agnes Ahmed Aisha Alan Albert Alec Alex Alexander Alexandra Alfred Ali Alice
+    Alison Amanda Amina Amy Andrea Andrew Angela Anita Ann Anna Anne Annie Anthony Antonio Archie Arthur Audrey
+    Barbara Barry Beatrice Ben Benjamin Bernard Beryl Beth Betty Beverley Brenda Brian Bridget Bruce Callum Cameron
+    Carl Carol Caroline Catherine Cecil Charles Charlie Charlotte Chidi Chloe Chris Christina Christine Christopher
+    Claire Clara Clare Clifford Clive Colin Connor Craig Cynthia Daniel Danielle Danuta Darren Dave David Debbie
+    Deborah Deepak Denis Dennis Derek Diana Diane Donald Donna Doreen Doris Dorothy Douglas Duncan Edith Edna Edward
+    Eileen Elaine Eleanor Elizabeth Ella Ellen Elsie Emily Emma Emmanuel Eric Ernest Esther Ethan Ethel Eva Evelyn
+    Fatima Fiona Florence Frances Francis Fred Frederick Gareth Gary Geoffrey George Georgina Gerald Geraldine
+    Gillian Gladys Glenys Gloria Gordon Graham Gwen Hannah Harold Harriet Harry Hassan Helen Henry Hilary Hilda
+    Howard Hugh Ian Ibrahim Irene Isaac Isabel Isabella Ivan Jacob Jacqueline James Jamie Jane Janet Janice Jasmine
+    Jason Jean Jeffrey Jennifer Jenny Jeremy Jessica Jessie Jim Jimmy Joan Joanna Joanne Joe John Jonathan Jordan
+    Jose Joseph Josephine Joshua Joyce Judith Judy Julia Julian Julie Karen Karl Kate Katherine Kathleen Kathryn
+    Katie Kay Keith Kelly Kenneth Kevin Kieran Kim Krystyna Kyle Laura Lauren Laurence Lee Leo Leonard Lesley Leslie
+    Lewis Liam Lilian Linda Lisa Liz Lorraine Louis Louise Lucy Luke Lynda Lynn Mabel Magdalena Malcolm Marcus
+    Margaret Maria Marian Marie Marilyn Marion Marjorie Marlene Martha Martin Mary Matthew Maud Maureen Maurice
+    Megan Melanie Michael Michelle Mike Mildred Miriam Mohamed Mohammad Mohammed Moira Molly Monica Muhammad Muriel
+    Nadia Nancy Naomi Natalie Natasha Nathan Neil Nicholas Nicola Nigel Nina Noel Nora Norma Norman Olga Oliver
+    Olivia Omar Oscar Owen Pamela Patricia Patrick Paul Paula Pauline Peter Philip Phyllis Pierre Piotr Priya Rachel
+    Raj Rajesh Ralph Raymond Rebecca Reginald Rhys Richard Rita Robert Robin Roger Ronald Rosemary Ross Roy Rupert
+    Russell Ruth Ryan Sally Sam Samantha Samuel Sandra Sanjay Sarah Scott Sean Shane Sharon Sheila Shirley Sidney
+    Simon Sophia Sophie Stanley Stella Stephanie Stephen Steve Steven Stuart Sunita Susan Suzanne Sybil Sylvia Tanya
+    Terence Teresa Terry Thelma Theresa Thomas Tim Timothy Tina Tom Tony Tracey Tracy Trevor Usha Valerie Vanessa
+    Vera Vincent Vivian Walter Wendy Wilfred William Winifred Yasmin Yusuf Yvonne Zainab Zara Zoe
+    """.split()  # noqa: SIM905 - a list of words to read
+)
+"""First names that are common in England: a list for pointing at, never complete, of nobody in particular."""
+_WORDS_TOO = frozenset(
+    """
+    Amber Art Bill Bob Daisy Dawn Dean Dick Earnest Eve Faith Frank Gene Ginger Grace Grant Guy Hazel Heather Holly
+    Hope Iris Ivy Jack Jade Joy Lance Lily Mark Miles Nick Olive Pat Patience Pearl Penny Poppy Ray Rob Rod Rose
+    Ruby Rusty Sue Summer Victor Violet Wade Will Willow
+    """.split()  # noqa: SIM905 - a list of words to read
+)
+"""Names that are words as well: where a sentence begins they are taken for words."""
 
 
 def identifying(draft: BriefingDraft, place_name: str | None = None) -> list[tuple[str, Sign, str]]:
@@ -211,8 +252,17 @@ def identifying(draft: BriefingDraft, place_name: str | None = None) -> list[tup
 def _signs(text: str, place_name: str | None) -> Iterator[tuple[Sign, str]]:
     for sign, pattern in _SIGNS:
         yield from ((sign, match) for match in dict.fromkeys(pattern.findall(text)))
+    titled = " ".join(_TITLED.findall(text))
+    found = (match for match in _CAPITAL.finditer(text) if _is_first_name(match, text) and match[0] not in titled)
+    yield from ((Sign.FIRST_NAME, name) for name in dict.fromkeys(match[0] for match in found))
     if place_name and place_name.lower() in text.lower():
         yield Sign.PLACE, place_name
+
+
+def _is_first_name(match: re.Match[str], text: str) -> bool:
+    """A name of the list; one that is a word too counts only inside a sentence."""
+    begins = text[: match.start()].rstrip()[-1:] in ("", ".", "!", "?", ":")
+    return match[0] in _NAMES or (match[0] in _WORDS_TOO and not begins)
 
 
 def _texts(draft: BriefingDraft) -> Iterator[tuple[str, str]]:

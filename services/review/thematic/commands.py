@@ -4,6 +4,7 @@ A theme's findings are a review as any other, of the method `thematic_review`: w
 else, with factors, learning and a briefing. Its id stands where an incident's does, there and in what follows from it.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid5
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from services.contracts import activities
 from services.contracts.event import EventData
 from services.contracts.identity import EVERYWHERE
+from services.contracts.reporting import SignalAccepted
 from services.contracts.review import (
     ThemeAccepted,
     ThemeCommissioned,
@@ -32,7 +34,7 @@ from services.review.sharing.store import Location
 from services.review.store import Review
 from services.review.thematic import domain, policy, store
 from services.review.thematic.store import KnownIncident, Member, Theme, Told, visible_known, visible_theme
-from services.runtime import audit, outbox
+from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
@@ -44,6 +46,18 @@ from services.runtime.text import LongText, ShortText
 MAX_QUESTIONS = 20
 MAX_TEAM = 30
 MAX_LOCATIONS = 1000
+
+
+_IN_SIGNAL = "It is in the signal that was accepted."
+_QUESTIONS = (
+    "What do these incidents have in common, and what not?",
+    "Why did what was done after each of them not prevent the next?",
+    "What would have to change everywhere, also where nothing was reported?",
+)
+"""What a theme from a signal asks until whoever leads it changes the terms."""
+
+_NAMED = ("factor", "shift", "time_of_day", "medicine", "equipment", "staff_group")
+"""Traits whose code is a word; those of people and wordings stand for themselves and are not shown."""
 
 
 class TeamMember(Strict):
@@ -122,6 +136,62 @@ def commission_theme(session: Session, actor: Actor, command: CommissionTheme, n
     if not actor.sees(EVERYWHERE, command.region_id):
         raise forbidden("A theme is about a whole region or provider. Ask somebody who covers it to commission it.")
     _check_locations(session, command)
+    theme = _commissioned(actor, command, now)
+    try:
+        with session.begin_nested():
+            session.add(theme)
+    except IntegrityError:
+        raise conflict(
+            "already-commissioned",
+            "A theme was commissioned from this signal already",
+            "Read it at GET /themes; if it was about something else, commission this one without the signal.",
+        ) from None
+    _say_terms(session, actor, theme, now, "theme_commissioned")
+    return theme
+
+
+def commission_from_signal(session: Session, actor: Actor, signal: SignalAccepted, now: datetime) -> Theme | None:
+    """Commission the thematic review of an accepted signal, for whoever was named to lead it, with its incidents linked.
+
+    None where nobody was named or the signal has its theme already: the same word again changes nothing. Restricted
+    incidents are not linked: who needs to know of them links them. The terms can be changed as any others.
+    """
+    if signal.lead_id is None or session.scalar(select(Theme.theme_id).where(Theme.signal_id == signal.signal_id)):
+        return None
+    known = session.execute(
+        select(KnownIncident.incident_id, KnownIncident.category)
+        .where(KnownIncident.incident_id.in_(signal.incidents))
+        .where(KnownIncident.incident_id.not_in(select(restriction.restriction_table("review").c.record_id)))
+        .order_by(KnownIncident.occurred_at, KnownIncident.incident_id)
+    ).all()
+    categories = Counter(Category(row.category) for row in known)
+    category = signal.category or (categories.most_common(1)[0][0] if categories else Category.OTHER)
+    shared = "" if signal.trait is None else f", the same {signal.trait.replace('_', ' ')}"
+    if signal.trait in _NAMED:
+        shared += f": {(signal.code or '').replace('_', ' ')}"
+    command = CommissionTheme(
+        title=f"{category.replace('_', ' ').capitalize()}{shared}, {len(signal.locations)} services",
+        why=f"A pattern was found ({signal.kind.replace('_', ' ')}, {len(signal.incidents)} incidents) and accepted as real.",
+        questions=[*_QUESTIONS],
+        lead_id=signal.lead_id,
+        category=category,
+        band=signal.band or Band.MODERATE,
+        region_id=signal.region_id,
+        locations=signal.locations[:MAX_LOCATIONS],
+        signal_id=signal.signal_id,
+    )
+    theme = _commissioned(actor, command, now)
+    session.add(theme)
+    session.flush()
+    _say_terms(session, actor, theme, now, "theme_commissioned")
+    for row in known:
+        _decide(
+            session, actor, theme, row.incident_id, DecideMember(decision=MemberDecision.LINKED, reason=_IN_SIGNAL), now
+        )
+    return theme
+
+
+def _commissioned(actor: Actor, command: CommissionTheme, now: datetime) -> Theme:
     rules = policy.shipped()
     accept_due_at = add_working_days(now, rules.accept_working_days)
     theme = Theme(
@@ -143,16 +213,6 @@ def commission_theme(session: Session, actor: Actor, command: CommissionTheme, n
         version=0,
     )
     _set_terms(theme, command)
-    try:
-        with session.begin_nested():
-            session.add(theme)
-    except IntegrityError:
-        raise conflict(
-            "already-commissioned",
-            "A theme was commissioned from this signal already",
-            "Read it at GET /themes; if it was about something else, commission this one without the signal.",
-        ) from None
-    _say_terms(session, actor, theme, now, "theme_commissioned")
     return theme
 
 
@@ -258,6 +318,13 @@ def decide_member(
             "is not an incident that you may see",
             "Take its id from GET /incidents. If it was reported a moment ago, try again in a few seconds.",
         )
+    return _decide(session, actor, theme, incident_id, command, now)
+
+
+def _decide(
+    session: Session, actor: Actor, theme: Theme, incident_id: UUID, command: DecideMember, now: datetime
+) -> Member:
+    theme_id = theme.theme_id
     member = session.get(Member, (theme_id, incident_id))
     if member is None:
         member = Member(theme_id=theme_id, incident_id=incident_id, provider_id=actor.provider_id)

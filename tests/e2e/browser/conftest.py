@@ -79,6 +79,31 @@ def accessible() -> Callable[[Page], None]:
 
 
 @pytest.fixture
+def by_keyboard() -> Callable[..., None]:
+    """`by_keyboard(page, "button", "Continue", "Enter")` goes there by Tab, and by arrows among radios, and presses or types.
+
+    It is what somebody without a mouse does: nothing is focused or clicked by the test.
+    """
+
+    def reach(page: Page, role: str, name: str, what: str) -> None:
+        target = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+        expect(target).to_be_visible()
+        on = "element => element === document.activeElement"
+        same = "element => element.type === 'radio' && element.name === document.activeElement.name"
+        for _ in range(200):
+            if target.evaluate(on):
+                break
+            page.keyboard.press("ArrowDown" if target.evaluate(same) else "Tab")
+        assert target.evaluate(on), f"{role} {name} cannot be reached by keyboard on {page.url}"
+        if what in ("Enter", "Space"):
+            page.keyboard.press(what)
+        else:
+            page.keyboard.type(what)
+
+    return reach
+
+
+@pytest.fixture
 def shot() -> Callable[[Page, str], None]:
     """`shot(page, "report")` keeps a picture as build output."""
 

@@ -131,3 +131,22 @@ def test_a_challenge_of_a_meeting_waits_in_my_work_and_is_answered(
     expect(page.get_by_text("Not judged yet.")).to_be_visible()
     accessible(page)
     shot(page, "challenge")
+
+
+def test_a_newcomer_finds_a_provider_in_the_middle_of_its_day(
+    console: RunningStack, person: Person, accessible: Check, shot: Shot
+) -> None:
+    """What `make run` ends with: each of those named finds what was said that they would."""
+    done = console.plumbline("demo", "--scenario", "today")
+    assert done.returncode == 0, done.stderr
+    assert f"Open {console.record.url('console')}" in done.stdout
+    for persona, width, finds in (
+        ("registered_manager", "phone", ("Review to write", "To do")),
+        ("quality_lead", "desk", ("Review to approve", "Its owner asks", "To verify")),
+    ):
+        page = person(persona, width)
+        page.goto("/")
+        for what in finds:
+            expect(page.get_by_role("link", name=re.compile(f"^{what}: ")).first).to_be_visible()
+        accessible(page)
+        shot(page, f"work-today-{persona}")

@@ -4,21 +4,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from deploy.local.people import Refused
-
 CHAINS = ("intake", "review", "actions")
+
+
+class Refused(Exception):
+    """An API said no to the reader. `status` is that of HTTP; the message is the API's own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Reader(Protocol):
     """Somebody who reads through the APIs."""
 
     def get(self, service: str, path: str, **query: Any) -> Any:
-        """Read."""
+        """Read. Raises Refused."""
 
 
 @dataclass
 class Read:
-    """One incident as the person may see it. `chains` are its audit chains by service."""
+    """One incident or theme as the person may see it. `chains` are its audit chains by service."""
 
     record: dict[str, Any]
     chains: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -77,11 +83,7 @@ def incident(reader: Reader, incident_id: str) -> Read | None:
     seen, timeline = parts.read("the report", "intake", own), parts.read("the timeline", "reporting", f"{own}/timeline")
     if seen is None or timeline is None:
         return None
-    more = timeline["more"]
-    while more:
-        following = reader.get("reporting", f"{own}/timeline", cursor=more)
-        timeline["entries"] += following["entries"]
-        more = following["more"]
+    _all_entries(reader, f"{own}/timeline", timeline)
     record: dict[str, Any] = {
         "incident": seen,
         "summary": timeline["incident"],
@@ -108,14 +110,36 @@ def incident(reader: Reader, incident_id: str) -> Read | None:
     return Read(record, {service: chain for service, chain in chains.items() if chain})
 
 
-def theme_chains(reader: Reader, theme_id: str) -> dict[str, list[dict[str, Any]]]:
-    """The audit chains of a theme by service."""
-    parts = _Parts(reader, [])
-    chains = {
-        "review": parts.read("the audit chain", "review", f"/themes/{theme_id}/audit"),
-        "actions": parts.read("the audit chain", "actions", f"/incidents/{theme_id}/audit"),
+def theme(reader: Reader, theme_id: str) -> Read:
+    """A theme with its members and what followed. Raises Refused where the person may not see it at all."""
+    withheld: list[str] = []
+    parts = _Parts(reader, withheld)
+    timeline = reader.get("reporting", f"/themes/{theme_id}/timeline")
+    _all_entries(reader, f"/themes/{theme_id}/timeline", timeline)
+    record: dict[str, Any] = {
+        "theme": reader.get("review", f"/themes/{theme_id}"),
+        "members": list(everything(reader, "review", f"/themes/{theme_id}/members")),
+        "timeline": timeline,
+        "reviews": parts.each("the review", "review", "/reviews", "review_id", theme_id),
+        "actions": parts.each("actions", "actions", "/actions", "action_id", theme_id),
+        "checkpoints": parts.each("whether it worked", "actions", "/checkpoints", "checkpoint_id", theme_id),
+        "briefings": parts.briefings(timeline["theme"]["briefing"]),
+        "withheld": withheld,
     }
-    return {service: chain for service, chain in chains.items() if chain}
+    chains = {
+        "review": parts.read("the audit chain of review", "review", f"/themes/{theme_id}/audit"),
+        "actions": parts.read(
+            "the audit chain of actions", "actions", f"/incidents/{theme_id}/audit", absent_is_none=True
+        ),
+    }
+    return Read(record, {service: chain for service, chain in chains.items() if chain})
+
+
+def _all_entries(reader: Reader, path: str, timeline: dict[str, Any]) -> None:
+    while timeline["more"]:
+        following = reader.get("reporting", path, cursor=timeline["more"])
+        timeline["entries"] += following["entries"]
+        timeline["more"] = following["more"]
 
 
 class _Parts:

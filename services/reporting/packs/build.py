@@ -1,15 +1,14 @@
 """From what was asked for to the files of a pack."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from deploy.local.pack import gather
-from deploy.local.pack.gather import Reader
-from deploy.local.state import StackError
-from services.reporting.packs import chart, frameworks, manifest, page, redaction, render, selection
+from services.reporting.packs import chart, frameworks, gather, manifest, page, redaction, render, selection
+from services.reporting.packs import theme as theme_page
+from services.reporting.packs.gather import Reader
 from services.reporting.packs.words import day, moment, when, word
 
 _YEAR = timedelta(days=365)
@@ -17,7 +16,7 @@ _MONTHS_SHOWN = 24
 
 README = """This is an evidence pack of Plumbline.
 
-index.html and pack.pdf say the same; the PDF has one page for each incident.
+index.html and pack.pdf say the same; the PDF has one page for each incident, and for the theme if it is of one.
 records/ has what each page was made from, selection.json how the incidents were chosen, frameworks.json which page is
 evidence for which statement, charts/ the figures with their tables, audit/ the hash-chained history of each service.
 manifest.json has the SHA-256 of every file; the id of the pack is the SHA-256 of the manifest.
@@ -25,6 +24,10 @@ manifest.json has the SHA-256 of every file; the id of the pack is the SHA-256 o
 To verify it anywhere, without a running system:   plumbline pack verify FILE.zip
 Compare the id that it prints with the one you were given when the pack was built.
 """
+
+
+class CannotBuild(Exception):
+    """There is nothing to build a pack of, as it was asked for. The message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class _Subject:
     chart_title: str
     place: str | None
     selected: dict[str, Any]
-    chains: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    theme: gather.Read | None = None
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,23 @@ class Built:
     content: bytes
     pack_id: str
     title: str
-    incidents: int
+    incident_ids: tuple[str, ...]
     gaps: int
-    withheld: int
+
+    @property
+    def incidents(self) -> int:
+        """How many have a page."""
+        return len(self.incident_ids)
 
 
-def build(reader: Reader, role: str, asked: Asked, seed: int) -> Built:
-    """Read, choose, write, hash. Only what the reader's role may see and take out is in it."""
+def build(
+    reader: Reader, role: str, asked: Asked, seed: int, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Built:
+    """Read, choose, write, hash. Only what the reader's role may see and take out is in it.
+
+    `progress` hears after each incident how many of how many were read. Raises CannotBuild, and Refused where the reader
+    may not read at all.
+    """
     now = moment(reader.get("reporting", "/overview")["as_of"])
     places = {row["location_id"]: row["name"] for row in gather.everything(reader, "reporting", "/locations/overview")}
     subject = _subject(reader, asked, seed, now, places)
@@ -77,9 +90,14 @@ def build(reader: Reader, role: str, asked: Asked, seed: int) -> Built:
     rules = frameworks.shipped()
     files: dict[str, bytes] = {}
     pages: list[page.Page] = []
-    chains: dict[str, list[dict[str, Any]]] = dict(subject.chains)
+    chains: dict[str, list[dict[str, Any]]] = {}
     policies: dict[str, set[str]] = {}
-    for incident_id, why in subject.chosen.items():
+    if subject.theme is not None:
+        pages.append(theme_page.make(subject.theme.record, redactor, rules, places))
+        theme_id = pages[0].incident_id
+        chains |= {f"audit/{service}/{theme_id}.json": chain for service, chain in subject.theme.chains.items()}
+    for number, (incident_id, why) in enumerate(subject.chosen.items(), 1):
+        progress(number - 1, len(subject.chosen))
         read = gather.incident(reader, incident_id)
         if read is None:
             subject.withheld.append("An incident that was chosen is not shown: this role may not read it.")
@@ -88,7 +106,7 @@ def build(reader: Reader, role: str, asked: Asked, seed: int) -> Built:
         chains |= {f"audit/{service}/{incident_id}.json": chain for service, chain in read.chains.items()}
         for kind, version in _policies(read.record):
             policies.setdefault(kind, set()).add(version)
-    files |= {f"records/incident-{one.incident_id}.json": _json(one.to_json()) for one in pages}
+    files |= {f"records/{one.name}.json": _json(one.to_json()) for one in pages}
     files |= {name: _json(chain) for name, chain in chains.items()}
     drawn = _chart(reader, subject, now)
     if drawn is not None:
@@ -118,7 +136,7 @@ def build(reader: Reader, role: str, asked: Asked, seed: int) -> Built:
             "frameworks": rules.version,
             "policies_of_the_incidents": {kind: sorted(found) for kind, found in sorted(policies.items())},
         },
-        "incidents": [one.incident_id for one in pages],
+        "incidents": [one.incident_id for one in pages if not one.is_theme],
         "chains": {name: {"entries": len(chain), "last_hash": chain[-1]["hash"]} for name, chain in chains.items()},
         "withheld": withheld,
     }
@@ -127,9 +145,8 @@ def build(reader: Reader, role: str, asked: Asked, seed: int) -> Built:
         packed,
         pack_id,
         subject.title,
-        len(pages),
+        tuple(one.incident_id for one in pages if not one.is_theme),
         sum(len(one.gaps) for one in pages),
-        sum(len(p.withheld) for p in pages),
     )
 
 
@@ -169,11 +186,11 @@ def _subject(reader: Reader, asked: Asked, seed: int, now: datetime, places: Map
         first = first or first_played
     assert place is not None
     if place not in places:
-        raise StackError(f"there is no location {place} that this person may see")
+        raise CannotBuild(f"there is no location {place} that this person may see")
     last = asked.last or date.fromisoformat(day(now))
     first = first or last - _YEAR
     if first > last:
-        raise StackError(f"--from {first} is after --to {last}")
+        raise CannotBuild(f"--from {first} is after --to {last}")
     return _of_location(reader, place, places[place], first, last, seed)
 
 
@@ -184,7 +201,7 @@ def _demonstration(reader: Reader) -> tuple[str, date]:
         if row["origin"] == "live":
             played.setdefault(row["location_id"], []).append(row["reported_at"])
     if not played:
-        raise StackError("nothing was played yet: run 'plumbline demo' first")
+        raise CannotBuild("nothing was played yet: run 'plumbline demo' first")
     place = min(played, key=lambda one: (-len(played[one]), one))
     return place, date.fromisoformat(day(min(played[place], key=moment)))
 
@@ -240,15 +257,11 @@ def _of_incident(reader: Reader, incident_id: str, places: Mapping[str, str]) ->
 
 
 def _of_theme(reader: Reader, theme_id: str) -> _Subject:
-    theme = reader.get("review", f"/themes/{theme_id}")
-    members = [
-        one["incident_id"]
-        for one in gather.everything(reader, "review", f"/themes/{theme_id}/members")
-        if one["decision"] == "linked"
-    ]
+    read = gather.theme(reader, theme_id)
+    theme = read.record["theme"]
+    members = [one["incident_id"] for one in read.record["members"] if one["decision"] == "linked"]
     places = set(theme["locations"])
     charted = gather.everything(reader, "reporting", "/incidents", category=theme["category"])
-    chains = gather.theme_chains(reader, theme_id)
     return _Subject(
         title=f"Evidence pack: a theme of {word(theme['category'])}",
         chosen=dict.fromkeys(members, "A member of the theme"),
@@ -262,7 +275,7 @@ def _of_theme(reader: Reader, theme_id: str) -> _Subject:
         chart_title=f"Incidents of {word(theme['category'])} by month, in the services of the theme",
         place=None,
         selected={"kind": "theme", "id": theme_id, "members": members, "excluded": theme["excluded"]},
-        chains={f"audit/{service}/{theme_id}.json": chain for service, chain in chains.items()},
+        theme=read,
     )
 
 

@@ -1,0 +1,1 @@
+"""Discipline, police, inquest and claim: processes of their own, apart from the learning of an incident."""

@@ -1,0 +1,208 @@
+"""Processes that stand for themselves, each walked beside stand-ins of the services: watches, and what runs on schedules."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from services.contracts import activities as contract
+from services.contracts.taxonomy import Role
+from tests.workflow.conftest import PROVIDER
+from workflows.concern import ConcernCase, ConcernWorkflow
+from workflows.digest import DigestWorkflow
+from workflows.glass import GlassCase, GlassWorkflow
+from workflows.meetings import MeetingsWorkflow
+from workflows.patterns import PatternsWorkflow
+from workflows.reconciler import Found, Outcome, ReconcileWorkflow
+from workflows.webhooks import WebhooksWorkflow
+from workflows.worker import runner
+
+QUEUE = "alone"
+WORKFLOWS = (
+    ConcernWorkflow, GlassWorkflow, MeetingsWorkflow, PatternsWorkflow, DigestWorkflow, WebhooksWorkflow, ReconcileWorkflow,
+)  # fmt: skip
+
+
+class Alone:
+    """A process with workers that stand for all services. `looks` counts what was asked of them, by activity."""
+
+    def __init__(self, env: WorkflowEnvironment) -> None:
+        self.env, self.id = env, uuid4()
+        self.looks: dict[str, int] = {}
+        intake, reporting, directory, review, actions, own = (
+            contract.INTAKE_QUEUE, contract.REPORTING_QUEUE, contract.DIRECTORY_QUEUE, contract.REVIEW_QUEUE,
+            contract.ACTIONS_QUEUE, QUEUE,
+        )  # fmt: skip
+        answers: dict[str, dict[str, Callable[..., Any]]] = {
+            own: {"reconciler.compare": self._compared, "reconciler.report": self._reported},
+            intake: {
+                contract.WATCH_CONCERN: self._watched, contract.WATCH_GLASS: self._watched,
+                contract.LIST_WAITING: self._waiting, contract.LIST_OPEN_INCIDENTS: self._open,
+                f"intake.{contract.REPUBLISH}": self._done,
+            },
+            review: {contract.LIST_OPEN_THEMES: self._none_open, f"review.{contract.REPUBLISH}": self._done},
+            actions: {f"actions.{contract.REPUBLISH}": self._done},
+            directory: {
+                contract.RESOLVE_ON_CALL: self._on_call, contract.DELIVER_NOTICE: self._delivered,
+                contract.SEND_DIGEST: self._delivered,
+            },
+            reporting: {
+                contract.LIST_PROVIDERS: self._providers, contract.SEARCH_PATTERNS: self._searched,
+                contract.COMPILE_MEETINGS: self._compiled, contract.SEND_WEBHOOKS: self._sent,
+            },
+        }  # fmt: skip
+        self._workers = [
+            Worker(
+                env.client,
+                task_queue=queue,
+                workflows=WORKFLOWS if queue == QUEUE else (),
+                activities=[self._standing_for(name, answer) for name, answer in named.items()],
+                workflow_runner=runner(),
+            )
+            for queue, named in answers.items()
+        ]
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Any]:
+        """Its process."""
+        return self.env.client.get_workflow_handle(f"alone-{self.id}")
+
+    async def __aenter__(self) -> "Alone":
+        for worker in self._workers:
+            await worker.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        for worker in self._workers:
+            await worker.__aexit__(*exc)
+
+    async def start(self, of: Any, *arguments: Any) -> None:
+        """Start the process."""
+        await self.env.client.start_workflow(of, args=arguments, id=self.handle.id, task_queue=QUEUE)
+
+    def _standing_for(self, name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+        @activity.defn(name=name)
+        async def stand_in(*asked: Any) -> Any:
+            self.looks[name] = self.looks.get(name, 0) + 1
+            return answer(self.looks[name])
+
+        return stand_in
+
+    @staticmethod
+    def _watched(look: int) -> contract.ConcernWatch:
+        return contract.ConcernWatch(
+            waits=look < 3, next_at=activity.info().current_attempt_scheduled_time + timedelta(hours=4), late=look > 1,
+            roles=[Role.SAFEGUARDING_LEAD],
+        )  # fmt: skip
+
+    @staticmethod
+    def _on_call(look: int) -> contract.OnCall:
+        return contract.OnCall(role=Role.SAFEGUARDING_LEAD, person_id=UUID(int=1))
+
+    @staticmethod
+    def _delivered(look: int) -> contract.Delivered:
+        return contract.Delivered(sent=1)
+
+    @staticmethod
+    def _providers(look: int) -> contract.Providers:
+        return contract.Providers(providers=[PROVIDER])
+
+    @staticmethod
+    def _searched(look: int) -> contract.Searched:
+        return contract.Searched(incidents=9, found=2, raised=1, returned=1)
+
+    @staticmethod
+    def _compiled(look: int) -> contract.CompiledMeetings:
+        """More is due at the first look; the next is in three days."""
+        return contract.CompiledMeetings(compiled=25, more=look == 1, next_at=_now() + timedelta(days=3))
+
+    @staticmethod
+    def _sent(look: int) -> contract.WebhooksSent:
+        return contract.WebhooksSent(events=7, unanswered=0)
+
+    @staticmethod
+    def _waiting(look: int) -> contract.WaitingPage:
+        waiting = contract.Waiting(provider_id=PROVIDER, role=Role.QUALITY_LEAD, location_id=UUID(int=3))
+        return contract.WaitingPage(waiting=[waiting])
+
+    @staticmethod
+    def _open(look: int) -> contract.OpenIncidents:
+        return contract.OpenIncidents(incidents=[contract.OpenIncident(provider_id=PROVIDER, incident_id=UUID(int=4))])
+
+    @staticmethod
+    def _none_open(look: int) -> contract.OpenIncidents:
+        return contract.OpenIncidents(incidents=[])
+
+    @staticmethod
+    def _compared(look: int) -> Found:
+        orphan = contract.OpenIncident(provider_id=PROVIDER, incident_id=UUID(int=4))
+        return Found(orphans=[orphan] if look == 1 else [], strays=[])
+
+    @staticmethod
+    def _reported(look: int) -> None:
+        return None
+
+    @staticmethod
+    def _done(look: int) -> None:
+        return None
+
+
+def _now() -> datetime:
+    return activity.info().current_attempt_scheduled_time.astimezone(UTC)
+
+
+async def concern_late(process: Alone) -> None:
+    """Nobody answers in time, so it is told again; then somebody does."""
+    await process.start(ConcernWorkflow.run, ConcernCase(concern_id=process.id, provider_id=PROVIDER))
+    await process.env.sleep(timedelta(hours=13))
+    await process.handle.result()
+
+
+async def glass_broken(process: Alone) -> None:
+    """Those who need to know are told until one of them answers."""
+    case = GlassCase(break_glass_id=process.id, incident_id=UUID(int=5), provider_id=PROVIDER)
+    await process.start(GlassWorkflow.run, case)
+    await process.env.sleep(timedelta(hours=13))
+    await process.handle.result()
+
+
+async def meetings_by_cadence(process: Alone) -> None:
+    """Agendas at once, more of them, and again when the next are due. It never ends."""
+    await process.start(MeetingsWorkflow.run)
+    await process.env.sleep(timedelta(days=8))
+    assert process.looks[contract.COMPILE_MEETINGS] >= 3
+
+
+async def patterns_looked_for(process: Alone) -> None:
+    """One look at each provider."""
+    await process.start(PatternsWorkflow.run)
+    assert await process.handle.result() == 2
+
+
+async def digest_of_a_day(process: Alone) -> None:
+    """One word to whoever has something waiting."""
+    await process.start(DigestWorkflow.run)
+    assert await process.handle.result() == 1
+
+
+async def webhooks_sent(process: Alone) -> None:
+    """One round."""
+    await process.start(WebhooksWorkflow.run)
+    assert await process.handle.result() == 7
+
+
+async def orphan_found(process: Alone) -> None:
+    """An open record without a process has its events sent again."""
+    await process.start(ReconcileWorkflow.run, 120)
+    found = await process.handle.result()
+    assert Outcome.model_validate(found).orphans == 1
+
+
+PATHS: Sequence[Callable[[Alone], Any]] = (
+    concern_late, glass_broken, meetings_by_cadence, patterns_looked_for, digest_of_a_day, webhooks_sent, orphan_found,
+)  # fmt: skip
