@@ -37,7 +37,9 @@ def navigation(visit: Visit) -> list[Item]:
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
     links.append(("/library", _("What was learned")))
     if visit.has(*READERS):
-        links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
+        links += [("/patterns", _("Patterns")), ("/themes", _("Themes"))]
+    if visit.has(*OVERSEERS):
+        links.append(("/meetings", _("Meetings")))
     if visit.has(*PACK_BUILDERS):
         links.append(("/packs", _("Evidence packs")))
     if visit.has(*ADMINISTRATORS):
