@@ -13,7 +13,6 @@ from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
 from tests.replay import alone
 from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, THEMES
-from workflows import search_attributes
 from workflows.incident import WORKFLOW, IncidentWorkflow
 from workflows.messages import IncidentCase
 from workflows.worker import WORKFLOWS, runner
