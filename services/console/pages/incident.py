@@ -50,7 +50,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
         if refused.status != 404 or not visit.has(*GLASS):
             raise
         return _closed_to(visit, incident_id, Sent(status=404))
-    with ThreadPoolExecutor(6) as lists:  # side by side the page is there in time
+    with ThreadPoolExecutor(4) as lists:  # side by side the page is there in time
         record, look = f"/incidents/{incident_id}", visit.api.get_or_none
         found = {name: lists.submit(look, "intake", f"{record}/{name}") for name in _ABOUT}
         found["timeline"] = lists.submit(look, "reporting", f"{record}/timeline")
