@@ -68,3 +68,8 @@ def label(code: object) -> str:
         return ""
     text = str(code)
     return _WORDS.get(text) or text.replace("_", " ").capitalize()
+
+
+def level(code: object) -> str:
+    """The word for the level of a meeting: the code of a service is that of Plumbline itself elsewhere."""
+    return "Service" if str(code) == "service" else label(code)

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, ChoiceLoader, Environment, FileSystemLoader, PackageLoader
 from starlette.responses import HTMLResponse
 
-from services.console.labels import label
+from services.console.labels import label, level
 from services.console.service_api import Refused, new_key
 from services.runtime.calendar import LONDON
 
@@ -71,7 +71,7 @@ def until(value: str | datetime | None, now: datetime) -> str:
     return f"in {text}" if minutes >= 0 else f"{text} late"
 
 
-PAGES.filters.update(when=when, day=day, until=until, label=label, typed_moment=typed_moment)
+PAGES.filters.update(when=when, day=day, until=until, label=label, level=level, typed_moment=typed_moment)
 PAGES.globals.update(new_key=new_key)
 
 
