@@ -31,6 +31,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.name == "test_faults.py") + (item.path.parent.name == "browser"))
 
 
+_STACK: list[RunningStack] = []
+"""The fast stack of this worker, once it was started."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the fast stack again for tests that come later."""
+    if isinstance(item, pytest.Function) and "stack" in item.fixturenames and _STACK and not _STACK[0].is_up:
+        _STACK[0].up()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Stop the fast stack after its last test: what the stories left open goes on, a day a second, beside other tests."""
+    if isinstance(item, pytest.Function) and "stack" in item.fixturenames and _STACK:
+        follows = nextitem.fixturenames if isinstance(nextitem, pytest.Function) else ()
+        if "stack" not in follows:
+            _STACK[0].down()
+
+
 def _group(item: pytest.Function) -> str:
     if "slow" in item.fixturenames:
         return "slow"
@@ -46,8 +65,10 @@ def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
         patch.setattr(people, "PATIENCE_SECONDS", PATIENCE)
         try:
             running.up()
+            _STACK.append(running)
             yield running
         finally:
+            _STACK.clear()
             running.down()
 
 

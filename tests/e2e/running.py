@@ -37,6 +37,7 @@ class RunningStack:
 
     def __init__(self, home: Home) -> None:
         self.home = home
+        self.is_up = False
 
     @property
     def record(self) -> Stack:
@@ -52,9 +53,11 @@ class RunningStack:
         """Start everything in the background; it must work."""
         done = self.plumbline("up", "--detach", *(words or (f"--clock-speed={SPEED}",)))
         assert done.returncode == 0, done.stdout + done.stderr
+        self.is_up = True
 
     def down(self) -> None:
-        """Stop everything, whatever state it is in."""
+        """Stop everything, whatever state it is in; nothing to do where it is down."""
+        self.is_up = False
         if self.home.record.exists():
             with contextlib.suppress(ProcessLookupError):
                 self._signal_supervisor(signal.SIGCONT)
