@@ -176,12 +176,12 @@ def _week_of(at: datetime) -> datetime:
 
 
 def _judged(now: datetime, since: datetime, *more: tuple[str, str]) -> Select[Any]:
-    """Incidents that count, each with whether each weakness could be said of it and whether it shows; and what more is
+    """Incidents that count, each with whether each weakness could be said of it and whether it would show; and what more is
     asked, as pairs of a name and an expression."""
     moment = select(bindparam("at", now, DateTime(timezone=True)).label("at")).subquery("moment")
     asked = [(name, f"({expression})") for name, expression in more]
     for weakness, (of, shown) in SHARES.items():
-        asked += [(f"of_{weakness}", f"({of})"), (f"shown_{weakness}", f"(({of}) and ({shown}))")]
+        asked += [(f"of_{weakness}", f"({of})"), (f"shown_{weakness}", f"({shown})")]
     answers: Iterator[ColumnElement[Any]] = (
         literal_column(expression.replace(":now", "moment.at")).label(name) for name, expression in asked
     )
@@ -203,7 +203,7 @@ def _sums(of: FromClause, now: datetime) -> list[ColumnElement[Any]]:
     found: list[ColumnElement[Any]] = []
     happened = of.c.occurred_at <= now
     for weakness in Weakness:
-        shows = and_(of.c[f"shown_{weakness}"], happened)
+        shows = and_(of.c[f"of_{weakness}"], of.c[f"shown_{weakness}"], happened)
         found += [
             func.count().filter(of.c[f"of_{weakness}"], happened).label(f"of_{weakness}"),
             func.count().filter(shows).label(f"shown_{weakness}"),
