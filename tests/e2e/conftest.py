@@ -27,8 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
             item.add_marker(pytest.mark.xdist_group(_group(item)))
-    # What breaks things comes after what is played side by side.
-    items.sort(key=lambda item: (item.path.name == "test_faults.py") + (item.path.parent.name == "browser"))
+    # First what is judged by the clock, then what breaks things and what pages are looked at, then Apache Kafka's own nodes.
+    items.sort(key=_turn)
 
 
 _STACK: list[RunningStack] = []
@@ -48,6 +48,12 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         follows = nextitem.fixturenames if isinstance(nextitem, pytest.Function) else ()
         if "stack" not in follows:
             _STACK[0].down()
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.path.parent.name == "apache":
+        return 2
+    return int(item.path.name == "test_faults.py" or item.path.parent.name == "browser")
 
 
 def _group(item: pytest.Function) -> str:
