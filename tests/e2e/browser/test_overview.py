@@ -98,6 +98,11 @@ def test_the_overview_leads_to_records_and_follows_what_happens(
     for path in ("/overview", "/places", "/patterns", "/radar", "/themes", "/meetings", "/governance", "/incidents"):
         phone.goto(path)
         accessible(phone)
+    board = person("executive")
+    board.get_by_role("link", name="Overview", exact=True).click()
+    expect(board.get_by_role("heading", name="All types together")).to_be_visible()
+    board.locator(f"#now a[href='/incidents/{called}']").first.click()
+    expect(board.get_by_role("heading", name="What was reported")).to_be_visible()
     carer = person("carer")
     carer.goto("/overview")
     expect(carer.get_by_role("heading", level=1)).not_to_contain_text("Overview")
