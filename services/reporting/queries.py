@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from sqlalchemy import ColumnElement, and_, func, not_, select, text, true, tuple_
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from services.contracts import intake, review
@@ -603,20 +603,7 @@ def overview(
     if location_id is not None:
         within.append(_I.location_id == location_id)
     windows = age_windows(now)
-    by_stage = {
-        row.stage: row
-        for row in session.execute(
-            select(
-                _I.stage,
-                *_counts(now),
-                func.min(_I.reported_at).label("oldest"),
-                *(func.count().filter(_reported_in(window)).label(window.label) for window in windows),
-                *(func.count().filter(_clock(kind) < now).label(f"overdue_{kind}") for kind in ClockKind),
-            )
-            .where(*within)
-            .group_by(_I.stage)
-        )
-    }
+    by_stage, by_location = _open_now(session, now, within, windows)
     rows = by_stage.values()
     themes_open, themes_overdue = session.execute(
         select(func.count(), func.count().filter(_I.earliest_due_at < now))
@@ -636,7 +623,7 @@ def overview(
         themes_open=themes_open,
         themes_overdue=themes_overdue,
         governance=waiting(session, actor, now, location_id=location_id, region_id=region_id),
-        by_location=_by_location(session, now, within),
+        by_location=by_location,
         last_event_at=progress.last_event_at if progress else None,
         lag_seconds=progress.lag_seconds if progress else None,
     )
@@ -673,19 +660,40 @@ def _reported_in(window: AgeWindow) -> ColumnElement[bool]:
     )
 
 
-def _by_location(session: Session, now: datetime, within: Sequence[ColumnElement[bool]]) -> list[LocationCount]:
+def _open_now(
+    session: Session, now: datetime, within: Sequence[ColumnElement[bool]], windows: Sequence[AgeWindow]
+) -> tuple[dict[str, Any], list[LocationCount]]:
+    """Counts of each stage, and the ten locations with most overdue, then most open: from one look at each incident."""
+    is_place = func.grouping(_I.location_id) == 0
     counts = (
-        select(_I.provider_id, _I.location_id, *_counts(now)).where(*within).group_by(_I.provider_id, _I.location_id)
+        select(
+            is_place.label("is_place"),
+            _I.stage,
+            _I.location_id,
+            *_counts(now),
+            func.min(_I.reported_at).label("oldest"),
+            *(func.count().filter(_reported_in(window)).label(window.label) for window in windows),
+            *(func.count().filter(_clock(kind) < now).label(f"overdue_{kind}") for kind in ClockKind),
+        )
+        .where(*within)
+        .group_by(func.grouping_sets(tuple_(_I.stage), tuple_(_I.location_id)))
+        .subquery("counts")
     )
-    top = counts.order_by(text("overdue desc, open desc, location_id")).limit(10).subquery()
+    most = counts.c.overdue.desc(), counts.c.open.desc(), counts.c.location_id
+    place_no = func.row_number().over(partition_by=counts.c.is_place, order_by=most).label("place_no")
+    ranked = select(counts, place_no).subquery("ranked")
     rows = session.execute(
-        select(top, LOCATION.c.name)
-        .outerjoin(LOCATION, and_(_L.provider_id == top.c.provider_id, _L.location_id == top.c.location_id))
-        .order_by(top.c.overdue.desc(), top.c.open.desc(), top.c.location_id)
-    )
-    return [
-        LocationCount(location_id=row.location_id, name=row.name, open=row.open, overdue=row.overdue) for row in rows
+        select(ranked, LOCATION.c.name)
+        .outerjoin(LOCATION, and_(ranked.c.is_place, _L.location_id == ranked.c.location_id))
+        .where(or_(not_(ranked.c.is_place), ranked.c.place_no <= 10))
+        .order_by(ranked.c.place_no)
+    ).all()
+    places = [
+        LocationCount(location_id=row.location_id, name=row.name, open=row.open, overdue=row.overdue)
+        for row in rows
+        if row.is_place
     ]
+    return {row.stage: row for row in rows if not row.is_place}, places
 
 
 def locations(

@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from calendar import monthrange
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import accumulate, repeat
+from itertools import accumulate, pairwise
+from operator import mul
 from uuid import UUID
 
 DAYS = "days"
@@ -30,13 +31,18 @@ class Exposures:
         by_place: dict[UUID, dict[str, dict[date, float]]] = {}
         for month in months:
             by_place.setdefault(month.location_id, {}).setdefault(month.unit, {})[month.month] = month.quantity
+        self._starts = list(_starts(first, until))
         self._unit: dict[UUID, str] = {}
+        self._daily: dict[UUID, list[float]] = {}
         self._sums: dict[UUID, list[float]] = {}
+        days = [(start - first).days for start in self._starts]
+        lengths = [following - day for day, following in pairwise([*days, (until - first).days])]
         for place, units in by_place.items():
             # A place of two kinds is measured by the one it gives more months of.
             unit = min(units, key=lambda name: (-len(units[name]), name))
             self._unit[place] = unit
-            self._sums[place] = [0.0, *accumulate(_daily(units[unit], first, until))]
+            daily = self._daily[place] = _daily(units[unit], self._starts)
+            self._sums[place] = [0.0, *accumulate(map(mul, daily, lengths))]
 
     def unit(self, place: UUID) -> str:
         """What the exposure of a place is counted in."""
@@ -44,18 +50,34 @@ class Exposures:
 
     def of(self, place: UUID, first: date, until: date) -> float:
         """How much between two days."""
-        start = min(max((first - self.first).days, 0), (self.until - self.first).days)
-        end = min(max((until - self.first).days, start), (self.until - self.first).days)
-        sums = self._sums.get(place)
-        return float(end - start) if sums is None else sums[end] - sums[start]
+        start = min(max(first, self.first), self.until)
+        end = min(max(until, start), self.until)
+        if place not in self._sums:
+            return float((end - start).days)
+        return self._before(place, end) - self._before(place, start)
+
+    def _before(self, place: UUID, day: date) -> float:
+        """How much from the first day to this one."""
+        month = bisect_right(self._starts, day) - 1
+        if month < 0:
+            return 0.0
+        return self._sums[place][month] + self._daily[place][month] * (day - self._starts[month]).days
 
 
-def _daily(months: Mapping[date, float], first: date, until: date) -> Iterable[float]:
-    known = sorted(months)
+def _starts(first: date, until: date) -> Iterator[date]:
+    """The first day, and the first of each month after it."""
     day = first
     while day < until:
-        month = day.replace(day=1)
+        yield day
+        day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _daily(months: Mapping[date, float], starts: Iterable[date]) -> list[float]:
+    """How much on each day of the months that begin then."""
+    known = sorted(months)
+    found = []
+    for start in starts:
+        month = start.replace(day=1)
         nearest = month if month in months else known[max(bisect_right(known, month) - 1, 0)]
-        following = min((month + timedelta(days=32)).replace(day=1), until)
-        yield from repeat(months[nearest] / monthrange(nearest.year, nearest.month)[1], (following - day).days)
-        day = following
+        found.append(months[nearest] / monthrange(nearest.year, nearest.month)[1])
+    return found

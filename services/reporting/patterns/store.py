@@ -165,12 +165,11 @@ def agreed(session: Session, provider_id: UUID, since: datetime, now: datetime) 
 
 
 _EXPOSURES = text(
-    "with used as (select distinct on (location_id) location_id, unit from reporting.exposure"
-    " where provider_id = :provider_id group by location_id, unit order by location_id, count(*) desc, unit)"
+    "with used as (select distinct on (location_id) location_id, unit, max(month) filter (where month <= :first) as since"
+    " from reporting.exposure where provider_id = :provider_id group by location_id, unit"
+    " order by location_id, count(*) desc, unit)"
     " select e.location_id, e.month, e.unit, e.quantity from used join reporting.exposure e using (location_id, unit)"
-    " where e.provider_id = :provider_id and e.month >= coalesce((select max(b.month) from reporting.exposure b"
-    " where b.provider_id = :provider_id and b.location_id = e.location_id and b.unit = e.unit and b.month <= :first),"
-    " '-infinity')"
+    " where e.provider_id = :provider_id and e.month >= coalesce(used.since, '-infinity')"
 )
 
 

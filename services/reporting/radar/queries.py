@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, Text, Uuid, cast, func, select, text
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category
@@ -91,6 +91,13 @@ def _in_window(
     if region_id is not None:
         within.append(_I.region_id == region_id)
     return within
+
+
+def _oldest(actor: Actor, now: datetime) -> ColumnElement[UUID]:
+    """The lowest id in the window: what was reported long before it need not be looked at where few records show."""
+    since = now - timedelta(days=policy.shipped().days)
+    within = _I.provider_id == actor.provider_id, _I.occurred_at >= since, _I.reported_at.is_not(None)
+    return cast(select(func.min(cast(_I.incident_id, Text).collate("C"))).where(*within).scalar_subquery(), Uuid)
 
 
 def radar(session: Session, actor: Actor, now: datetime, *, location_id: UUID | None, region_id: UUID | None) -> Radar:
@@ -241,6 +248,7 @@ def records(
     query = (
         select(INCIDENT)
         .where(*_in_window(actor, now, location_id, region_id), text(f"({of})"), text(f"({shown})"))
+        .where(_I.incident_id >= _oldest(actor, now))
         .order_by(_I.incident_id.desc())
         .limit(limit + 1)
     )

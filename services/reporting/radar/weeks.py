@@ -48,14 +48,15 @@ from services.runtime.actor import Actor
 _I = INCIDENT.c
 
 REPEATS_DAYS = 90
+_AT_ONCE = timedelta(weeks=4)
 
 _ACTIONS = (
     "exists (select 1 from reporting.action a where a.provider_id = incident.provider_id"
-    " and a.incident_id = incident.incident_id and {})"
+    " and a.incident_id = incident.incident_id and {} offset 0)"
 )
 _FACTORS = (
     "exists (select 1 from reporting.trait t where t.provider_id = incident.provider_id"
-    " and t.incident_id = incident.incident_id and t.kind = 'factor' and {})"
+    " and t.incident_id = incident.incident_id and t.kind = 'factor' and {} offset 0)"
 )
 
 CHALLENGED = (
@@ -71,11 +72,12 @@ SHARES: Mapping[Weakness, tuple[str, str]] = {
         "incident.last_verdict in ('no_change', 'worse')",
     ),
     Weakness.REPEATS_WITHOUT_LEARNING: (
-        "incident.ended_at is not null and exists (select 1 from reporting.incident again"
+        # The first that followed, for PostgreSQL to find in the index of what happened at a place.
+        "incident.ended_at is not null and (select again.occurred_at from reporting.incident again"
         " where again.provider_id = incident.provider_id and again.location_id = incident.location_id"
         " and again.category = incident.category and again.kind <> 'good_care'"
         " and again.stage not in ('withdrawn', 'duplicate') and again.occurred_at > incident.ended_at"
-        f" and again.occurred_at <= incident.ended_at + interval '{REPEATS_DAYS} days')",
+        f" order by again.occurred_at limit 1) <= incident.ended_at + interval '{REPEATS_DAYS} days'",
         "coalesce(incident.learning_count, 0) = 0",
     ),
     Weakness.LEARNING_NOT_SHARED: (
@@ -86,7 +88,7 @@ SHARES: Mapping[Weakness, tuple[str, str]] = {
         "incident.triaged_at is not null",
         "incident.triaged_by_default or exists (select 1 from reporting.escalation e"
         " where e.provider_id = incident.provider_id and e.incident_id = incident.incident_id"
-        " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null)",
+        " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null offset 0)",
     ),
     Weakness.BLAME: (
         f"incident.review_approved_at is not null and {_FACTORS.format('cardinality(t.codes) > 0')}",
@@ -112,10 +114,13 @@ SHARES: Mapping[Weakness, tuple[str, str]] = {
     Weakness.OBLIGATIONS_LATE: (
         "incident.origin = 'live'",
         "exists (select 1 from reporting.timeline l where l.incident_id = incident.incident_id and l.type in"
-        " ('plumbline.obligation.late.v1', 'plumbline.candour.late.v1', 'plumbline.safeguarding.late.v1'))",
+        " ('plumbline.obligation.late.v1', 'plumbline.candour.late.v1', 'plumbline.safeguarding.late.v1') offset 0)",
     ),
 }
-"""For each weakness: the incidents that it could be said of, and those of them that show it."""
+"""For each weakness: the incidents that it could be said of, and those of them that show it.
+
+`offset 0` has PostgreSQL look each incident up by its key; it would read all that was ever done of all incidents instead.
+"""
 
 _TURNS = (
     "case when incident.occurred_at >= :now then incident.occurred_at end",
@@ -171,12 +176,12 @@ def _week_of(at: datetime) -> datetime:
 
 
 def _judged(now: datetime, since: datetime, *more: tuple[str, str]) -> Select[Any]:
-    """Incidents that count, each with whether each weakness could be said of it and whether it shows; and what more is
+    """Incidents that count, each with whether each weakness could be said of it and whether it would show; and what more is
     asked, as pairs of a name and an expression."""
     moment = select(bindparam("at", now, DateTime(timezone=True)).label("at")).subquery("moment")
     asked = [(name, f"({expression})") for name, expression in more]
     for weakness, (of, shown) in SHARES.items():
-        asked += [(f"of_{weakness}", f"({of})"), (f"shown_{weakness}", f"(({of}) and ({shown}))")]
+        asked += [(f"of_{weakness}", f"({of})"), (f"shown_{weakness}", f"({shown})")]
     answers: Iterator[ColumnElement[Any]] = (
         literal_column(expression.replace(":now", "moment.at")).label(name) for name, expression in asked
     )
@@ -198,7 +203,7 @@ def _sums(of: FromClause, now: datetime) -> list[ColumnElement[Any]]:
     found: list[ColumnElement[Any]] = []
     happened = of.c.occurred_at <= now
     for weakness in Weakness:
-        shows = and_(of.c[f"shown_{weakness}"], happened)
+        shows = and_(of.c[f"of_{weakness}"], of.c[f"shown_{weakness}"], happened)
         found += [
             func.count().filter(of.c[f"of_{weakness}"], happened).label(f"of_{weakness}"),
             func.count().filter(shows).label(f"shown_{weakness}"),
@@ -297,11 +302,9 @@ def keep_weeks(session: Session, provider_id: UUID, now: datetime) -> int:
                 _I.occurred_at < again.c.week + timedelta(days=7),
             ),
         )
-    found = judged.cte("judged").prefix_with("materialized")
-    key = [found.c.location_id, found.c.region_id, found.c.week, found.c.restricted_id]
-    rows = select(literal(provider_id), *key, func.min(found.c.holds_until), *_sums(found, now)).group_by(*key)
-    names = ["provider_id", "location_id", "region_id", "week", "incident_id", "holds_until", *_NAMES]
-    made = session.execute(insert(_WEEKS).from_select(names, rows).returning(_WEEKS.c.week)).all()
+    made = sum(
+        _add_up(session, provider_id, one, now) for one in (_by_parts(judged, first, now) if mark is None else [judged])
+    )
     session.execute(
         text(
             "insert into reporting.radar_mark (provider_id, line_no, made_at, policy_version)"
@@ -310,7 +313,26 @@ def keep_weeks(session: Session, provider_id: UUID, now: datetime) -> int:
         ),
         {"provider_id": provider_id, "line_no": line_no, "now": now, "version": policy.shipped().version},
     )
-    return len(made)
+    return made
+
+
+def _by_parts(judged: Select[Any], first: datetime, now: datetime) -> Iterator[Select[Any]]:
+    """The same in a few weeks at a time: no statement may take as long as all weeks of a large provider do."""
+    start, last = first, _week_of(now)
+    while start < last:
+        until = start + _AT_ONCE
+        yield judged.where(_I.occurred_at >= start, _I.occurred_at < until)
+        start = until
+    yield judged.where(_I.occurred_at >= start)
+
+
+def _add_up(session: Session, provider_id: UUID, judged: Select[Any], now: datetime) -> int:
+    """Keep the weeks of these incidents, and answer how many."""
+    found = judged.cte("judged").prefix_with("materialized")
+    key = [found.c.location_id, found.c.region_id, found.c.week, found.c.restricted_id]
+    rows = select(literal(provider_id), *key, func.min(found.c.holds_until), *_sums(found, now)).group_by(*key)
+    names = ["provider_id", "location_id", "region_id", "week", "incident_id", "holds_until", *_NAMES]
+    return len(session.execute(insert(_WEEKS).from_select(names, rows).returning(_WEEKS.c.week)).all())
 
 
 def forget(session: Session, provider_id: UUID) -> None:
