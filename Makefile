@@ -43,7 +43,7 @@ status: setup ## show each part of the stack
 	@$(VENV)/plumbline status
 
 test: setup ## run all tests
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: setup ## check style and the rules of the house
 	$(VENV)/ruff check .
