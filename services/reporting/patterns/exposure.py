@@ -1,5 +1,6 @@
 """How much care there was, day by day: the denominator of every rate."""
 
+import functools
 from bisect import bisect_right
 from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping
@@ -79,5 +80,10 @@ def _daily(months: Mapping[date, float], starts: Iterable[date]) -> list[float]:
     for start in starts:
         month = start.replace(day=1)
         nearest = month if month in months else known[max(bisect_right(known, month) - 1, 0)]
-        found.append(months[nearest] / monthrange(nearest.year, nearest.month)[1])
+        found.append(months[nearest] / _length(nearest))
     return found
+
+
+@functools.cache
+def _length(month: date) -> int:
+    return monthrange(month.year, month.month)[1]

@@ -168,7 +168,7 @@ _EXPOSURES = text(
     "with used as (select distinct on (location_id) location_id, unit, max(month) filter (where month <= :first) as since"
     " from reporting.exposure where provider_id = :provider_id group by location_id, unit"
     " order by location_id, count(*) desc, unit)"
-    " select e.location_id, e.month, e.unit, e.quantity from used join reporting.exposure e using (location_id, unit)"
+    " select e.location_id, e.month, e.unit, e.quantity::float8 from used join reporting.exposure e using (location_id, unit)"
     " where e.provider_id = :provider_id and e.month >= coalesce(used.since, '-infinity')"
 )
 
@@ -178,7 +178,7 @@ def exposures(session: Session, provider_id: UUID, since: datetime, now: datetim
     the first among them."""
     first = since.date().replace(day=1)
     rows = session.execute(_EXPOSURES, {"provider_id": provider_id, "first": first})
-    months = [Month(row.location_id, row.month, row.unit, float(row.quantity)) for row in rows]
+    months = [Month(*row) for row in rows]
     return Exposures(months, since.date(), now.date())
 
 

@@ -19,3 +19,7 @@ def upgrade() -> None:
     )
     op.execute("drop index reporting.timeline_line")
     op.execute("create index timeline_line on reporting.timeline (provider_id, line_no) include (at)")
+    op.execute(
+        "create index timeline_obligation on reporting.timeline (incident_id) where type in"
+        " ('plumbline.obligation.late.v1', 'plumbline.candour.late.v1', 'plumbline.safeguarding.late.v1')"
+    )
