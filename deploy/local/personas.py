@@ -52,4 +52,5 @@ PERSONAS: dict[str, Persona] = {
     "director": _person(9, "director", at=_EVERYWHERE, name="Anna Whitfield"),
     "platform_admin": _person(10, "platform_admin", at=_EVERYWHERE, name="Lee Carter"),
     "service": _person(11, "service", at=_EVERYWHERE),
+    "executive": _person(12, "executive", at=_EVERYWHERE, name="Grace Adeyemi"),
 }

@@ -43,6 +43,11 @@ class Sent:
         """The key of a form: the one that it was sent with, so that sending it again counts once; else a new one."""
         return self.key if step == self.step and self.key else new_key()
 
+    def version_for(self, step: str, now: str | None) -> str | None:
+        """The version that a form carries: the one it was opened with, also when it comes back for its words, so that
+        nobody's change goes unseen; after a conflict was shown, and in every other form, the one of `now`."""
+        return (self.typed.get("version") or None) if step == self.step and not self.stale else now
+
 
 def key_of(visit: Visit) -> str:
     """The key that the form carried."""
@@ -62,7 +67,7 @@ def refused(visit: Visit, step: str, error: Refused, shown: Collection[str]) -> 
     for name, text in error.errors.items():
         words = _OWN_WORDS.get(name, text)
         errors[f"{step}_{name}" if name in shown else f"{step}_form"] = words
-    stale = error.status == 412
+    stale = error.status in (412, 428)  # 428: somebody wrote the first of it meanwhile
     if error.kind == "idempotency-key-reused":
         key, errors = (
             new_key(),

@@ -3,7 +3,7 @@
 import sys
 
 from services.contracts.topics import topic, urgent_topic
-from services.intake import activities, api, consumer, metrics, policy
+from services.intake import activities, api, consumer, metrics, policy, whole
 from services.intake.attachments import api as attachments
 from services.intake.candour import api as candour
 from services.intake.checks import api as checks
@@ -29,6 +29,7 @@ SERVICE = Service(
     description="What happened, and who must know now.",
     routers=[
         api.router,
+        whole.router,
         details.router,
         attachments.router,
         escalation.router,

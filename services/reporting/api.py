@@ -22,7 +22,9 @@ READERS = (
     Role.SAFEGUARDING_LEAD,
     Role.NOMINATED_INDIVIDUAL,
     Role.DIRECTOR,
+    Role.EXECUTIVE,
 )
+"""Who answers for places: what stands open there, within their scope and what they need to know."""
 
 Wanted = Annotated[queries.Wanted, Depends()]
 """The filters of a list of incidents, as parameters of the query."""

@@ -199,6 +199,38 @@ def test_triage_places_what_is_wrong_and_keeps_what_was_typed(case: Case, person
     assert person(actor("carer", locations=[case.home])).open(f"/incidents/{case.id}/triage").forms.get("") is None
 
 
+def test_a_form_that_came_back_for_its_words_overwrites_nothing_unseen(case: Case, person: Any, actor: Any) -> None:
+    """It carries the version that its writer saw, also where there was none yet; after the conflict, the newest."""
+    incident, lead = case.report(), actor("quality_lead")
+    manager = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/triage")
+    scores = {"actual_harm": "low", "psychological_harm": "none", "consequence": "4", "likelihood": "4"}
+    manager.send("", triage_consequence="4")
+    assert manager.status == 422
+    case.triage()
+    typed = {f"triage_{name}": value for name, value in scores.items()} | {"triage_reason": "By what I saw."}
+    manager.send("", **typed)
+    assert manager.status == 412
+    triaged = case.intake.get(f"/incidents/{incident}", lead).json()["triage"]
+    assert [one["actual_harm"] for one in triaged] == ["severe"]
+    manager.send("").says("Your triage is kept")
+
+    manager.open(f"/incidents/{incident}/telling")
+    other = person(lead).open(f"/incidents/{incident}/telling")
+    for theirs, mine in (("2", "1"), ("4", "3")):
+        manager.send("", facts_linked_infections="many")
+        assert manager.status == 422
+        other.open(f"/incidents/{incident}/telling").send("", facts_linked_infections=theirs).says(
+            "Your answers are kept"
+        )
+        manager.send("", facts_linked_infections=mine)
+        assert manager.status in (412, 428)
+        manager.says("Somebody changed this since you opened it")
+        kept = case.intake.get(f"/incidents/{incident}/facts", lead).json()["answers"]
+        assert kept["linked_infections"] == int(theirs)
+        assert manager.forms[""]["facts_linked_infections"] == mine
+        manager.send("").says("Your answers are kept")
+
+
 def test_what_decides_who_is_told_is_answered_and_a_duty_goes_its_way(case: Case, person: Any, actor: Any) -> None:
     incident = case.report()
     case.triage()

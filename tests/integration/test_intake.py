@@ -354,6 +354,24 @@ def test_what_waits_for_whom_and_nothing_restricted(
     assert found == run["list_waiting"](contract.ListWaiting(limit=10_000)).waiting
 
 
+def test_the_whole_of_it_is_what_its_parts_are_for_the_same_person(
+    intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime
+) -> None:
+    reporter = actor("carer")
+    incident = "/incidents/" + intake.post("/incidents", reporter, a_report(home, now)).json()["incident_id"]
+    for reader in (actor("safeguarding_lead"), reporter):
+        answer = intake.get(f"{incident}/whole", reader)
+        assert answer.status_code == 200, answer.text
+        whole = answer.json()
+        for part, says in whole.items():
+            alone = intake.get(incident if part == "incident" else f"{incident}/{part}", reader)
+            assert says == (alone.json() if alone.status_code == 200 else None), part
+            assert alone.status_code in (200, 403, 404)
+        assert answer.headers["ETag"] == intake.get(incident, reader).headers["ETag"]
+    assert whole["safeguarding"] is whole["holds"] is whole["links"] is whole["recurrences"] is None
+    assert intake.get(f"{incident}/whole", actor("carer", locations=[uuid.uuid4()])).status_code == 404
+
+
 def test_import_is_resumable_and_says_what_it_refused(
     intake: ServiceClient, home: uuid.UUID, actor: Any, now: datetime, service_engine: Callable[[str], Engine]
 ) -> None:

@@ -544,6 +544,9 @@ def test_scope_and_provider_limit_what_is_seen(book: Book, api: Any, actor: Call
         assert (overview["open_total"], [i["name"] for i in overview["by_location"]]) == (1, ["Mine"])
         assert [i["name"] for i in api.get("/locations/overview", insider).json()["items"]] == ["Mine"]
         assert api.get("/overview", insider, params={"location_id": str(other)}).json()["open_total"] == 0
+    board = actor("executive")
+    assert api.get("/overview", board).json()["open_total"] == 2
+    assert api.get(f"/incidents/{unseen}/timeline", board).status_code == 200
     stranger = actor("director", provider=uuid.uuid4())
     assert api.get(f"/incidents/{seen}/timeline", stranger).status_code == 404
     assert api.get("/incidents", stranger).json()["items"] == []

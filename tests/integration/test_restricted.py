@@ -476,7 +476,7 @@ def test_every_read_of_a_restricted_incident_leaves_a_trace(
     obligation = f"/obligations/{row['obligation_id']}"
     reads = [path, *(f"{path}/{what}" for what in (
         "obligations", "facts", "questions", "attachments", "escalations", "candour", "earlier", "audit", "safeguarding",
-        "access",
+        "access", "whole",
     )), obligation, f"{obligation}/draft"]  # fmt: skip
     for read in reads:
         before = viewed(lead)

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.console.page import TEXTS
-from services.console.pages.navigation import ADMINISTRATORS, READERS
+from services.console.pages.navigation import ADMINISTRATORS, AUDITORS
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor
 from services.console.writing import Sent, answered, key_of, names, refused
@@ -41,8 +41,8 @@ def begin(visit: Visitor) -> Response:
     """What this person may administer."""
     return visit.page(
         "administration.html", administers=visit.has(*ADMINISTRATORS), keeps=visit.has(*KEEPERS),
-        imports=visit.has(Role.PLATFORM_ADMIN), policies=visit.has(*POLICY_READERS), audits=visit.has(*READERS),
-        people=visit.has(*READERS, *KEEPERS),
+        imports=visit.has(Role.PLATFORM_ADMIN), policies=visit.has(*POLICY_READERS), audits=visit.has(*AUDITORS),
+        people=visit.has(*AUDITORS, *KEEPERS),
     )  # fmt: skip
 
 

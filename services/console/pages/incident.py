@@ -24,9 +24,6 @@ TRACK = ("reported", "triaged", "reviewing", "acting", "verifying", "sharing", "
 GLASS = (Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Who is offered to open a restricted incident; the provider's policy says who may."""
 
-_ABOUT = ("feedback", "escalations", "obligations", "candour", "safeguarding", "checks", "holds", "links", "recurrences",
-          "attachments", "access", "questions")  # fmt: skip
-"""What intake keeps beside the record, each at its own path."""
 _LISTS = (
     ("reviews", "review", "/reviews"), ("themes", "review", "/themes"), ("actions", "actions", "/actions"),
     ("checkpoints", "actions", "/checkpoints"), ("asked", "reporting", "/governance-items"),
@@ -42,7 +39,7 @@ _BREAK = Step(
 def story(visit: Visitor, incident_id: str) -> Response:
     """The whole record as this person may see it; who may break the glass is told how where there is nothing to see."""
     try:
-        incident = visit.api.get("intake", f"/incidents/{incident_id}")
+        whole = visit.api.get("intake", f"/incidents/{incident_id}/whole")
     except Refused as refused:
         # What a theme brings about carries its id where an incident's stands.
         if refused.status == 404 and visit.api.get_or_none("review", f"/themes/{incident_id}") is not None:
@@ -50,12 +47,15 @@ def story(visit: Visitor, incident_id: str) -> Response:
         if refused.status != 404 or not visit.has(*GLASS):
             raise
         return _closed_to(visit, incident_id, Sent(status=404))
+    incident, look = whole.pop("incident"), visit.api.get_or_none
     with ThreadPoolExecutor(4) as lists:  # side by side the page is there in time
-        record, look = f"/incidents/{incident_id}", visit.api.get_or_none
-        found = {name: lists.submit(look, "intake", f"{record}/{name}") for name in _ABOUT}
-        found["timeline"] = lists.submit(look, "reporting", f"{record}/timeline")
-        for name, service, path in _LISTS:
-            found[name] = lists.submit(look, service, path, incident_id=incident_id, limit=200)
+        found = {
+            name: lists.submit(look, service, path, incident_id=incident_id, limit=200)
+            for name, service, path in _LISTS
+        }
+        timeline = look("reporting", f"/incidents/{incident_id}/timeline")
+        # Whoever sees no timeline reported it: they read what they were told.
+        feedback = None if timeline else look("intake", f"/incidents/{incident_id}/feedback")
         place = place_name(visit, incident["location_id"])
     reads: dict[str, Any] = {name: one.result() for name, one in found.items()}
     ended = incident["stage"] in ("closed", "withdrawn", "duplicate")
@@ -63,7 +63,8 @@ def story(visit: Visitor, incident_id: str) -> Response:
         "incident.html", incident=incident, track=_track(incident), place=place,
         saved=visit.request.query_params.get("saved"), triages=visit.has(*TRIAGERS) and not ended,
         answers=visit.has(*ANSWERERS), decides=visit.has(*DECIDERS), agrees=visit.has(*TRIAGERS) and not ended,
-        oversees=visit.has(*VERIFIERS), packs=visit.has(*PACK_BUILDERS), body=body_map(reads["questions"]), **reads,
+        oversees=visit.has(*VERIFIERS), packs=visit.has(*PACK_BUILDERS), body=body_map(whole.pop("questions")),
+        timeline=timeline, feedback=feedback, **whole, **reads,
     )  # fmt: skip
 
 

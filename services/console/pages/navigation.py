@@ -15,8 +15,8 @@ OVERSEERS = (
     Role.DIRECTOR,
     Role.EXECUTIVE,
 )
-READERS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
-ADMINISTRATORS = (*READERS, Role.PLATFORM_ADMIN)
+AUDITORS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
+ADMINISTRATORS = (*AUDITORS, Role.PLATFORM_ADMIN)
 PACK_BUILDERS = (Role.NOMINATED_INDIVIDUAL, Role.QUALITY_LEAD, Role.REGISTERED_MANAGER)
 
 
@@ -36,10 +36,8 @@ def navigation(visit: Visit) -> list[Item]:
     if visit.has(*OVERSEERS):
         links += [("/incidents", _("Incidents")), ("/overview", _("Overview"))]
     links.append(("/library", _("What was learned")))
-    if visit.has(*READERS):
-        links += [("/patterns", _("Patterns")), ("/themes", _("Themes"))]
     if visit.has(*OVERSEERS):
-        links.append(("/meetings", _("Meetings")))
+        links += [("/patterns", _("Patterns")), ("/themes", _("Themes")), ("/meetings", _("Meetings"))]
     if visit.has(*PACK_BUILDERS):
         links.append(("/packs", _("Evidence packs")))
     if visit.has(*ADMINISTRATORS):

@@ -73,7 +73,6 @@ def answer(visit: Visitor, review_id: str, question: str) -> Response:
         if autosave.asked(visit):
             return autosave.not_kept(error, _answered_by(visit, review_id, question))
         sent = refused(visit, "answer", error, ("answer", "not_applicable_reason"))
-        sent.stale = sent.stale or error.status == 428  # somebody gave the first answer meanwhile
         if sent.stale:
             sent.errors = {"answer_answer": _("Somebody else answered this meanwhile. Yours was not stored yet.")}
         return _ask(visit, review_id, question, sent)
@@ -119,6 +118,7 @@ def save(visit: Visitor, review_id: str) -> Response:
         sent.key = new_key()
         # The text is saved and is shown as it is kept; only the reasons stand in the form alone.
         sent.typed = {name: text for name, text in sent.typed.items() if name.startswith("reason.")}
+        sent.typed["version"] = saved.version or ""
         sent.ticked = {}
         if error.errors and not sent.stale:
             sent.errors = _placed(error.errors.items())
@@ -150,8 +150,6 @@ def _ask(visit: Visit, review_id: str, name: str, sent: Sent) -> Response:
     stage, one = asked[place]
     known = names(visit, [one["answer"]["answered_by"]]) if one["answer"] else {}
     version = f'"{one["answer"]["version"]}"' if one["answer"] else None
-    if sent.step and not sent.stale:  # it still speaks of what it was opened with
-        version = visit.text("version") or None
     return visit.page(
         "review_question.html", sent.status, review_id=review_id, version=version, stage=stage, question=one, number=place + 1,
         count=len(asked), before=asked[place - 1][1]["id"] if place else None, sent=sent, errors=sent.errors, people=known,
@@ -171,10 +169,8 @@ def _write(visit: Visit, review_id: str, sent: Sent, draft: Draft | None, differ
         return _show(visit, review_id, sent)
     findings = visit.api.get("review", f"/reviews/{review_id}/findings")
     shown = draft or review_draft.stored(found)
-    # A form that was refused for its words still speaks of what it was opened with: what came since is not overwritten.
-    version = read.version if draft is None or sent.stale else visit.text("version")
     return visit.page(
-        "review_write.html", sent.status, review=found, version=version, sent=sent, errors=sent.errors,
+        "review_write.html", sent.status, review=found, version=read.version, sent=sent, errors=sent.errors,
         draft=shown, theirs=review_draft.stored(found), differing=set(differing),
         findings=findings, questions=_questions(_form(visit, review_id)), elements=list(Seips),
         rows={name: min(len(shown.rows[name]) + _SPARE_ROWS, most) for name, (most, _fields) in review_draft.ROWS.items()},

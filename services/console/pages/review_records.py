@@ -132,7 +132,7 @@ def write_terms(visit: Visitor, review_id: str) -> Response:
     except Refused as error:
         if autosave.asked(visit):
             return autosave.not_kept(error, _written(visit, visit.api.get_or_none("review", path)))
-        return _terms(visit, review_id, _refused(visit, "terms", error, TERMS), list(error.errors))
+        return _terms(visit, review_id, refused(visit, "terms", error, TERMS), list(error.errors))
     return autosave.kept(visit, kept.version) if autosave.asked(visit) else go(f"/reviews/{review_id}/records/terms?saved=1")  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _keep(visit: Visit, review_id: str, name: str, record_id: str | None) -> Res
         else:
             visit.api.send("PUT", "review", f"{path}/{record_id}", body, key=key, version=visit.text("version"))
     except Refused as error:
-        return _page(visit, review_id, name, record_id, _refused(visit, name, error, kind.fields), list(error.errors))
+        return _page(visit, review_id, name, record_id, refused(visit, name, error, kind.fields), list(error.errors))
     return go(f"{page}?saved=1")
 
 
@@ -211,13 +211,6 @@ def _mend(visit: Visit, step: str, wrong: Mapping[str, str]) -> Sent:
     return Sent(step, visit.typed(), {}, {f"{step}_{name}": text for name, text in wrong.items()}, 422, key_of(visit))
 
 
-def _refused(visit: Visit, step: str, error: Refused, fields: Sequence[str]) -> Sent:
-    sent = refused(visit, step, error, fields)
-    if error.status == 428:  # somebody wrote the first of it meanwhile
-        sent.stale = True
-    return sent
-
-
 def _kind(name: str) -> Kind:
     if name not in KINDS:
         raise Refused(404, _("No such page"), _("Start from the review."))
@@ -244,7 +237,7 @@ def _page(
         found, held = _held(visit, review_id, kind, record_id)
     return visit.page(
         kind.template, sent.status, review=review, records=found, held=held, name=name, sent=sent, errors=sent.errors,
-        kept=_as_typed(held), choices=CHOICES, version=_version(visit, held, sent),
+        kept=_as_typed(held), choices=CHOICES, version=_version(held),
         writes=_writes(visit, review), theirs=_theirs(held, differing), change=_written(visit, held) if sent.stale else None,
         saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
@@ -257,15 +250,12 @@ def _terms(visit: Visit, review_id: str, sent: Sent, differing: Sequence[str] = 
         return go(f"/reviews/{review_id}")
     return visit.page(
         "review_terms.html", sent.status, review=review, held=held, sent=sent, errors=sent.errors, kept=_as_typed(held),
-        version=_version(visit, held, sent), theirs=_theirs(held, differing or (TERMS if sent.stale else ())),
+        version=_version(held), theirs=_theirs(held, differing or (TERMS if sent.stale else ())),
         change=_written(visit, held) if sent.stale else None, saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
 
 
-def _version(visit: Visit, held: Mapping[str, Any] | None, sent: Sent) -> str | None:
-    """What the form was opened with, also when it comes back for its words; after a conflict, what is there now."""
-    if sent.step and not sent.stale:
-        return visit.text("version") or None
+def _version(held: Mapping[str, Any] | None) -> str | None:
     return None if held is None else f'"{held["version"]}"'
 
 

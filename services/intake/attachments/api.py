@@ -8,6 +8,7 @@ from fastapi import APIRouter, File, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from services.intake.attachments import commands
 from services.intake.attachments.store import Attachment
@@ -35,6 +36,14 @@ class AttachmentView(BaseModel):
 
 def _view(attachment: Attachment) -> AttachmentView:
     return AttachmentView(**{name: getattr(attachment, name) for name in AttachmentView.model_fields})
+
+
+def attached(session: Session, incident_id: UUID) -> list[AttachmentView]:
+    """The files of an incident, oldest first."""
+    rows = session.scalars(
+        select(Attachment).where(Attachment.incident_id == incident_id).order_by(Attachment.attachment_id)
+    )
+    return [_view(row) for row in rows]
 
 
 @router.post(
@@ -70,10 +79,7 @@ def list_attachments(incident_id: UUID, actor: Caller, database: Database, clock
     """All files of an incident, at most 20."""
     with transaction(database, actor.provider_id) as session:
         visible_incident(session, actor, incident_id, now=clock.now())
-        rows = session.scalars(
-            select(Attachment).where(Attachment.incident_id == incident_id).order_by(Attachment.attachment_id)
-        )
-        return [_view(row) for row in rows]
+        return attached(session, incident_id)
 
 
 @router.get("/incidents/{incident_id}/attachments/{attachment_id}", summary="Fetch an attachment")

@@ -70,6 +70,7 @@ def accessible() -> Callable[[Page], None]:
     """`accessible(page)`: axe finds nothing against WCAG 2.2 AA, and the page needs no sideways scrolling."""
 
     def check(page: Page) -> None:
+        page.wait_for_load_state()  # a page that is being read has no title yet
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
         assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"

@@ -75,7 +75,7 @@ def test_a_pack_is_built_shared_and_ended(
 def test_a_pack_of_one_incident_is_asked_for_on_its_page(person: Person, accessible: Check) -> None:
     page = person("quality_lead")
     page.goto("/incidents")
-    page.locator("main a[href^='/incidents/']").first.click()
+    page.locator("main h2 a[href^='/incidents/']").first.click()
     page.get_by_role("link", name="Have an evidence pack of this incident built").click()
     expect(page.get_by_text("Of one incident.")).to_be_visible()
     accessible(page)

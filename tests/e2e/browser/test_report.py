@@ -101,6 +101,13 @@ def test_an_ended_session_holds_what_was_typed(person: Person, accessible: Check
     page.get_by_role("button", name="Send it now").click()
     expect(page.get_by_role("heading", name="Your report is in")).to_be_visible()
 
+    scripted = person("carer", "phone")  # axe is a script itself
+    scripted.goto("/report")
+    scripted.context.clear_cookies()
+    scripted.evaluate("document.querySelector('form[data-report]').submit()")
+    expect(scripted.get_by_role("heading", name="Your session has ended")).to_be_visible()
+    accessible(scripted)
+
 
 def test_the_whole_report_by_keyboard_alone(person: Person, by_keyboard: Callable[..., None]) -> None:
     page = person("carer", "phone")

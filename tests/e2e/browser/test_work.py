@@ -38,7 +38,7 @@ def test_the_links_of_messages_lead_somewhere(person: Person, accessible: Check)
     page = person("registered_manager")
     one = "0196a7e2-0000-7000-8000-000000000001"
     for path, says in (
-        ("/work", "My work"), (f"/themes/{one}", "My work"), (f"/escalations/{one}", re.compile("You are|Nobody waits")),
+        ("/work", "My work"), (f"/themes/{one}", "No such"), (f"/escalations/{one}", re.compile("You are|Nobody waits")),
         (f"/actions/{one}", "No such"), (f"/briefings/{one}", "No such"), (f"/reviews/{one}", "No such"), (f"/checkpoints/{one}", "No such"),
     ):  # fmt: skip
         page.goto(path)
