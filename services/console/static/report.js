@@ -142,7 +142,14 @@ function go(name) {
   show(name);
 }
 
-async function keep() {
+/** Keep what was answered, one after the other: a draft never takes the place of what is being sent. */
+let keeping = Promise.resolve();
+function keep() {
+  keeping = keeping.then(write, write);
+  return keeping;
+}
+
+async function write() {
   const state = queued ? 'waiting' : 'begun';
   const given = answers();
   if (!Object.keys(given).some((name) => !['date', 'at', 'location_id', 'step'].includes(name))) return false;

@@ -135,18 +135,23 @@ def test_people_decide_about_patterns(
     lead = api("quality_lead")
     fell = [str(uuid.uuid4()) for _ in range(3)]
     now = datetime.fromisoformat(lead.get("reporting", "/signals/quality")["as_of"])
-    for one in fell:
-        for days in (1, 2):
-            report(api("carer"), person_refs=[one], occurred_at=(now - timedelta(days=days)).isoformat())
-    known = {one["signal_id"] for one in lead.get("reporting", "/signals", limit=200)["items"]}
+    ours = {
+        report(api("carer"), person_refs=[one], occurred_at=(now - timedelta(days=days)).isoformat())
+        for one in fell
+        for days in (1, 2)
+    }
+
+    def is_ours(signal_id: str) -> bool:
+        members = lead.get("reporting", f"/signals/{signal_id}/incidents", member=True)["items"]
+        return {one["incident_id"] for one in members} <= ours
 
     def found() -> list[str]:
         look_for_patterns(console, lead)
         page = lead.get("reporting", "/signals", limit=200, kind="person_repeat", status="raised")["items"]
-        mine = [one["signal_id"] for one in page if one["signal_id"] not in known]
-        return mine if len(mine) >= len(fell) else []
+        mine = [one["signal_id"] for one in page if is_ours(one["signal_id"])]
+        return mine if len(mine) == len(fell) else []
 
-    first, second, third = eventually(found, "three patterns")[:3]
+    first, second, third = eventually(found, "three patterns")
     page = person("quality_lead")
     page.goto("/patterns?status=raised")
     accessible(page)

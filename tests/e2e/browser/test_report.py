@@ -22,6 +22,7 @@ def to_the_end(
     check: Check | None = None,
     *,
     story: str = "The resident slid from the chair. No pain, up again at once.",
+    category: str = "Fall",
     opened: bool = False,
     before: Callable[[int], None] = lambda number: None,
 ) -> None:
@@ -34,7 +35,7 @@ def to_the_end(
         lambda: answer(page, "No, everybody is safe now"),
         lambda: go_on.click(),
         lambda: answer(page, "Just now"),
-        lambda: answer(page, "Fall"),
+        lambda: answer(page, category),
         lambda: (page.get_by_label("What happened?").fill(story), go_on.click())[1],
         lambda: (page.get_by_label("Whom did it happen to?").fill("R-17"), go_on.click())[1],
     ]
