@@ -42,8 +42,8 @@ stop: setup ## stop the stack; its data stays
 status: setup ## show each part of the stack
 	@$(VENV)/plumbline status
 
-test: setup ## run all tests
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+test: setup ## run all tests but the long journeys through pages
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not journey"
 
 lint: setup ## check style and the rules of the house
 	$(VENV)/ruff check .
@@ -61,7 +61,7 @@ check: lint types test ## all that must hold before a change lands
 bench: setup ## measure throughput and latency, and the yardsticks beside them
 	$(VENV)/python -m tests.load.bench
 
-test-browser: setup ## run the tests in a real browser (needs Debian's chromium)
+test-browser: setup ## run the tests in a real browser, and the long journeys (needs Debian's chromium)
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
 
 kafka: setup ## run relay and consumer on Apache Kafka itself (needs Java 17 and Maven)

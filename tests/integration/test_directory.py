@@ -17,7 +17,7 @@ from services.contracts import activities as contract
 from services.contracts import identity
 from services.contracts.directory import ExposureRecorded, LocationRecorded, PersonRecorded
 from services.contracts.taxonomy import Role
-from services.directory import commands, cqc
+from services.directory import commands, cqc, cqc_import
 from services.directory.activities import build
 from services.directory.domain import location_types
 from services.runtime import audit
@@ -369,8 +369,11 @@ def test_the_real_sample_comes_in_whole(directory: ServiceClient, admin: Actor, 
         pytest.skip(f"NOT TESTED: {SHARED_FILE} is not there; CQC's file is not copied into the repository")
     content = SHARED_FILE.read_bytes()
     first, second = (send(directory, admin, content).json() for _ in range(2))
+    named = first.pop("changes")
+    assert len(named) == cqc_import.MOST_NAMED
+    assert all(one["created"] for one in named)
     assert first == {"created": 955, "updated": 0, "unchanged": 0, "rejected": 0, "rejections": []}
-    assert second == {"created": 0, "updated": 0, "unchanged": 955, "rejected": 0, "rejections": []}
+    assert second == {"created": 0, "updated": 0, "unchanged": 955, "rejected": 0, "rejections": [], "changes": []}
     nhs = actor("director", provider=identity.provider_id("RX3"))
     found = directory.get("/locations", nhs, params={"cqc_location_id": "RX3LD"}).json()["items"]
     assert [location["location_id"] for location in found] == [str(identity.location_id("RX3LD"))]

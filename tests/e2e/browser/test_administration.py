@@ -13,6 +13,8 @@ from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
 from services.directory import cqc
 from tests.e2e.running import RunningStack
 
+pytestmark = pytest.mark.journey
+
 Person = Callable[..., Page]
 Check = Callable[[Page], None]
 Shot = Callable[[Page, str], None]

@@ -12,6 +12,8 @@ from tests.e2e.browser.test_chain import reviewed
 from tests.e2e.browser.test_triage import press, refused
 from tests.e2e.running import RunningStack
 
+pytestmark = pytest.mark.journey
+
 Person = Callable[..., Page]
 Check = Callable[[Page], None]
 Shot = Callable[[Page, str], None]

@@ -6,6 +6,7 @@ What follows months later, the verdict on the effect, is played by the scenarios
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.local.personas import PERSONAS
@@ -13,6 +14,8 @@ from tests.e2e.browser.test_chain import find_in_work
 from tests.e2e.browser.test_report import answer
 from tests.e2e.browser.test_triage import choose, insist, press
 from tests.e2e.running import eventually
+
+pytestmark = pytest.mark.journey
 
 Person = Callable[..., Page]
 Check = Callable[[Page], None]

@@ -18,6 +18,8 @@ from services.runtime.calendar import LONDON
 from tests.e2e.running import RunningStack, eventually
 from workflows.schedules import PATTERNS
 
+pytestmark = pytest.mark.journey
+
 Person = Callable[..., Page]
 Check = Callable[[Page], None]
 Shot = Callable[[Page, str], None]

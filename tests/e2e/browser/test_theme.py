@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
 from tests.e2e.browser.test_report import to_the_end
 from tests.e2e.running import eventually
+
+pytestmark = pytest.mark.journey
 
 Person = Callable[..., Page]
 Check = Callable[[Page], None]

@@ -12,6 +12,8 @@ from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
 from tests.e2e.running import RunningStack, eventually
 
+pytestmark = pytest.mark.journey
+
 Person = Callable[..., Page]
 Check = Callable[[Page], None]
 Shot = Callable[[Page, str], None]
