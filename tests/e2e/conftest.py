@@ -1,18 +1,16 @@
 """Whole stacks for the tests of this folder: a day a second for whole lives, slower for first hours and for the browser."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from deploy.local import people
 from deploy.local.state import Home
 from tests.e2e import stories
-from tests.e2e.journey import Care
-from tests.e2e.running import PATIENCE, RunningStack
+from tests.e2e.journey import Care, at_work
+from tests.e2e.running import PATIENCE, RunningStack, at_a_day_a_second
 
 AT_ONCE = 5
 SLOWER = 720
@@ -35,19 +33,11 @@ _STACK: list[RunningStack] = []
 """The fast stack of this worker, once it was started."""
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Start the fast stack again for tests that come later."""
-    if isinstance(item, pytest.Function) and "stack" in item.fixturenames and _STACK and not _STACK[0].is_up:
-        _STACK[0].up()
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Stop the fast stack after its last test: what the stories left open goes on, a day a second, beside other tests."""
-    if isinstance(item, pytest.Function) and "stack" in item.fixturenames and _STACK:
-        follows = nextitem.fixturenames if isinstance(nextitem, pytest.Function) else ()
-        if "stack" not in follows:
-            _STACK[0].down()
+    if _STACK and _is_fast(item) and not (nextitem is not None and _is_fast(nextitem)):
+        _STACK[0].down()
 
 
 def _turn(item: pytest.Item) -> int:
@@ -67,19 +57,17 @@ def _group(item: pytest.Item) -> str:
     return "faults" if item.path.name == "test_faults.py" else "fast"
 
 
+def _is_fast(item: pytest.Item) -> bool:
+    return Path(__file__).parent in item.path.parents and _group(item) == "fast"
+
+
 @pytest.fixture(scope="package")
 def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
     """The whole stack, running at a day a second; stopped at the end, whatever happened to it."""
-    running = RunningStack(Home(run_folder / f"stack-{worker_id}"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(people, "PATIENCE_SECONDS", PATIENCE)
-        try:
-            running.up()
-            _STACK.append(running)
-            yield running
-        finally:
-            _STACK.clear()
-            running.down()
+    with at_a_day_a_second(Home(run_folder / f"stack-{worker_id}")) as running:
+        _STACK.append(running)
+        yield running
+        _STACK.clear()
 
 
 @pytest.fixture(scope="package")
@@ -96,9 +84,7 @@ def slow(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
 @pytest.fixture(scope="package")
 def care(stack: RunningStack) -> Iterator[Care]:
     """A provider of its own, with people at work."""
-    with httpx.Client(timeout=30, limits=httpx.Limits(max_connections=40)) as http:
-        made = Care(stack.record, http)
-        made.set_up()
+    with at_work(stack) as made:
         yield made
 
 
@@ -126,10 +112,6 @@ class Told:
             # Theirs are months of waiting, which cost nothing while the others are played.
             self._playing |= {path.stem: self._pool.submit(stories.life, self._stack, path) for path in stories.LIVES}
         return self._playing[name].result(timeout=4 * PATIENCE)
-
-    def pause(self) -> None:
-        """Wait until no story is being played; those that failed are told where they are asked for."""
-        wait(self._playing.values())
 
     def finish(self) -> None:
         """Play nothing more."""

@@ -1,7 +1,8 @@
 """A made-up provider, and what its people do with one incident: through the HTTP APIs only."""
 
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from deploy.local.personas import Persona
 from deploy.local.state import Stack
 from services.runtime.audit import verify
 from services.runtime.clock import Clock
+from tests.e2e.running import RunningStack
 
 CHAINS = ("intake", "review", "actions")
 """The services that keep an audit chain of each incident."""
@@ -344,3 +346,12 @@ def in_order(times: Sequence[str]) -> bool:
     """Whether instants never go back."""
     instants = [datetime.fromisoformat(time).astimezone(UTC) for time in times]
     return instants == sorted(instants)
+
+
+@contextlib.contextmanager
+def at_work(stack: RunningStack) -> Iterator[Care]:
+    """A provider of its own on a stack, with people at work."""
+    with httpx.Client(timeout=30, limits=httpx.Limits(max_connections=40)) as http:
+        made = Care(stack.record, http)
+        made.set_up()
+        yield made

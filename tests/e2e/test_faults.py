@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,10 +21,11 @@ from temporalio.client import Client
 
 from deploy.local import credentials
 from deploy.local.probes import answers, listens
+from deploy.local.state import Home
 from deploy.local.tokens import issue_token
 from services.runtime.temporal import data_converter
-from tests.e2e.journey import Care, Journey
-from tests.e2e.running import SPEED, RunningStack, eventually
+from tests.e2e.journey import Care, Journey, at_work
+from tests.e2e.running import SPEED, RunningStack, at_a_day_a_second, eventually
 from workflows.incident import workflow_id
 from workflows.reconciler import Outcome, ReconcileWorkflow
 from workflows.router import INCIDENT_QUEUE
@@ -32,10 +34,23 @@ REVIEWING = ["1:reported", "1:triaged", "1:reviewing"]
 CLOSED = [*REVIEWING, "1:closed"]
 
 
+@pytest.fixture(scope="module")
+def stack(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
+    """A stack of its own: no story is played on it while something is broken."""
+    with at_a_day_a_second(Home(run_folder / f"faults-{worker_id}")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def care(stack: RunningStack) -> Iterator[Care]:
+    """A provider of its own, with people at work."""
+    with at_work(stack) as made:
+        yield made
+
+
 @pytest.fixture(autouse=True)
-def _undisturbed(told: Any, stack: RunningStack) -> None:
-    """No story is being played while something is broken, and everything is whole at the start."""
-    told.pause()
+def _undisturbed(stack: RunningStack) -> None:
+    """Everything is whole at the start."""
     stack.wait_until_ready()
 
 
