@@ -33,7 +33,9 @@ PREFERRED = {
 }
 
 # Below the range that Linux and macOS take outgoing connections from: those could hold a port when a part comes back.
-_OTHERS = range(20_000, 32_000)
+_BLOCKS = range(20_000, 32_000, 32)
+"""A stack takes its ports from one block: parts listen half a minute after they were chosen, and of two stacks that start
+at once with each of 21 ports at random, one pair in 28 would meet."""
 
 # A process killed a moment ago may still hold its port, and so may somebody else's outgoing connection.
 _PATIENCE_SECONDS = 5.0
@@ -43,18 +45,20 @@ def choose(kept: Mapping[str, int], *, preferred: bool) -> dict[str, int]:
     """A port for every part.
 
     `PLUMBLINE_<PART>_PORT` wins; then the port kept from the last run if nobody has taken it, or gives it back within
-    some seconds: tokens and bookmarks hold it; then the preferred one; then any free one. Without `preferred`, ports are free ones at random, so that several stacks can start at once.
+    some seconds: tokens and bookmarks hold it; then the preferred one; then one of a block at
+    random. Without `preferred` all are of such a block, so that several stacks can start at once.
     """
     chosen: dict[str, int] = {}
     patient_until = time.monotonic() + _PATIENCE_SECONDS
-    for part, favourite in PREFERRED.items():
+    blocks = random.sample(_BLOCKS, 50)
+    for place, (part, favourite) in enumerate(PREFERRED.items()):
         ordered = os.environ.get(f"PLUMBLINE_{part.upper()}_PORT")
         if ordered:
             chosen[part] = _ordered(part, ordered)
             continue
         candidates = [kept[part]] if part in kept and _comes_free(kept[part], patient_until) else []
         candidates += [favourite] if preferred else []
-        candidates += random.sample(_OTHERS, 50)
+        candidates += [block + place for block in blocks]
         taken = set(chosen.values())
         port = next((port for port in candidates if port not in taken and is_free(port)), None)
         if port is None:
