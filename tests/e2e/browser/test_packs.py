@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.running import RunningStack
@@ -72,6 +73,7 @@ def test_a_pack_is_built_shared_and_ended(
     outside.close()
 
 
+@pytest.mark.journey
 def test_a_pack_of_one_incident_is_asked_for_on_its_page(person: Person, accessible: Check) -> None:
     page = person("quality_lead")
     page.goto("/incidents")
