@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.running import RunningStack
@@ -73,7 +72,6 @@ def test_a_pack_is_built_shared_and_ended(
     outside.close()
 
 
-@pytest.mark.journey
 def test_a_pack_of_one_incident_is_asked_for_on_its_page(person: Person, accessible: Check) -> None:
     page = person("quality_lead")
     page.goto("/incidents")
@@ -83,6 +81,7 @@ def test_a_pack_of_one_incident_is_asked_for_on_its_page(person: Person, accessi
     accessible(page)
     page.get_by_role("button", name="Have it built").click()
     expect(page.get_by_role("heading", name="Evidence pack: one incident of")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("<code")).to_have_count(0)
 
 
 def test_packs_are_not_for_everybody(person: Person) -> None:
