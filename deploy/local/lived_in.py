@@ -30,7 +30,12 @@ class LivedIn:
     def left_lying(self) -> None:
         """Two reports that nobody sees to: a rule triages them, and they go up the line from one to the next."""
         self._report("infection", "Three people have the same cough since the weekend.", LOCATION_NORTH_1)
-        self._report("environment", "The lift stopped between two floors with somebody in it.", LOCATION_NORTH_2)
+        self._report(
+            "environment",
+            "The lift stopped between two floors with somebody in it.",
+            LOCATION_NORTH_2,
+            by="second_manager",
+        )
 
     def today(self) -> None:
         """Everything that is in flight, side by side; each stops where it waits for somebody."""

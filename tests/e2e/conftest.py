@@ -108,7 +108,8 @@ class Told:
     def _result(self, name: str) -> Any:
         if not self._playing:
             self._playing = {each.__name__: self._pool.submit(each, self._care) for each in stories.STORIES}
-            self._playing["demonstration"] = self._pool.submit(stories.demonstration, self._stack)
+            # As `make run` plays it.
+            self._playing["demonstration"] = self._pool.submit(stories.demonstration, self._stack, "--leave-some")
             # Theirs are months of waiting, which cost nothing while the others are played.
             self._playing |= {path.stem: self._pool.submit(stories.life, self._stack, path) for path in stories.LIVES}
         return self._playing[name].result(timeout=4 * PATIENCE)
