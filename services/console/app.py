@@ -122,6 +122,9 @@ def _explain(app: FastAPI) -> None:
     def refused(request: Request, error: Refused) -> Response:
         if error.status == 401:
             return sign_in_needed(request, SignInNeeded(None))
+        if error.status == 422 and request.method == "GET":
+            # Nothing was filled in: it is the address that a service could not read.
+            return _problem(404, "Page not found", "Check the address, or start from your work.")
         return _problem(error.status, error.title, error.detail)
 
     @app.exception_handler(HTTPException)

@@ -366,3 +366,10 @@ def test_a_hold_stands_until_they_agree(case: Case, person: Any, actor: Any) -> 
     assert stale.status == 412
     assert stale.forms[lift]["lift_0_answer"].strip() == "They agree."
     stale.send(lift).says("Police: lifted")
+
+
+@pytest.mark.parametrize("path", ["/incidents/not-an-id", "/reviews/7", "/nowhere"])
+def test_an_address_that_was_typed_wrong_says_so(person: Any, actor: Any, path: str) -> None:
+    page = person(actor("quality_lead")).open(path)
+    assert page.status == 404
+    page.says("Page not found", "Check the address")

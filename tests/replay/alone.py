@@ -20,12 +20,9 @@ from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import Found, Outcome, ReconcileWorkflow
 from workflows.webhooks import WebhooksWorkflow
-from workflows.worker import runner
+from workflows.worker import WORKFLOWS, runner
 
 QUEUE = "alone"
-WORKFLOWS = (
-    ConcernWorkflow, GlassWorkflow, MeetingsWorkflow, PatternsWorkflow, DigestWorkflow, WebhooksWorkflow, ReconcileWorkflow,
-)  # fmt: skip
 
 
 class Alone:

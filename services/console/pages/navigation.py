@@ -3,18 +3,11 @@
 from dataclasses import dataclass
 
 from services.console.page import TEXTS
+from services.console.places import LEADERS
 from services.console.visit import Visit
 from services.contracts.taxonomy import Role
 
-OVERSEERS = (
-    Role.REGISTERED_MANAGER,
-    Role.REGIONAL_MANAGER,
-    Role.QUALITY_LEAD,
-    Role.SAFEGUARDING_LEAD,
-    Role.NOMINATED_INDIVIDUAL,
-    Role.DIRECTOR,
-    Role.EXECUTIVE,
-)
+OVERSEERS = LEADERS
 AUDITORS = tuple(role for role in OVERSEERS if role is not Role.EXECUTIVE)
 ADMINISTRATORS = (*AUDITORS, Role.PLATFORM_ADMIN)
 PACK_BUILDERS = (Role.NOMINATED_INDIVIDUAL, Role.QUALITY_LEAD, Role.REGISTERED_MANAGER)

@@ -5,10 +5,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from deploy.local.people import Person as Caller
+from deploy.local.personas import PERSONAS
 from deploy.local.state import PROJECT
 from tests.e2e.running import RunningStack
 
@@ -63,6 +66,13 @@ def person(console: RunningStack, browser: Browser) -> Iterator[Callable[..., Pa
     yield signed_in
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def api(console: RunningStack) -> Iterator[Callable[[str], Caller]]:
+    """`api("carer")` is somebody who uses the APIs: for what the browser is not asked about here."""
+    with httpx.Client(timeout=30) as http:
+        yield lambda persona: Caller(console.record, PERSONAS[persona], http)
 
 
 @pytest.fixture

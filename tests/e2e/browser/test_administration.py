@@ -1,35 +1,16 @@
 """Administration in a real browser: an import with its preview, people, the rota, policies by two people, audit chains."""
 
 import uuid
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from deploy.local.people import Person as Caller
-from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
+from deploy.local.personas import LOCATION_NORTH_1
 from services.directory import cqc
-from tests.e2e.running import RunningStack
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
 
 pytestmark = pytest.mark.journey
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
-As = Callable[[str], Caller]
-
-
-@pytest.fixture
-def api(console: RunningStack) -> Iterator[As]:
-    """`api("carer")` is somebody who uses the APIs: for what the browser is not asked about here."""
-    with httpx.Client(timeout=30) as http:
-        yield lambda persona: Caller(console.record, PERSONAS[persona], http)
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
 
 
 def directory_file(*beds: str) -> bytes:

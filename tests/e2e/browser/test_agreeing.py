@@ -1,30 +1,14 @@
 """Agreeing what changes, handing it over, asking for more time or to cancel, and the library of what was learned, in a browser."""
 
-from collections.abc import Callable, Iterator
-
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from deploy.local.people import Person as Caller
 from deploy.local.personas import PERSONAS
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
 from tests.e2e.browser.test_chain import reviewed
-from tests.e2e.browser.test_triage import press, refused
-from tests.e2e.running import RunningStack
+from tests.e2e.browser.test_triage import refused
 
 pytestmark = pytest.mark.journey
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
-As = Callable[[str], Caller]
-
-
-@pytest.fixture
-def api(console: RunningStack) -> Iterator[As]:
-    """`api("carer")` is somebody who uses the APIs: for what the browser is not asked about here."""
-    with httpx.Client(timeout=30) as http:
-        yield lambda persona: Caller(console.record, PERSONAS[persona], http)
 
 
 def test_an_action_is_agreed_arranged_and_cancelled(person: Person, api: As, accessible: Check, shot: Shot) -> None:

@@ -2,10 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser.test_chain import As, Check, Person, Shot, api, press, reviewed
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
+from tests.e2e.browser.test_chain import reviewed
 from tests.e2e.running import eventually
-
-__all__ = ["api"]  # the fixture
 
 HAPPENED, WHY = "What happened", "Why it made sense"
 

@@ -7,11 +7,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.e2e.browser.pressing import Check, Person, Shot
 from tests.e2e.browser.test_report import to_the_end
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 
 def received(page: Page) -> str:

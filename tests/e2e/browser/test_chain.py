@@ -3,31 +3,16 @@
 One case goes through all of them, for each page needs what the one before has brought about.
 """
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-import pytest
 from playwright.sync_api import Page, expect
 
-from deploy.local.people import Person as Caller
-from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
-from tests.e2e.running import RunningStack, eventually
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
-As = Callable[[str], Caller]
+from deploy.local.personas import LOCATION_NORTH_1
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
+from tests.e2e.running import eventually
 
 CHANGES = "One lock for every garden door, with a closer"
-
-
-@pytest.fixture
-def api(console: RunningStack) -> Iterator[As]:
-    """`api("carer")` is somebody who uses the APIs: for what the browser is not asked about here."""
-    with httpx.Client(timeout=30) as http:
-        yield lambda persona: Caller(console.record, PERSONAS[persona], http)
 
 
 def reviewed(api: As) -> str:
@@ -57,10 +42,6 @@ def agreed(api: As, incident_id: str) -> str:
     }  # fmt: skip
     found: str = manager.post("actions", "/actions", body)["action_id"]
     return found
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
 
 
 def by_keyboard(page: Page, name: str) -> None:

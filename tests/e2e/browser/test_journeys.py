@@ -3,23 +3,20 @@
 What follows months later, the verdict on the effect, is played by the scenarios and has its page in `test_chain`.
 """
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.local.personas import PERSONAS
+from tests.e2e.browser.pressing import Check, Person, Shot, press
 from tests.e2e.browser.test_chain import find_in_work
 from tests.e2e.browser.test_report import answer
-from tests.e2e.browser.test_triage import choose, insist, press
+from tests.e2e.browser.test_triage import choose, insist
 from tests.e2e.running import eventually
 
 pytestmark = pytest.mark.journey
 
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 CHANGE = "The chart is replaced by one that counts in milligrams"
 

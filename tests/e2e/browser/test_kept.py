@@ -1,7 +1,6 @@
 """A report that outlives a lost signal, an ended session, the back button, a second window: kept on the device, sent once."""
 
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -9,12 +8,9 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import PERSONAS
+from tests.e2e.browser.pressing import Check, Person, Shot
 from tests.e2e.browser.test_report import answer, to_the_end
 from tests.e2e.running import RunningStack
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 STORED = """async () => {
   const open = (name, store) => new Promise((done) => {

@@ -2,39 +2,22 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from temporalio.client import Client, ScheduleOverlapPolicy
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
 from services.runtime.calendar import LONDON
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
 from tests.e2e.running import RunningStack, eventually
 from workflows.schedules import PATTERNS
 
 pytestmark = pytest.mark.journey
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
-As = Callable[[str], Caller]
-
-
-@pytest.fixture
-def api(console: RunningStack) -> Iterator[As]:
-    """`api("carer")` is somebody who uses the APIs: for what the browser is not asked about here."""
-    with httpx.Client(timeout=30) as http:
-        yield lambda persona: Caller(console.record, PERSONAS[persona], http)
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
 
 
 def report(carer: Caller, **values: Any) -> str:

@@ -1,14 +1,9 @@
 """Evidence packs in a real browser: built, looked at, read by somebody outside without an account, ended."""
 
-from collections.abc import Callable
+from playwright.sync_api import Browser, expect
 
-from playwright.sync_api import Browser, Page, expect
-
+from tests.e2e.browser.pressing import Check, Person, Shot
 from tests.e2e.running import RunningStack
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 
 def test_a_pack_is_built_shared_and_ended(

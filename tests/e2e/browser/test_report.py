@@ -5,11 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.browser.pressing import Check, Person, Shot
 from tests.e2e.running import eventually
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 
 def answer(page: Page, choose: str) -> None:

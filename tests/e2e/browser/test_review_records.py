@@ -2,10 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
 from tests.e2e.browser.test_autosave import saves
-from tests.e2e.browser.test_chain import As, Check, Person, Shot, api, press, reviewed
-
-__all__ = ["api"]  # the fixture
+from tests.e2e.browser.test_chain import reviewed
 
 
 def test_the_records_of_a_review_are_kept_corrected_and_read(

@@ -6,21 +6,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
+from tests.e2e.browser.pressing import Check, Person, Shot, press
 from tests.e2e.browser.test_report import to_the_end
 from tests.e2e.running import eventually
 
 pytestmark = pytest.mark.journey
 
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 TITLE = "Missed doses and signatures at noon"
 CHANGE = "One chart format in all services"
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
 
 
 def until(page: Page, path: str, there: Callable[[], bool], what: str) -> None:

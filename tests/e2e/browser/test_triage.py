@@ -1,30 +1,16 @@
 """Triage in a real browser, and pages that it opens: what must be told, candour, the first hours; ending and linking."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from deploy.local.people import Person as Caller
-from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
-from tests.e2e.running import RunningStack, eventually
+from deploy.local.personas import LOCATION_NORTH_1
+from tests.e2e.browser.pressing import As, Check, Person, Shot, press
+from tests.e2e.running import eventually
 
 pytestmark = pytest.mark.journey
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
-As = Callable[[str], Caller]
-
-
-@pytest.fixture
-def api(console: RunningStack) -> Iterator[As]:
-    """`api("carer")` is somebody who uses the APIs: for what the browser is not asked about here."""
-    with httpx.Client(timeout=30) as http:
-        yield lambda persona: Caller(console.record, PERSONAS[persona], http)
 
 
 def report(api: As, category: str, **more: Any) -> str:
@@ -35,10 +21,6 @@ def report(api: As, category: str, **more: Any) -> str:
     }  # fmt: skip
     incident: str = api("carer").post("intake", "/incidents", body)["incident_id"]
     return incident
-
-
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
 
 
 def insist(page: Page, name: str) -> None:

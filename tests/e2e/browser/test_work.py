@@ -1,20 +1,16 @@
 """My work in a real browser: what is owed, what is good to know, and where the links of messages lead."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS, PROVIDER
+from tests.e2e.browser.pressing import Check, Person, Shot
 from tests.e2e.browser.test_report import to_the_end
 from tests.e2e.running import RunningStack, eventually
-
-Person = Callable[..., Page]
-Check = Callable[[Page], None]
-Shot = Callable[[Page, str], None]
 
 
 def test_what_is_mine_stands_in_one_list_by_clock(person: Person, accessible: Check, shot: Shot) -> None:
