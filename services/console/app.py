@@ -133,6 +133,13 @@ def _explain(app: FastAPI) -> None:
             return _problem(404, "Page not found", "Check the address, or start from your work.")
         return _problem(error.status_code, "That did not work", str(error.detail))
 
+    @app.exception_handler(Exception)
+    def unforeseen(_: Request, __: Exception) -> Response:
+        return _problem(
+            500, "Something went wrong on our side",
+            "Nothing that you sent before is lost. Go back, where what you typed still stands, and try again; if it fails again, tell support.",
+        )  # fmt: skip
+
 
 def _problem(status: int, title: str, detail: str) -> Response:
     return render(

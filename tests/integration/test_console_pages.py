@@ -143,7 +143,7 @@ class Case:
     now: datetime
     id: str = ""
 
-    def report(self, category: str = "fall", **more: Any) -> str:
+    def report(self, category: str = "fall", *, by: Actor | None = None, **more: Any) -> str:
         body = {
             "location_id": str(self.home), "occurred_at": (self.now - timedelta(hours=1)).isoformat(), "category": category,
             "immediate_danger": False, "narrative": "Found on the floor.", "not_about_staff": category == "abuse_allegation",
@@ -151,7 +151,7 @@ class Case:
         }  # fmt: skip
         if more.get("about_staff"):
             del body["not_about_staff"]
-        answer = self.intake.post("/incidents", self.actor("carer", locations=[self.home]), body)
+        answer = self.intake.post("/incidents", by or self.actor("carer", locations=[self.home]), body)
         assert answer.status_code == 201, answer.text
         self.id = answer.json()["incident_id"]
         return self.id
@@ -373,3 +373,22 @@ def test_an_address_that_was_typed_wrong_says_so(person: Any, actor: Any, path: 
     page = person(actor("quality_lead")).open(path)
     assert page.status == 404
     page.says("Page not found", "Check the address")
+
+
+def test_whoever_reports_what_only_some_may_see_has_a_receipt(case: Case, person: Any, actor: Any) -> None:
+    carer = actor("carer", locations=[case.home])
+    incident = case.report("abuse_allegation", by=carer, not_about_staff=False)
+    page = person(carer).open(f"/report/{incident}/received")
+    page.says("Your report is in", "only those who need to know")
+    assert person(carer).open(f"/incidents/{incident}").status == 404
+    assert person(actor("carer", locations=[case.home])).open(f"/report/{incident}/received").status == 404
+
+
+def test_what_nobody_foresaw_has_a_page_too(person: Any, actor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = person(actor("quality_lead"))
+    page.http = TestClient(page.http.app, cookies=page.http.cookies, raise_server_exceptions=False)
+    monkeypatch.setattr("services.console.visit.render", lambda *_, **__: 1 / 0)
+    answer = page.http.get("/library")
+    assert answer.status_code == 500
+    assert "<h1" in answer.text
+    assert "Nothing that you sent before is lost" in answer.text

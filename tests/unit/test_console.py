@@ -1,6 +1,8 @@
 """The pages' own parts: the text of a review between form and draft, and the figure of a chart. No socket."""
 
+import ast
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -92,3 +94,17 @@ def test_each_place_on_the_body_that_is_asked_for_has_its_own_place_on_the_drawi
     at = {place.code: place.x for place in places}
     assert at["front_right_hand"] < at["front_left_hand"]
     assert at["back_left_hand"] < at["back_right_hand"]
+
+
+def test_no_page_gives_a_word_that_the_frame_gives() -> None:
+    """It would be given twice: such a page has never been shown."""
+    root = Path(__file__).parents[2] / "services" / "console"
+    frame = {"visit", "now", "path", "roles", "form_token"}
+    calls = [
+        (path.name, node)
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "page"
+    ]
+    assert len(calls) > 20
+    assert [name for name, node in calls if frame & {word.arg for word in node.keywords}] == []

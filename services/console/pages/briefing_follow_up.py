@@ -75,7 +75,7 @@ def _show(visit: Visit, briefing_id: str, sent: Sent) -> Response:
     return visit.page(
         "briefing_follow_up.html", sent.status, briefing=look("review", record), sent=sent, errors=sent.errors,
         routes=look("review", f"{record}/routes", limit=200)["items"], names=names, recall=look("review", f"{record}/recall"),
-        checks=look("review", f"{record}/adoption-checks", limit=50)["items"], kinds=ROUTES, shifts=list(Shift), roles=ASKED,
+        checks=look("review", f"{record}/adoption-checks", limit=50)["items"], kinds=ROUTES, shifts=list(Shift), asked=ASKED,
         places=sorted(({"value": one, "text": names[one]} for one in went_to), key=lambda one: one["text"]),
         keeps=visit.has(*TRIAGERS), saved=visit.request.query_params.get("saved"),
     )  # fmt: skip

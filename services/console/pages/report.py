@@ -192,8 +192,7 @@ def answer(visit: Visitor) -> Response:
 @router.get("/report/{incident_id}/received")
 def receipt(visit: Visitor, incident_id: str) -> Response:
     """What happens next, and what can still be added."""
-    incident = visit.api.get("intake", f"/incidents/{incident_id}")
-    return _receipt(visit, incident, {})
+    return _receipt(visit, _reported(visit, incident_id), {})
 
 
 @router.post("/report/{incident_id}/photos")
@@ -214,7 +213,19 @@ def add_photo(visit: Visitor, incident_id: str) -> Response:
             errors = {"file": _file_refused(refused)}
     if not errors:
         return go(f"/report/{incident_id}/received#photos")
-    return _receipt(visit, visit.api.get("intake", f"/incidents/{incident_id}"), errors)
+    return _receipt(visit, _reported(visit, incident_id), errors)
+
+
+def _reported(visit: Visit, incident_id: str) -> dict[str, Any]:
+    """The incident; of a restricted one, whoever reported it has what they were told and nothing else."""
+    path = f"/incidents/{incident_id}"
+    try:
+        found: dict[str, Any] = visit.api.get("intake", path)
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return {"incident_id": incident_id, "told": visit.api.get("intake", f"{path}/feedback")}
+    return found
 
 
 def _receipt(visit: Visit, incident: dict[str, Any], errors: dict[str, str]) -> Response:

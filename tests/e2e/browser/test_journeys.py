@@ -122,7 +122,7 @@ def reviews(manager: Page, quality: Page, case: str) -> None:
     manager.get_by_label("The answers to choose from").fill("Give the usual volume\nStop and ask")
     manager.get_by_label("Which line is right?").fill("2")
     press(manager, "Save")
-    manager.goto(f"{review}/people")
+    manager.goto(f"{review}/records/people")
     manager.get_by_label("Staff involved").check()
     manager.get_by_label("Who is it?").fill("Those on duty")
     manager.get_by_label("Contributed", exact=True).check()
