@@ -290,7 +290,7 @@ def record_referral(
         raise invalid(
             "person_ref",
             "is of an adult whose consent to refer is not recorded, nor why it is overridden",
-            "Record consent, or override_reason, in the safeguarding record. The referral itself need not wait for it.",
+            "Record what this adult says to a referral, or why it is made without consent, in the safeguarding record. The referral itself need not wait for it.",
         )
     for row in referrals_of(session, incident_id):
         same = row.authority.casefold() == command.authority.casefold() or row.authority == AUTHORITY_TOLD

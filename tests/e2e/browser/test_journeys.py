@@ -271,6 +271,13 @@ def keeps_the_record(page: Page, case: str, accessible: Check, shot: Shot) -> No
     page.locator("[name=refer_0_authority]").fill("East Shire")
     page.locator("[name=refer_0_reference]").fill("ES-1")
     insist(page, "It was sent")
+    expect(page.get_by_role("alert")).to_contain_text("Record what this adult says to a referral")
+    page.locator("[name=write_adults_0_consent]").select_option("given")
+    insist(page, "Keep the record")
+    expect(page.get_by_text("It is kept.")).to_be_visible()
+    page.locator("[name=refer_0_authority]").fill("East Shire")
+    page.locator("[name=refer_0_reference]").fill("ES-1")
+    insist(page, "It was sent")
     expect(page.get_by_text("Referred to East Shire")).to_be_visible()
     accessible(page)
 
