@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.console.page import TEXTS
 from services.console.pages.case import TRIAGERS, read_case, show
+from services.console.places import leaders
 from services.console.steps import Step, take
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, names
@@ -75,7 +76,7 @@ def _show(visit: Visit, incident_id: str, sent: Sent) -> Response:
     keeps = visit.has(*ACCESS_KEEPERS)
     access = visit.api.read("intake", f"/incidents/{incident_id}/access") if keeps else None
     kept = access.body if access else {"people": [], "excluded": [], "changes": [], "break_glass": []}
-    staff = _people(visit, case.record["location_id"]) if keeps else []
+    staff = _people(visit, case.record) if keeps else []
     known = {one["value"]: one["text"] for one in staff}
     listed = [*kept["people"], *kept["excluded"], *(one["changed_by"] for one in kept["changes"])]
     listed += [one["person_id"] for one in kept["break_glass"]]
@@ -102,10 +103,10 @@ def _others(visit: Visit, record: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _people(visit: Visit, location_id: str) -> list[dict[str, str]]:
-    """Who works at the place, or for all places, by name."""
-    found = visit.api.all("directory", "/people", most=400, location_id=location_id)
-    return sorted(
-        ({"value": one["person_id"], "text": one["display_name"]} for one in found if one["active"]),
-        key=lambda one: one["text"],
-    )
+def _people(visit: Visit, record: dict[str, Any]) -> list[dict[str, str]]:
+    """Who works at the place, and who answers for it, its region or all places, by name."""
+    place = record["location_id"]
+    at_work = visit.api.all("directory", "/people", most=400, location_id=place)
+    found = {one["person_id"]: str(one["display_name"]) for one in at_work if one["active"]}
+    found |= {one["value"].partition(":")[0]: one["text"] for one in leaders(visit, place, record["region_id"])}
+    return sorted(({"value": person, "text": name} for person, name in found.items()), key=lambda one: one["text"])

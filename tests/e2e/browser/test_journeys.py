@@ -3,6 +3,7 @@
 What follows months later, the verdict on the effect, is played by the scenarios and has its page in `test_chain`.
 """
 
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -290,7 +291,8 @@ def holds(page: Page, case: str, accessible: Check) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Say when somebody asks again")
     accessible(page)
     expect(page.get_by_label("Why")).to_have_value("They want to speak with everybody first.")
-    page.get_by_label("When somebody asks again").fill("2030-06-20T09:00")
+    asked = datetime.fromisoformat(page.get_by_label("When they were asked").input_value())
+    page.get_by_label("When somebody asks again").fill((asked + timedelta(days=7)).strftime("%Y-%m-%dT%H:%M"))
     press(page, "Place the hold")
     expect(page.get_by_role("heading", name="Police: stands")).to_be_visible()
     accessible(page)
