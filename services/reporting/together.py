@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, and_, func, select, true
+from sqlalchemy import ColumnElement, Uuid, func, null, select, true, type_coerce, union_all
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Seips
 from services.reporting.domain import TraitKind
-from services.reporting.store import INCIDENT, TRAIT, visible_incidents
+from services.reporting.store import COUNTS, INCIDENT, TRAIT, visible_incidents
 from services.runtime.actor import Actor
 from services.spc.chance import share_at_least
 
@@ -57,26 +58,41 @@ def together(
     """Reviews approved in the last `days`, as far as the caller may see their incidents."""
     since = now - timedelta(days=days)
     asked = {_I.location_id: location_id, _I.region_id: region_id, _I.category: category}
-    within: list[ColumnElement[bool]] = [
-        visible_incidents(actor), _T.kind == TraitKind.FACTOR, func.cardinality(_T.codes) > 0,
-        _I.review_approved_at <= now, _I.stage.not_in(["withdrawn", "duplicate"]),
+    approved: list[ColumnElement[bool]] = [
+        visible_incidents(actor), COUNTS,
+        _I.review_approved_at > since - timedelta(days=days), _I.review_approved_at <= now,
         *(column == value for column, value in asked.items() if value is not None),
     ]  # fmt: skip
-    joined = INCIDENT.join(TRAIT, and_(_T.incident_id == _I.incident_id, _T.provider_id == _I.provider_id))
-    lately, before = _I.review_approved_at > since, _I.review_approved_at > since - timedelta(days=days)
-    counted = (func.count().filter(lately).label("now"), func.count().filter(~lately).label("before"))
-    total = session.execute(select(*counted).select_from(joined).where(*within, before)).one()
-    named = func.unnest(_T.codes).table_valued("factor").render_derived(name="named")
-    rows = session.execute(
+    # `offset 0`: factors are looked up by key, where PostgreSQL would read those of all the years.
+    of_it = select(_T.codes).where(
+        _T.provider_id == _I.provider_id, _T.incident_id == _I.incident_id, _T.kind == TraitKind.FACTOR,
+        func.cardinality(_T.codes) > 0,
+    ).correlate(INCIDENT).offset(0).lateral("of_it")  # fmt: skip
+    reviews = (
+        select(_I.incident_id, _I.location_id, (_I.review_approved_at > since).label("lately"), of_it.c.codes)
+        .select_from(INCIDENT.join(of_it, true()))
+        .where(*approved)
+        .cte("reviews")
+        .prefix_with("materialized")
+    )
+    one = reviews.c
+    counted = (func.count().filter(one.lately).label("now"), func.count().filter(~one.lately).label("before"))
+    named = func.unnest(one.codes).table_valued("factor").render_derived(name="named")
+    totals = select(null().label("factor"), *counted, null().label("services"), null().label("incidents"))
+    newest = type_coerce(
+        func.array_agg(aggregate_order_by(one.incident_id, one.incident_id.desc())).filter(one.lately), ARRAY(Uuid)
+    )
+    each = (
         select(
             named.c.factor, *counted,
-            func.count(_I.location_id.distinct()).filter(lately).label("services"),
-            func.array_agg(_I.incident_id).filter(lately).label("incidents"),
+            func.count(one.location_id.distinct()).filter(one.lately).label("services"),
+            newest[1:NAMED].label("incidents"),
         )
-        .select_from(joined.join(named, true()))
-        .where(*within, before)
+        .select_from(reviews.join(named, true()))
         .group_by(named.c.factor)
     )  # fmt: skip
+    rows = session.execute(union_all(totals.select_from(reviews), each)).all()
+    total = next(row for row in rows if row.factor is None)
     known = {row.factor: row for row in rows}
     views = [_view(factor, known.get(factor), total.now, total.before) for factor in Seips]
     return Together(
@@ -87,7 +103,6 @@ def together(
 
 def _view(factor: Seips, row: object, of: int, of_before: int) -> FactorView:
     seen, before = getattr(row, "now", 0), getattr(row, "before", 0)
-    incidents = sorted(getattr(row, "incidents", None) or [], reverse=True)
     chance = share_at_least(seen, of, (before + 0.5) / (of_before + 1)) if of and of_before else None
     return FactorView(
         factor=factor,
@@ -97,5 +112,5 @@ def _view(factor: Seips, row: object, of: int, of_before: int) -> FactorView:
         share_before=round(before / of_before, 3) if of_before else None,
         services=getattr(row, "services", 0),
         chance=None if chance is None else float(f"{chance:.2g}"),
-        incidents=incidents[:NAMED],
+        incidents=getattr(row, "incidents", None) or [],
     )
