@@ -1,11 +1,12 @@
 """What reviews say when they are read together: each contributing factor, how often now and before, and where (PT-05)."""
 
+from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, Uuid, func, null, select, true, type_coerce, union_all
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy import ColumnElement, Uuid, cast, func, null, select, true, union_all
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Seips
@@ -76,33 +77,48 @@ def together(
         .prefix_with("materialized")
     )
     one = reviews.c
-    counted = (func.count().filter(one.lately).label("now"), func.count().filter(~one.lately).label("before"))
-    named = func.unnest(one.codes).table_valued("factor").render_derived(name="named")
-    totals = select(null().label("factor"), *counted, null().label("services"), null().label("incidents"))
-    newest = type_coerce(
-        func.array_agg(aggregate_order_by(one.incident_id, one.incident_id.desc())).filter(one.lately), ARRAY(Uuid)
-    )
-    each = (
-        select(
-            named.c.factor, *counted,
-            func.count(one.location_id.distinct()).filter(one.lately).label("services"),
-            newest[1:NAMED].label("incidents"),
+    # Each factor of a review, and once none: that row is of all reviews.
+    named = func.unnest(func.array_append(one.codes, null())).table_valued("factor").render_derived(name="named")
+    each = select(named.c.factor, one.location_id, one.incident_id, one.lately).select_from(reviews.join(named, true()))
+    by_place = (
+        each.with_only_columns(
+            named.c.factor,
+            func.count().filter(one.lately).label("now"),
+            func.count().filter(~one.lately).label("before"),
         )
-        .select_from(reviews.join(named, true()))
-        .group_by(named.c.factor)
-    )  # fmt: skip
-    rows = session.execute(union_all(totals.select_from(reviews), each)).all()
-    total = next(row for row in rows if row.factor is None)
-    known = {row.factor: row for row in rows}
-    views = [_view(factor, known.get(factor), total.now, total.before) for factor in Seips]
+        .group_by(named.c.factor, one.location_id)
+        .subquery("by_place")
+    )
+    counts = select(
+        by_place.c.factor,
+        func.sum(by_place.c.now).label("now"),
+        func.sum(by_place.c.before).label("before"),
+        func.count().filter(by_place.c.now > 0).label("services"),
+        cast(null(), Uuid).label("incident_id"),
+    ).group_by(by_place.c.factor)
+    turn = func.row_number().over(partition_by=named.c.factor, order_by=one.incident_id.desc())
+    newest = each.add_columns(turn.label("turn")).where(one.lately, named.c.factor.is_not(None)).subquery("newest")
+    incidents = select(newest.c.factor, null(), null(), null(), newest.c.incident_id).where(newest.c.turn <= NAMED)
+    known: dict[str | None, Any] = {}
+    named_by: dict[str, list[UUID]] = defaultdict(list)
+    for row in session.execute(union_all(counts, incidents)):
+        if row.incident_id is None:
+            known[row.factor] = row
+        else:
+            named_by[row.factor].append(row.incident_id)
+    total = known.get(None)
+    of, of_before = (int(total.now), int(total.before)) if total is not None else (0, 0)
+    views = [
+        _view(factor, known.get(factor), sorted(named_by[factor], reverse=True), of, of_before) for factor in Seips
+    ]
     return Together(
-        since=since, until=now, reviews=total.now, reviews_before=total.before,
+        since=since, until=now, reviews=of, reviews_before=of_before,
         factors=sorted(views, key=lambda one: (-one.reviews, one.factor)),
     )  # fmt: skip
 
 
-def _view(factor: Seips, row: object, of: int, of_before: int) -> FactorView:
-    seen, before = getattr(row, "now", 0), getattr(row, "before", 0)
+def _view(factor: Seips, row: object, incidents: list[UUID], of: int, of_before: int) -> FactorView:
+    seen, before = int(getattr(row, "now", 0)), int(getattr(row, "before", 0))
     chance = share_at_least(seen, of, (before + 0.5) / (of_before + 1)) if of and of_before else None
     return FactorView(
         factor=factor,
@@ -112,5 +128,5 @@ def _view(factor: Seips, row: object, of: int, of_before: int) -> FactorView:
         share_before=round(before / of_before, 3) if of_before else None,
         services=getattr(row, "services", 0),
         chance=None if chance is None else float(f"{chance:.2g}"),
-        incidents=getattr(row, "incidents", None) or [],
+        incidents=incidents,
     )

@@ -162,6 +162,8 @@ def records(
     after = pagination.decode(cursor)
     if after is not None:
         query = query.where(_I.incident_id < after)
+    # What is hidden is asked by key. PostgreSQL takes reading all of it for as cheap, to a hundredth of what these rows cost.
+    session.execute(text("set local enable_material = off"))
     rows = session.execute(query, {"now": now}).all()
     items = [
         RecordView(

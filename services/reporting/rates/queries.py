@@ -96,10 +96,11 @@ def rates(
     ).data(list(zip(months, begins, begins[1:], strict=False)))
     within = [_I.provider_id == actor.provider_id, _I.kind == Kind.INCIDENT, COUNTS, _I.reported_at <= (as_of or now)]
     within += [_I.occurred_at >= span.c.begins, _I.occurred_at < span.c.ends]
-    if location_id is not None:
-        within.append(_I.location_id == location_id)
-    if region_id is not None:
-        within.append(_I.region_id == region_id)
+    asked = {_I.location_id: location_id, _I.region_id: region_id}
+    within += [column == value for column, value in asked.items() if value is not None]
+    if not actor.all_locations:
+        # What is restricted and was given to somebody outside their scope is not in their rates: no care of it is.
+        within.append(actor.scope(_I.location_id, _I.region_id))
     columns = _I.incident_id, _I.location_id, _I.region_id, _I.category
     # `offset 0`: month by month. PostgreSQL thinks a month larger than it is, and would read all that there is.
     happened = select(*columns).where(*within).correlate(span).offset(0).lateral("happened")

@@ -23,6 +23,9 @@ def upgrade() -> None:
         "create index incident_reviewed on reporting.incident (provider_id, review_approved_at)"
         " where review_approved_at is not null"
     )
+    op.execute(
+        "create index trait_factor on reporting.trait (provider_id, incident_id) include (codes) where kind = 'factor'"
+    )
     # Row-level security lets no index on an array be used: whether it holds a value is not for PostgreSQL to ask first.
     op.execute("drop index reporting.trait_person")
     op.execute(
