@@ -1,5 +1,6 @@
 """Pages of the console over the real services and a real database, without a browser: what each form sends, and how a
 refusal and a stale page come back with nothing typed lost."""
+# ruff: noqa: F811 - fixtures
 
 import re
 import uuid
@@ -23,6 +24,7 @@ from services.console.settings import ConsoleSettings
 from services.runtime.actor import Actor
 from services.runtime.auth import Authenticator
 from tests.conftest import Issuer, MovableClock, ServiceClient
+from tests.integration.test_review import Desk, desk, home  # noqa: F401 - fixtures
 
 SERVICES = ("directory", "intake", "review", "actions", "reporting")
 
@@ -392,3 +394,125 @@ def test_what_nobody_foresaw_has_a_page_too(person: Any, actor: Any, monkeypatch
     assert answer.status_code == 500
     assert "<h1" in answer.text
     assert "Nothing that you sent before is lost" in answer.text
+
+
+def test_a_restriction_is_recorded_looked_at_and_ended(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("behaviour_distress")
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/protections")
+    protect, look, end = (f"/incidents/{incident}/protections/{name}" for name in ("protect", "look", "end"))
+    page.send(protect, protect_what="The garden door is locked after dark.").says("Choose what it is", "Say why")
+    typed = {
+        "kind": "restriction", "concerns": "P1", "reason": "P1 went out in the snow.", "ends_when": "Three quiet weeks.",
+        "started_at": "2026-06-08T09:00", "look_again_at": "2026-06-30T09:00",
+    }  # fmt: skip
+    page.send(protect, **{f"protect_{name}": value for name, value in typed.items()}).says("what less was considered")
+    assert page.forms[protect]["protect_what"].strip() == "The garden door is locked after dark."
+    page.send(protect, protect_least_restrictive="A sensor: nobody hears it.").says("is not within the next 7 days")
+    page.send(protect, protect_look_again_at="2026-06-12T09:00").says("It is kept", "Restriction, P1: stands")
+    page.open(f"/incidents/{incident}").says("1 stands, somebody looks again in 3 days")
+    page.open(f"/incidents/{incident}/protections")
+    stale = person(actor("safeguarding_lead")).open(f"/incidents/{incident}/protections")
+    (one,) = case.intake.get(f"/incidents/{incident}/protections", actor("quality_lead")).json()
+    looked, ended = f"look_{one['protection_id']}", f"end_{one['protection_id']}"
+    page.send(look, **{f"{looked}_found": "She sleeps better."}).says("Say when somebody looks again")
+    page.send(look, **{f"{looked}_look_again_at": "2026-06-14T09:00"}).says("She sleeps better.")
+    stale.send(end, **{f"{ended}_ending": "lifted", f"{ended}_reason": "Three quiet weeks."})
+    assert stale.status == 412
+    stale.says("Somebody changed this since you opened it", "protection looked at")
+    assert stale.forms[end][f"{ended}_reason"].strip() == "Three quiet weeks."
+    stale.send(end).says("Restriction, P1: lifted", "nothing")
+    assert person(actor("carer", locations=[case.home])).open(f"/incidents/{incident}/protections").status == 403
+
+
+def test_of_people_who_harmed_one_another_the_medicines_are_asked_about(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("behaviour_distress")
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/protections")
+    protect, look = (f"/incidents/{incident}/protections/{name}" for name in ("protect", "look"))
+    typed = {
+        "kind": "between_residents", "concerns": "P1 and P2", "what": "Each eats apart.", "reason": "A blow at lunch.",
+        "ends_when": "Both want to sit together again.", "started_at": "2026-06-08T09:00", "look_again_at": "2026-06-20T09:00",
+    }  # fmt: skip
+    page.send(protect, **{f"protect_{name}": value for name, value in typed.items()}).says("P1 and P2: stands")
+    (one,) = case.intake.get(f"/incidents/{incident}/protections", actor("quality_lead")).json()
+    form = f"look_{one['protection_id']}"
+    said = {f"{form}_found": "Both are calm.", f"{form}_look_again_at": "2026-07-20T09:00"}
+    page.send(look, **said).says("or why the medicines were not reviewed")
+    assert page.forms[look][f"{form}_found"].strip() == "Both are calm."
+    page.send(look, **{f"{form}_medicines_reviewed_on": "2026-06-08"}).says("Medicines reviewed on 8 June 2026")
+
+
+def test_a_discipline_is_kept_apart_on_a_page_for_few(case: Case, person: Any, actor: Any, clock: MovableClock) -> None:
+    incident = case.report("medication")
+    individual = actor("nominated_individual")
+    page = person(individual).open(f"/incidents/{incident}").open(f"/incidents/{incident}/proceedings")
+    begin, note, end = (f"/incidents/{incident}/proceedings/{name}" for name in ("begin", "note", "end"))
+    page.send(begin, begin_about="Whether a chart was falsified.").says(
+        "Choose what it is", "Say what is not given to it"
+    )
+    typed = {
+        "kind": "discipline", "reference": "HR-7", "shared": "The chart itself.", "kept_apart": "What anybody said.",
+        "begun_at": "2026-06-08T09:00", "next_at": "2026-06-01T09:00",
+    }  # fmt: skip
+    page.send(begin, **{f"begin_{name}": value for name, value in typed.items()}).says("has passed")
+    assert page.forms[begin]["begin_about"].strip() == "Whether a chart was falsified."
+    page.send(begin, begin_next_at="2026-06-12T09:00").says("Discipline HR-7: goes on")
+    (one,) = case.intake.get(f"/incidents/{incident}/proceedings", individual).json()
+    noted, ended = f"note_{one['proceeding_id']}", f"end_{one['proceeding_id']}"
+    stale = person(actor("director")).open(f"/incidents/{incident}/proceedings")
+    page.send(note, **{f"{noted}_said": "A hearing was set.", f"{noted}_next_at": "2026-06-20T09:00"})
+    page.says("A hearing was set.")
+    stale.send(end, **{f"{ended}_outcome": "No case to answer.", f"{ended}_ended_at": "2026-06-08T09:50"})
+    assert stale.status == 412
+    stale.says("proceeding noted", "A hearing was set.")
+    clock.advance(timedelta(days=11, hours=12))
+    page.open("/").says(f"/incidents/{incident}/proceedings#proceeding-{one['proceeding_id']}", "Next date: Discipline")
+    stale.send(end).says("Discipline HR-7: ended", "No case to answer.")
+
+    manager = person(actor("registered_manager", locations=[case.home]))
+    assert manager.open(f"/incidents/{incident}/proceedings").status == 403
+    assert "proceedings" not in manager.open(f"/incidents/{incident}").html
+
+
+def test_a_look_that_is_due_stands_on_my_work(case: Case, person: Any, actor: Any, clock: MovableClock) -> None:
+    incident = case.report("behaviour_distress")
+    manager = actor("registered_manager", locations=[case.home])
+    body = {
+        "kind": "restriction", "concerns": "P1", "what": "The door is locked.", "reason": "Snow.", "ends_when": "Spring.",
+        "least_restrictive": "A sensor.", "started_at": case.now.isoformat(),
+        "look_again_at": (case.now + timedelta(days=2)).isoformat(),
+    }  # fmt: skip
+    one = case.intake.post(f"/incidents/{incident}/protections", manager, body).json()["protection_id"]
+    page = person(manager).open("/")
+    assert f"#protection-{one}" not in page.html
+    clock.advance(timedelta(days=1, hours=12))
+    page.open("/").says(f"/incidents/{incident}/protections#protection-{one}", "Look again: Restriction")
+
+
+def test_whoever_was_asked_by_name_says_it_in_their_own_words(
+    desk: Desk, home: uuid.UUID, person: Any, actor: Any
+) -> None:
+    desk.open(home)
+    carer, lead = desk.make("carer", locations=[uuid.uuid4()]), desk.manager
+    page = person(lead).open(f"{desk.path}/records/people")
+    assert "people_person_id" not in page.forms[""]  # the directory knows nobody who works there
+    asked = desk.api.post(
+        f"{desk.path}/contributions", lead,
+        {"part": "staff_involved", "person_id": str(carer.id), "asks": "What was the handover like?"},
+    ).json()  # fmt: skip
+    mine = f"/contributions/{asked['contribution_id']}"
+    page = person(carer).open("/")
+    page.says(mine, "What was the handover like?")
+    page.open(mine).says("What was the handover like?", "does not look for somebody to blame")
+    page.send("").says("Write what you know")
+    page.send("", say_said="x" * 20_001)
+    assert page.status == 422
+    assert page.forms[""]["say_said"].strip() == "x" * 20_001
+    other = person(carer).open(mine)
+    page.send("", say_said="Nobody told us about the new bottle.").says("is kept, in your words")
+    other.send("", say_said="It was loud.")
+    assert other.status == 412
+    other.says("Nobody told us about the new bottle.")
+    assert other.forms[""]["say_said"].strip() == "It was loud."
+    assert mine not in page.open("/").html
+    assert person(desk.make("carer", locations=[uuid.uuid4()])).open(mine).status == 404
+    person(lead).open(desk.path).says("Nobody told us about the new bottle.")
