@@ -21,6 +21,7 @@ from services.console.__main__ import ROUTERS
 from services.console.app import build_app
 from services.console.session import Session
 from services.console.settings import ConsoleSettings
+from services.contracts.taxonomy import Band
 from services.runtime.actor import Actor
 from services.runtime.auth import Authenticator
 from tests.conftest import Issuer, MovableClock, ServiceClient
@@ -516,3 +517,112 @@ def test_whoever_was_asked_by_name_says_it_in_their_own_words(
     assert mine not in page.open("/").html
     assert person(desk.make("carer", locations=[uuid.uuid4()])).open(mine).status == 404
     person(lead).open(desk.path).says("Nobody told us about the new bottle.")
+
+
+def test_an_indicator_is_begun_and_its_months_are_recorded(person: Any, actor: Any, client: Any) -> None:
+    lead, api = actor("quality_lead"), client("actions")
+    page = person(lead).open("/indicators").send("/indicators", begin_numerator="rounds without a mistake")
+    page.says("Give it a name", "Choose which way is better")
+    assert page.forms["/indicators"]["begin_numerator"] == "rounds without a mistake"
+    typed = {"name": "Rounds", "about": "audit_score", "direction": "increase", "definition": "Watched by the lead."}
+    page.send("/indicators", **{f"begin_{name}": value for name, value in typed.items()}, begin_share="yes")
+    page.says("numerator and denominator belong together")
+    page.send("/indicators", begin_denominator="rounds observed", begin_share="yes").says("It is begun")
+    (one,) = api.get("/indicators", lead).json()["items"]
+    assert (one["counted"], one["share"]) == (True, True)
+    path = f"/indicators/{one['indicator_id']}"
+    month, redefine = f"{path}/month", f"{path}/redefine"
+    page.open(path).says("rounds without a mistake, out of rounds observed")
+    page.send(month, month_numerator="9", month_denominator="9").says("Choose the month")
+    page.send(month, month_month="2026-05", month_numerator="10").says("is more than the denominator")
+    assert page.forms[month]["month_month"] == "2026-05"
+    page.send(month, month_numerator="8").says("The month is kept", "8 of 9")
+    page.send(month, month_month="2026-05", month_numerator="7", month_denominator="9").says("7 of 9", "corrected")
+    page.send(month, month_month="2026-04", month_numerator="some", month_denominator="9")
+    assert page.status == 422
+    stale = person(actor("director")).open(path)
+    page.send(redefine, redefine_definition="Watched by two.").says("Say why")
+    page.send(redefine, redefine_reason="One sees little.").says("something else from now on", "Until 8 June 2026")
+    stale.send(redefine, redefine_definition="Watched at night.", redefine_reason="Nights differ.")
+    assert stale.status == 412
+    assert stale.forms[redefine]["redefine_definition"].strip() == "Watched at night."
+    assert [path for path in person(actor("executive")).open(path).forms if path.startswith("/indicators")] == []
+
+
+def test_a_concern_is_answered_arranged_and_becomes_an_incident(case: Case, person: Any, actor: Any) -> None:
+    said = {"provider_id": str(actor("carer").provider_id), "mode": "anonymous", "message": "The bells go unanswered."}
+    code = case.intake.http.post("/speak-up", json=said).json()["code"]
+    lead = actor("safeguarding_lead")
+    (concern,) = case.intake.get("/concerns", lead).json()["items"]
+    path = f"/concerns/{concern['concern_id']}"
+    answer, review, incident = (f"{path}/{name}" for name in ("answer", "review", "incident"))
+    page = person(lead).open("/")
+    page.says(f'href="{path}"', "Concern to answer: Anonymous")
+    stale = person(actor("nominated_individual")).open(path)
+    page.open(path).says("The bells go unanswered.")
+    page.send(answer).says("Write an answer")
+    page.send(answer, answer_text="Two more people are on tonight.").says("is there for whoever has the code")
+    assert f'href="{path}"' not in person(lead).open("/").html
+    page.open(path).send(review, review_protection="Nobody outside knows.").says("Choose who reviews it")
+    assert page.forms[review]["review_protection"].strip() == "Nobody outside knows."
+    reviewer, away = actor("regional_manager", locations=[uuid.uuid4()]), actor("safeguarding_lead")
+    page.send(
+        review, review_reviewer_id=str(reviewer.id), review_away=str(away.id), review_reason="From another region.",
+    ).says("It is kept", "Nobody outside knows.")  # fmt: skip
+    assert page.forms[review]["review_excluded"] == [str(away.id)]
+    assert person(away).open(path).status == 404
+    assert person(reviewer).open(path).status == 200
+    stale.send(review, review_reviewer_id=str(reviewer.id), review_protection="None.", review_reason="Why not.")
+    assert stale.status == 412
+    assert stale.forms[review]["review_protection"].strip() == "None."
+    page.send(incident, incident_narrative="Bells ring for long.").says("Choose where it happened", "danger now")
+    assert page.forms[incident]["incident_narrative"].strip() == "Bells ring for long."
+    page.send(
+        incident, incident_location_id=str(case.home), incident_category="staffing", incident_immediate_danger="no",
+        incident_occurred_at="2026-06-08T09:00",
+    ).says("The incident that was made of it")  # fmt: skip
+    made = case.intake.get(path, lead).json()["incident_id"]
+    assert person(away).open(f"/incidents/{made}").status == 404
+    told = case.intake.http.post("/speak-up/conversation", json={"code": code}).json()
+    assert told["protection"] == "Nobody outside knows."
+
+
+def test_a_known_cause_is_linked_and_the_rest_of_the_text_stays(desk: Desk, home: uuid.UUID, person: Any) -> None:
+    desk.open(home)
+    desk.approved()
+    first = desk.api.get(desk.path, desk.manager).json()
+    learned = first["learning"][0]["learning_id"]
+    lead = desk.make("quality_lead")
+    terms = {
+        "title": "Two charts", "why": "It comes again.", "category": first["category"], "band": "high", "lead_id": str(lead.id),
+        "questions": ["Why two charts?"], "locations": [str(home)],
+    }  # fmt: skip
+    made = desk.api.post("/themes", lead, terms)
+    assert made.status_code == 201, made.text
+    theme = made.json()["theme_id"]
+    desk.open(home, band=Band.HIGH)
+    draft = {"what_happened": "It was doubled.", "why": "The chart says millilitres."}
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, draft, version=1).is_success
+    path = f"{desk.path}/known-cause"
+    writer = desk.make("regional_manager")
+    page = person(writer).open(desk.path)
+    page.says(path)
+    stale = person(writer).open(path)
+    page.open(path).says("Two charts (commissioned")
+    page.send("", known_reason="The same chart.", known_learning=[learned]).says("Tick an action or a theme")
+    assert (page.forms[""]["known_reason"].strip(), page.forms[""]["known_learning"]) == ("The same chart.", [learned])
+    page.send("", known_learning=[learned], known_themes=[theme], go="link").says("It is kept")
+    found = desk.api.get(desk.path, desk.manager).json()
+    assert found["known_cause"] == {
+        "reason": "The same chart.",
+        "learning": [learned],
+        "actions": [],
+        "themes": [theme],
+    }
+    assert (found["what_happened"], found["why"]) == (draft["what_happened"], draft["why"])
+    stale.send("", known_reason="Another one.", known_learning=[learned], known_themes=[theme])
+    assert stale.status == 412
+    assert stale.forms[""]["known_reason"].strip() == "Another one."
+    person(writer).open(desk.path).says("The same chart.", f'href="/themes/{theme}"')
+    page.send("", go="remove").says("Nothing is linked now")
+    assert desk.api.get(desk.path, desk.manager).json()["known_cause"] is None
