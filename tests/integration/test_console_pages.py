@@ -2,6 +2,7 @@
 refusal and a stale page come back with nothing typed lost."""
 # ruff: noqa: F811 - fixtures
 
+import asyncio
 import re
 import uuid
 from collections.abc import Callable
@@ -14,17 +15,22 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import Engine
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from services.console.__main__ import ROUTERS
 from services.console.app import build_app
+from services.console.pages import overview
 from services.console.session import Session
 from services.console.settings import ConsoleSettings
+from services.console.visit import onlooker
 from services.contracts.taxonomy import Band
 from services.runtime.actor import Actor
 from services.runtime.auth import Authenticator
 from tests.conftest import Issuer, MovableClock, ServiceClient
+from tests.integration.test_reporting import Book
 from tests.integration.test_review import Desk, desk, home  # noqa: F401 - fixtures
 
 SERVICES = ("directory", "intake", "review", "actions", "reporting")
@@ -626,3 +632,41 @@ def test_a_known_cause_is_linked_and_the_rest_of_the_text_stays(desk: Desk, home
     person(writer).open(desk.path).says("The same chart.", f'href="/themes/{theme}"')
     page.send("", go="remove").says("Nothing is linked now")
     assert desk.api.get(desk.path, desk.manager).json()["known_cause"] is None
+
+
+def test_the_overview_follows_its_clocks_too(
+    person: Any,
+    actor: Any,
+    service_engine: Callable[[str], Engine],
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That a clock goes on or runs out is no event: the page hears of it all the same, and not of what it shows already."""
+    lead = actor("quality_lead")
+    book = Book(service_engine("reporting"), lead.provider_id, clock)
+    incident = str(book.report(book.location()))
+    book.project()
+    page = person(lead)
+    cookies = "; ".join(f"{name}={value}" for name, value in page.http.cookies.items())
+    clock.advance(timedelta(hours=1))
+    query = httpx.QueryParams({"since": clock.now().isoformat()})
+    asked = {
+        "type": "http", "app": page.http.app, "query_string": str(query).encode(), "path": "/overview/live",
+        "headers": [(b"cookie", cookies.encode())],
+    }  # fmt: skip
+    visit = onlooker(Request(asked))
+    assert visit is not None
+    monkeypatch.setattr(overview, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(overview, "_CLOCKS_SECONDS", 0.05)
+
+    async def heard() -> list[str]:
+        told = overview._told(visit)
+        found = [await anext(told), await anext(told)]
+        clock.advance(timedelta(hours=24))
+        return [*found, await anext(told)]
+
+    first, before, after = asyncio.run(asyncio.wait_for(heard(), 60))
+    assert first.startswith("retry:")
+    assert incident not in before
+    assert f'/incidents/{incident}"' in after
+    assert "1 hour late" in after
