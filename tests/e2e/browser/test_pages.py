@@ -7,22 +7,19 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from deploy.local.state import PROJECT, Home
+from deploy.local.state import PROJECT
 from services.console.__main__ import ROUTERS
-from tests.e2e.browser.conftest import WIDTHS, signs_in, violations
+from tests.e2e.browser.conftest import WIDTHS, violations
 from tests.e2e.browser.pressing import Person, Shot
 from tests.e2e.browser.test_report import to_the_end
-from tests.e2e.running import SPEED, RunningStack
 
 TABLE = PROJECT / "build" / "pages.md"
 ASKED = 10
@@ -101,35 +98,14 @@ class Scale:
         return self._bytes / 1000
 
 
-@pytest.fixture(scope="module")
-def lived_in(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
-    """The state that `make run` leaves."""
-    running = RunningStack(Home(run_folder / f"lived-in-{worker_id}"))
-    try:
-        play(running, SPEED, "--leave-some")
-        running.down()
-        play(running, 60, "--scenario", "today")
-        yield running
-    finally:
-        running.down()
-
-
-def play(stack: RunningStack, speed: int, *what: str) -> None:
-    """A part of the demonstration, on a clock of this speed."""
-    stack.up(f"--clock-speed={speed}")
-    done = stack.plumbline("demo", *what)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.journey
-def test_every_page_that_links_lead_to(lived_in: RunningStack, browser: Browser, shot: Shot) -> None:
+def test_every_page_that_links_lead_to(newcomer: Person, shot: Shot) -> None:
     seen: dict[str, Seen] = {}
     for persona in PEOPLE:
-        context = browser.new_context(viewport=WIDTHS["desk"], base_url=lived_in.record.url("console"))  # type: ignore[arg-type]
-        context.set_default_timeout(60_000)
-        page = signs_in(context, persona)
+        page = newcomer(persona)
+        page.set_default_timeout(60_000)
         walk(page, persona, seen, shot)
-        context.close()
+        page.context.close()
     write(seen)
     assert {kind: of.problems for kind, of in seen.items() if any(of.problems.values())} == {}
     assert KINDS.keys() - {"/", *seen} - ELSEWHERE.keys() == set(), "no link leads to these"
