@@ -1,5 +1,6 @@
-// The session on this page: a warning before it ends, and a form with a file is sent only while somebody is signed in, for a
-// file cannot be held over a sign-in. Reports that this device keeps are sent from any page.
+// The session on this page: a warning before it ends. A form is sent only while there is signal, for the browser's own page
+// would take what was typed; one with a file only while somebody is signed in, for a file cannot be held over a sign-in.
+// Reports that this device keeps are sent from any page.
 import * as kept from 'plumbline/kept';
 
 const MOST_BYTES = 10_000_000;
@@ -61,16 +62,18 @@ document.addEventListener('visibilitychange', async () => {
 const files = (form) => [...form.querySelectorAll('input[type=file]')].flatMap((field) => [...field.files]);
 const sure = new WeakSet();
 
-async function sendFiles(event) {
+async function sendWithSignal(event) {
   const form = event.target;
-  if (sure.has(form) || !files(form).length) return;
+  if (event.defaultPrevented || sure.has(form) || form.getAttribute('method') !== 'post' || form.matches('[data-autosave]')) return;
   event.preventDefault();
   if (files(form).some((file) => file.size > MOST_BYTES)) return tooLarge(form);
   const seconds = await left();
   if (seconds === undefined) return say(box.dataset.away);
-  if (!seconds) return say(box.dataset.over, { maySignIn: true });
+  if (!seconds && files(form).length) return say(box.dataset.over, { maySignIn: true });
+  say('');
   sure.add(form);
   form.requestSubmit(event.submitter);
+  sure.delete(form);
 }
 
 function tooLarge(form) {
@@ -108,6 +111,6 @@ async function signOut(event) {
   form.requestSubmit(event.submitter);
 }
 
-document.addEventListener('submit', (event) => (event.target.getAttribute('action') === '/sign-out' ? signOut(event) : sendFiles(event)));
+document.addEventListener('submit', (event) => (event.target.getAttribute('action') === '/sign-out' ? signOut(event) : sendWithSignal(event)));
 watch(Number(box.dataset.left));
 if (kept.possible && !document.querySelector('[data-report]') && (await kept.waits())) await kept.send();
