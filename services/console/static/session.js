@@ -1,5 +1,5 @@
-// The session on this page: a warning before it ends. A form is sent only while there is signal, for the browser's own page
-// would take what was typed; one with a file only while somebody is signed in, for a file cannot be held over a sign-in.
+// The session on this page: a warning before it ends. A form is not sent while the device has no signal, for the browser's own
+// page would take its place; one with a file only while somebody is signed in, for a file cannot be held over a sign-in.
 // Reports that this device keeps are sent from any page.
 import * as kept from 'plumbline/kept';
 
@@ -62,18 +62,21 @@ document.addEventListener('visibilitychange', async () => {
 const files = (form) => [...form.querySelectorAll('input[type=file]')].flatMap((field) => [...field.files]);
 const sure = new WeakSet();
 
-async function sendWithSignal(event) {
+async function send(event) {
   const form = event.target;
-  if (event.defaultPrevented || sure.has(form) || form.getAttribute('method') !== 'post' || form.matches('[data-autosave]')) return;
+  // A report and a review keep what was typed themselves.
+  if (!navigator.onLine && !form.matches('[data-report], [data-autosave]')) {
+    event.preventDefault();
+    return say(box.dataset.away);
+  }
+  if (sure.has(form) || !files(form).length) return;
   event.preventDefault();
   if (files(form).some((file) => file.size > MOST_BYTES)) return tooLarge(form);
   const seconds = await left();
   if (seconds === undefined) return say(box.dataset.away);
-  if (!seconds && files(form).length) return say(box.dataset.over, { maySignIn: true });
-  say('');
+  if (!seconds) return say(box.dataset.over, { maySignIn: true });
   sure.add(form);
   form.requestSubmit(event.submitter);
-  sure.delete(form);
 }
 
 function tooLarge(form) {
@@ -111,6 +114,6 @@ async function signOut(event) {
   form.requestSubmit(event.submitter);
 }
 
-document.addEventListener('submit', (event) => (event.target.getAttribute('action') === '/sign-out' ? signOut(event) : sendWithSignal(event)));
+document.addEventListener('submit', (event) => (event.target.getAttribute('action') === '/sign-out' ? signOut(event) : send(event)));
 watch(Number(box.dataset.left));
 if (kept.possible && !document.querySelector('[data-report]') && (await kept.waits())) await kept.send();

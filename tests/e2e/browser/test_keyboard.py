@@ -42,7 +42,7 @@ def test_from_my_work_to_done_and_verified(newcomer: Person, by_keyboard: Callab
     other = newcomer("quality_lead")
     assert follow(other, by_keyboard, "To verify") == action
     by_keyboard(other, "button", "Record the verification", "Enter")
-    expect(other.get_by_role("alert")).to_be_focused()  # what is wrong is where the reader is
+    expect(other.locator(".nhsuk-error-summary")).to_be_focused()  # what is wrong is where the reader is
     by_keyboard(other, "spinbutton", "How many are there?", "9")
     by_keyboard(other, "spinbutton", "How many of them will you look at?", "2")
     by_keyboard(other, "button", "Draw the sample", "Enter")
