@@ -61,8 +61,9 @@ check: lint types test ## all that must hold before a change lands
 bench: setup ## measure throughput and latency, and the yardsticks beside them
 	$(VENV)/python -m tests.load.bench
 
-test-browser: setup ## run the tests in a real browser, and the long journeys (needs Debian's chromium)
+test-browser: setup ## run the tests in a real browser, with the long journeys and a table of all pages (needs Debian's chromium)
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
+	@cat build/pages.md
 
 kafka: setup ## run relay and consumer on Apache Kafka itself (needs Java 17 and Maven)
 	$(VENV)/pytest tests/broker/apache
