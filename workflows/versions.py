@@ -10,7 +10,8 @@ import logging
 from datetime import timedelta
 from importlib.metadata import version
 
-from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
+from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest, SetWorkerDeploymentCurrentVersionRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
@@ -37,7 +38,8 @@ def deployment_config(of: WorkerDeploymentVersion | None) -> WorkerDeploymentCon
 
 
 async def promote(client: Client, of: WorkerDeploymentVersion, *, patience: timedelta = timedelta(minutes=5)) -> None:
-    """Make a version the current one, as soon as its workers are there. Safe to repeat, and to go back with.
+    """Make a version the current one, as soon as its workers are there, and wait until work is given to it. Safe to repeat,
+    and to go back with.
 
     Raises TimeoutError when none of its workers is seen within `patience`: what was current stays so.
     """
@@ -53,5 +55,12 @@ async def promote(client: Client, of: WorkerDeploymentVersion, *, patience: time
                     raise
                 await asyncio.sleep(0.5)
             else:
+                break
+        # Said, and known to each part of the server that hands out work, are two moments.
+        asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=of.deployment_name)
+        while True:
+            told = (await client.workflow_service.describe_worker_deployment(asked)).worker_deployment_info
+            if told.routing_config_update_state != RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS:
                 logger.info("version is current", extra={"version": of.to_canonical_string()})
                 return
+            await asyncio.sleep(0.1)
