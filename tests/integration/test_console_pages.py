@@ -670,3 +670,9 @@ def test_the_overview_follows_its_clocks_too(
     assert incident not in before
     assert f'/incidents/{incident}"' in after
     assert "1 hour late" in after
+
+
+def test_my_work_says_what_is_to_be_triaged(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("choking")
+    page = person(actor("registered_manager", locations=[case.home])).open("/")
+    page.says(f"/incidents/{incident}/triage", "To triage: Choking or swallowing")
