@@ -670,3 +670,25 @@ def test_the_overview_follows_its_clocks_too(
     assert incident not in before
     assert f'/incidents/{incident}"' in after
     assert "1 hour late" in after
+
+
+def test_my_work_says_what_is_to_be_triaged(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("choking")
+    page = person(actor("registered_manager", locations=[case.home])).open("/")
+    page.says(f"/incidents/{incident}/triage", "To triage: Choking or swallowing")
+
+
+def test_a_form_that_came_back_says_where_its_page_is(case: Case, person: Any, actor: Any) -> None:
+    """For the back button: the address that it was sent to may be no page."""
+    incident = case.report()
+    page = person(actor("quality_lead"))
+    for path, action in (
+        (f"/incidents/{incident}/protections", f"/incidents/{incident}/protections/protect"),
+        (f"/incidents/{incident}/checks", f"/incidents/{incident}/checks/care-plan-check/set-aside"),
+        ("/indicators", "/indicators"),
+    ):  # fmt: skip
+        page.open(path)
+        assert "data-address" not in page.html
+        page.send(action)
+        assert page.status == 422
+        page.says(f'data-address="{path}"')

@@ -122,9 +122,9 @@ def _duties(visit: Visit, inbox: dict[str, Any]) -> Iterator[Item]:
 
 def _routine(inbox: dict[str, Any]) -> Iterator[Item]:
     for one in inbox["routine"]:
-        page, what = _STAGE_PAGES.get(one["stage"], ("", _("Incident")))
+        page, what = _STAGE_PAGES.get(one["stage"], ("", label(one["stage"])))
         href = f"/incidents/{one['incident_id']}{page}"
-        yield Item(what, label(one["stage"]), href, one["due_at"], (one["incident_id"], one["stage"]))
+        yield Item(what, label(one["category"]), href, one["due_at"], (one["incident_id"], one["stage"]))
 
 
 def _actions(visit: Visit) -> Iterator[Item]:

@@ -69,6 +69,9 @@ async function send(event) {
     event.preventDefault();
     return say(box.dataset.away);
   }
+  // A form that came back is sent again: whoever goes back from what follows gets its page, and not the browser's question
+  // whether to send it once more. Without this button pressed, that question leads to what was typed.
+  if (box.dataset.address && form.getAttribute('method') === 'post') history.replaceState(null, '', box.dataset.address);
   if (sure.has(form) || !files(form).length) return;
   event.preventDefault();
   if (files(form).some((file) => file.size > MOST_BYTES)) return tooLarge(form);
