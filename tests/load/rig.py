@@ -99,6 +99,8 @@ class Rig:
             yield
 
     def _as(self, part: Part, role: str | None) -> Part:
+        # One person sends what a provider's thousands would.
+        part = replace(part, env={**part.env, "PLUMBLINE_REPORTS_PER_MINUTE": "10000000"})
         if role is None or part.command is None:
             return part
         return replace(part, command=(*part.command[:-1], role))
