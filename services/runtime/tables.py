@@ -87,6 +87,27 @@ def append_only_v1(op: Operations, service: str, table: str) -> None:
     )
 
 
+def erasure_v1(op: Operations, service: str) -> None:
+    """Create the proof of what was erased: that it was, when, how much, and a digest of it. Never what it said."""
+    op.execute(
+        f"""create table {service}.erasure (
+            record_id uuid primary key,
+            provider_id uuid not null,
+            erased_at timestamptz not null,
+            cells integer not null check (cells >= 0),
+            files text[] not null,
+            digest text not null check (digest ~ '^[0-9a-f]{{64}}$')
+        )"""
+    )
+    protect_v1(op, service, "erasure", grants="select, insert")
+
+
+def clearable_replies_v1(op: Operations, service: str) -> None:
+    """Let the system role clear replies that nobody can ask for again, found by an index that is made beside writes."""
+    system_access_v1(op, service, "idempotency_key", grants="select (created_at), delete")
+    index_concurrently_v1(op, service, "idempotency_key_created", "idempotency_key (created_at)")
+
+
 def install_v1(op: Operations, service: str, *, publishes: bool = True) -> None:
     """Create outbox, inbox, parked events, idempotency keys and the audit chain in a service's schema."""
     op.execute(f"grant usage on schema {service} to plumbline_{service}, plumbline_{service}_system")
