@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from services.runtime import audit, erasure, idempotency
@@ -27,7 +28,8 @@ ERASERS = {
     "actions": "services.actions.erasing", "reporting": "services.reporting.erasing",
 }  # fmt: skip
 CODES = Path(__file__).with_name("codes.txt")
-"""Columns that hold codes, ids, digests and figures, or what is not about a record: reviewed, one a line."""
+"""Columns that hold codes, ids, digests and figures, what is not about a record, or what a trigger keeps beside an erased one:
+reviewed, one a line."""
 NOW = datetime(2046, 6, 8, 9, tzinfo=UTC)
 
 
@@ -143,6 +145,28 @@ def test_no_rule_of_a_table_asks_for_words_where_they_are_erased(owner: Connecti
             for column in part.columns:
                 if re.search(rf"\b{column}\b", rule):
                     assert not re.search(r"length|~|<> ''|= ''|UNIQUE", rule), (part.table, rule)
+
+
+@pytest.mark.parametrize(
+    ("service", "change"),
+    [
+        ("intake", "update intake.candour_letter set content = 'We did nothing wrong.'"),
+        ("intake", """update intake.answer_before set value = '"Nothing happened."'"""),
+        ("intake", """update intake.fact_sheet set answers = answers || '{"said": "No."}'"""),
+        ("intake", """update intake.outbox set data = data || '{"band": "low"}'"""),
+        ("review", 'update review.submission set content = \'{"why": "Nobody"}\''),
+        ("actions", "update actions.evidence set description = 'It was done.'"),
+        ("reporting", """update reporting.timeline set summary = '{"stage": "closed"}'"""),
+    ],
+)
+def test_what_is_only_ever_added_may_be_emptied_and_never_changed(
+    owner: Connection, service: str, change: str, provider_id: uuid.UUID
+) -> None:
+    plant(owner, service, provider_id, uuid.uuid4())
+    owner.execute(text("set local session_replication_role = origin"))
+    as_service(owner, service, provider_id)
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        owner.execute(text(change))
 
 
 def test_erasing_again_answers_the_first_proof_and_the_chain_holds(

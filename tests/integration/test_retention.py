@@ -224,6 +224,8 @@ async def test_what_two_people_decided_is_erased_in_every_service_and_proved(
             assert "erased" in [entry["action"] for entry in chain]
             assert MARKER not in json.dumps(chain)
             assert person not in json.dumps(chain)
+    with transaction(service_engine("reporting"), provider_id) as session:
+        assert session.scalar(text("select count(*) from reporting.person_incident")) == 0
     assert person not in str(events(service_engine("intake"), provider_id)), "nor as a stand-in in the event log"
     described = [
         row["data"]["people"]

@@ -19,6 +19,7 @@ _WRITTEN = {
 
 def upgrade() -> None:
     tables.erasure_v1(op, "actions")
+    tables.only_emptied_v1(op, "actions")
     for table, columns in _WRITTEN.items():
-        op.execute(f"grant update ({columns}) on actions.{table} to plumbline_actions")
+        tables.erasable_v1(op, "actions", table, columns)
     tables.clearable_replies_v1(op, "actions")

@@ -9,7 +9,6 @@ down_revision = "0025"
 
 _WRITTEN = {
     "access_change": "reason",
-    "affected_person": "person_ref",
     "answer_before": "value",
     "attachment": "name",
     "break_glass": "reason",
@@ -91,6 +90,8 @@ def upgrade() -> None:
         )"""
     )
     tables.protect_v1(op, "intake", "erasure_elsewhere", grants="select, insert")
+    tables.only_emptied_v1(op, "intake")
     for table, columns in _WRITTEN.items():
-        op.execute(f"grant update ({columns}) on intake.{table} to plumbline_intake")
+        tables.erasable_v1(op, "intake", table, columns)
+    tables.erasable_v1(op, "intake", "affected_person", "", ids="person_ref")
     tables.clearable_replies_v1(op, "intake")

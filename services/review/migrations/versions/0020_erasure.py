@@ -22,6 +22,7 @@ _WRITTEN = {
 
 def upgrade() -> None:
     tables.erasure_v1(op, "review")
+    tables.only_emptied_v1(op, "review")
     for table, columns in _WRITTEN.items():
-        op.execute(f"grant update ({columns}) on review.{table} to plumbline_review")
+        tables.erasable_v1(op, "review", table, columns)
     tables.clearable_replies_v1(op, "review")

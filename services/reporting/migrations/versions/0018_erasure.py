@@ -4,11 +4,12 @@ from alembic import op
 
 from services.runtime import tables
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 
 def upgrade() -> None:
     tables.erasure_v1(op, "reporting")
-    op.execute("grant update (summary) on reporting.timeline to plumbline_reporting")
+    tables.only_emptied_v1(op, "reporting")
+    tables.erasable_v1(op, "reporting", "timeline", "summary")
     tables.clearable_replies_v1(op, "reporting")
