@@ -17,6 +17,7 @@ from services.intake.obligations import reference
 from services.intake.proceedings import api as proceedings
 from services.intake.protection import api as protection
 from services.intake.recurrence import api as recurrence
+from services.intake.retention import api as retention
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
 from services.intake.speak_up import pages as speak_up_pages
@@ -44,6 +45,7 @@ SERVICE = Service(
         protection.router,
         proceedings.router,
         recurrence.router,
+        retention.router,
         linking.router,
         speak_up.router,
         speak_up_pages.router,
