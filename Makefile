@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench kafka promtool helm vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench chaos kafka promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,11 @@ check: lint types test ## all that must hold before a change lands
 
 bench: setup ## measure throughput and latency, and the yardsticks beside them
 	$(VENV)/python -m tests.load.bench
+
+SEED    ?= 1
+MINUTES ?= 4
+chaos: setup ## use a stack and break it meanwhile, then look for everything that was accepted
+	$(VENV)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 test-browser: setup ## run the tests in a real browser, with the long journeys and a table of all pages (needs Debian's chromium)
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser

@@ -3,7 +3,7 @@
 Functions named `_v1` are called by committed migrations: never change one, add the next.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
@@ -14,6 +14,9 @@ class Operations(Protocol):
 
     def execute(self, sqltext: str) -> None:
         """Run one statement."""
+
+    def get_context(self) -> Any:
+        """Alembic's context of this run."""
 
 
 def outbox_table(schema: str) -> Table:
@@ -62,6 +65,18 @@ def system_access_v1(op: Operations, service: str, table: str, *, grants: str) -
         f"create policy system on {service}.{table} to plumbline_{service}_system using (true) with check (true)"
     )
     op.execute(f"grant {grants} on {service}.{table} to plumbline_{service}_system")
+
+
+def index_concurrently_v1(op: Operations, service: str, name: str, on: str, *, unique: bool = False) -> None:
+    """Make an index while rows are written, however long it takes. What the migrations before it did is committed first.
+
+    Safe to run again: what an attempt that was broken off left behind goes first.
+    """
+    with op.get_context().autocommit_block():
+        op.execute("set statement_timeout = 0")
+        op.execute(f"drop index concurrently if exists {service}.{name}")
+        op.execute(f"create {'unique ' if unique else ''}index concurrently {name} on {service}.{on}")
+        op.execute("reset statement_timeout")
 
 
 def append_only_v1(op: Operations, service: str, table: str) -> None:
