@@ -16,10 +16,10 @@ from minio import Minio
 from minio.error import MinioException
 from PIL import Image, JpegImagePlugin
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from urllib3.exceptions import HTTPError
 
 from services.runtime.errors import ServiceError, conflict, invalid
+from services.runtime.settings import Environment
 
 MAX_BYTES = 10_000_000
 BODY_BYTES = MAX_BYTES + 100_000
@@ -128,10 +128,8 @@ def without_metadata(content: bytes, media_type: str) -> bytes | None:
     return kept.getvalue()
 
 
-class AttachmentSettings(BaseSettings):
+class AttachmentSettings(Environment):
     """`attachments_url` is `file:///folder` or `s3://host[:port]/bucket`; keys are for the latter."""
-
-    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore")
 
     attachments_url: str = Field(default="")
     attachments_access_key: str = ""

@@ -393,7 +393,7 @@ def test_the_same_against_an_s3_compatible_store(s3: str) -> None:
     Minio(s3, access_key="a", secret_key="b" * 8, secure=False).make_bucket("evidence")
     settings = AttachmentSettings(
         attachments_url=f"s3://{s3}/evidence", attachments_access_key="a",
-        attachments_secret_key="b" * 8, attachments_tls=False,
+        attachments_secret_key="b" * 8, attachments_tls=False, environment="local",
     )  # fmt: skip
     store, provider, content = storage(settings), uuid.uuid4(), os.urandom(100_000)
     digest = hashlib.sha256(content).hexdigest()

@@ -146,6 +146,7 @@ def sam(directory: ServiceClient, admin: Actor) -> uuid.UUID:
 @pytest.fixture
 def settings(mailbox: Mailbox, sink: HttpSink) -> NoticeSettings:
     return NoticeSettings(
+        environment="local",
         notice_link="https://plumbline.example/",
         smtp_url=SecretStr(f"smtp://127.0.0.1:{mailbox.port}"),
         sms_url=f"{sink.url}/sms",
