@@ -57,7 +57,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _Load:
-    """One order: as many requests as the connections get through in the time."""
+    """One order: as many requests as the connections get through in the time, or as many as are ordered."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         body = json.dumps(order["body"]).encode()
@@ -66,6 +66,7 @@ class _Load:
         head += [f"Content-Length: {len(body)}", "Idempotency-Key: "]
         self._before, self._after = "\r\n".join(head).encode(), b"\r\n\r\n" + body
         self._run, self._count = uuid.uuid4().hex, 0
+        self._most = order.get("requests", 10**9)
         self._started = time.perf_counter()
         self._until = self._started + order["seconds"]
         self._seconds: list[float] = []
@@ -82,7 +83,7 @@ class _Load:
         self._seconds.append(seconds)
 
     def over(self) -> bool:
-        return time.perf_counter() >= self._until
+        return self._count >= self._most or time.perf_counter() >= self._until
 
     def lost(self) -> None:
         self._open -= 1

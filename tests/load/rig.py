@@ -14,11 +14,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from deploy.local import credentials, parts, ports
+from deploy.local import credentials, parts, ports, processes
 from deploy.local.clock_file import ClockFile
 from deploy.local.parts import MIGRATIONS, Part
 from deploy.local.postgres import Database
-from deploy.local.state import Home, Stack
+from deploy.local.state import Home, PartRecord, Stack
 from deploy.local.supervisor import Supervisor
 from deploy.local.tokens import Signer
 from services.intake.commands import record_location
@@ -56,6 +56,22 @@ class Rig:
     def temporal(self) -> str:
         """The address of the process engine."""
         return f"127.0.0.1:{self.ports['temporal']}"
+
+    @property
+    def temporal_files(self) -> list[Path]:
+        """Where the process engine keeps what it knows."""
+        return [Path(f"{self._home.temporal_db}{part}") for part in ("", "-wal")]
+
+    def memory(self, name: str) -> int:
+        """Bytes of memory that a part holds, with all that it started."""
+        found = processes.survivors(Stack(self._home)).get(name, [])
+        return sum(process.memory_info().rss for process in found)
+
+    @property
+    def stack(self) -> Stack:
+        """Where everything is, for people who use it."""
+        known = [PartRecord(part.name, part.address) for part in self._parts.values()]
+        return Stack(self._home, ports=self.ports, parts=known)
 
     @property
     def codec_keys(self) -> str:
