@@ -46,7 +46,7 @@ def agreed(api: As, incident_id: str) -> str:
 
 def by_keyboard(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).focus()
-    with page.expect_navigation():
+    with page.expect_event("load"):
         page.keyboard.press("Enter")
 
 

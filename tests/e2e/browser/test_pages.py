@@ -39,6 +39,7 @@ NO_PAGE = re.compile(
 ELSEWHERE = {
     "/escalations/{escalation_id}": "a link in a message: test_work",
     "/work": "a link in a message: test_work",
+    "/incidents/{incident_id}/obligations": "a link in a message, to the page of what must be told",
     "/report/{incident_id}/received": "where a report ends: test_report",
     "/packs/{record_id}": "nobody has a pack in the demonstration: test_packs",
     "/packs/{record_id}/content/{part}": "a frame of the page of a pack: test_packs",

@@ -23,7 +23,7 @@ def test_from_the_sign_in_page_to_the_conversation(
     expect(page.get_by_role("alert")).to_contain_text("Say what worries you")
     accessible(page)
     page.get_by_label("What worries you?").fill(WORRIES)
-    page.get_by_label("In confidence").check()
+    page.get_by_role("radio", name="In confidence").check()
     press(page, "Send my concern")
     expect(page.get_by_role("alert")).to_contain_text("Say how we can reach you")
     expect(page.get_by_label("What worries you?")).to_have_value(WORRIES)

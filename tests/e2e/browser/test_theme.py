@@ -116,7 +116,7 @@ def write_findings(page: Page, theme: str, two: str, accessible: Check, shot: Sh
     page.locator("main dl a").first.click()
     while "/questions/" in page.url:
         page.locator("#answer_answer").fill("Talked through round the table, with both charts on it.")
-        with page.expect_navigation():
+        with page.expect_event("load"):
             press(page, "Save and go on")
     page.goto(f"{review}/write")
     page.get_by_label("What happened", exact=True).fill(

@@ -26,7 +26,7 @@ def report(api: As, category: str, **more: Any) -> str:
 def insist(page: Page, name: str) -> None:
     """Press a button, and again where a clock of the system rang while the page was filled in: that changes records too."""
     for _ in range(5):
-        with page.expect_navigation():
+        with page.expect_event("load"):
             press(page, name)
         if not page.get_by_role("alert").filter(has_text="Somebody changed this").is_visible():
             return
