@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench security audit sbom kafka promtool helm vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench chaos security audit sbom kafka promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,11 +61,17 @@ check: lint types test ## all that must hold before a change lands
 bench: setup ## measure throughput and latency, and the yardsticks beside them
 	$(VENV)/python -m tests.load.bench
 
-test-browser: setup ## run the tests in a real browser, and the long journeys (needs Debian's chromium)
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
+SEED    ?= 1
+MINUTES ?= 4
+chaos: setup ## use a stack and break it meanwhile, then look for everything that was accepted
+	$(VENV)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
-security: setup ## ask every endpoint as everybody, send it what it does not expect, look for planted personal data and secrets
-	PLUMBLINE_FUZZ_EXAMPLES=40 $(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/security tests/integration/test_limits.py \
+test-browser: setup ## run the tests in a real browser, with the long journeys and a table of all pages (needs Debian's chromium)
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
+	@cat build/pages.md
+
+security: setup ## ask every endpoint as everybody, look for planted personal data and for secrets, check licences
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/security tests/integration/test_limits.py \
 		tests/integration/test_tenancy.py tests/integration/test_restricted.py tests/e2e/test_secrets.py tests/e2e/test_chain.py
 	@$(VENV)/python -m tests.security.dependencies licences
 

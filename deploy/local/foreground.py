@@ -64,6 +64,7 @@ def _keep_going(
             next_beat = now + HEARTBEAT_SECONDS / 2
         if now >= next_look:
             supervisor.bound_logs()
+            supervisor.save_again()
             next_look = now + _LOG_CHECK_SECONDS
         shown.show(supervisor.record)
         if not announced and supervisor.record.phase is Phase.RUNNING:

@@ -44,7 +44,7 @@ class Supervisor:
         self.stopping = threading.Event()
         # Held to start a process and to begin stopping: no process can start behind the back of a stop.
         self.starting = threading.Lock()
-        self._saving = threading.Lock()
+        self._saving, self._unsaved = threading.Lock(), False
         record.parts = [PartRecord(part.name, part.address, elsewhere=part.command is None) for part in parts]
         self._keepers = {part.name: _Keeper(self, part, entry) for part, entry in zip(parts, record.parts, strict=True)}
         record.phase, record.failure = Phase.STARTING, None
@@ -69,7 +69,24 @@ class Supervisor:
             everything_up = all(keeper.up.is_set() for keeper in self._keepers.values())
             if self.record.phase is Phase.STARTING and everything_up:
                 self.record.phase = Phase.RUNNING
+            self._save()
+
+    def save_again(self) -> None:
+        """Save the record if it could not be saved when it changed."""
+        if self._unsaved:
+            with self._saving:
+                self._save()
+
+    def _save(self) -> None:
+        """Save the record. On a full disk it stays as it was, and nothing else ends by that: parts are kept running."""
+        try:
             self.record.save()
+        except OSError as error:
+            if not self._unsaved:
+                logger.warning("the record cannot be saved: %s", error.strerror)
+            self._unsaved = True
+        else:
+            self._unsaved = False
 
     def fail(self, failure: Failure) -> None:
         """Give up the start. The first reason counts: what follows are its consequences."""
@@ -82,7 +99,7 @@ class Supervisor:
         self._begin_stop()
         with self._saving:
             self.record.phase = Phase.STOPPING
-            self.record.save()
+            self._save()
         for layer in reversed(self._layers()):
             for keeper in layer:
                 keeper.ask_to_end()
@@ -91,12 +108,13 @@ class Supervisor:
                 keeper.finish(max(deadline - time.monotonic(), 0.0))
         with self._saving:
             self.record.phase = Phase.FAILED if self.record.failure else Phase.STOPPED
-            self.record.save()
+            self._save()
 
     def bound_logs(self) -> None:
         """Keep each log below its limit: what it held moves aside, in place of what was moved aside before."""
         for keeper in self._keepers.values():
-            with contextlib.suppress(FileNotFoundError):
+            # Not there yet, or no room on the disk to move it aside.
+            with contextlib.suppress(OSError):
                 if keeper.log.stat().st_size > LOG_LIMIT_BYTES:
                     # Parts append, so truncating under them is safe; a few lines written meanwhile may be lost.
                     _previous(keeper.log).write_bytes(keeper.log.read_bytes())

@@ -27,9 +27,11 @@ from sqlalchemy import (
     Text,
     Uuid,
     and_,
+    column,
     literal_column,
     or_,
     select,
+    table,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
@@ -71,6 +73,14 @@ TIMELINE = _table("timeline", domain.Entry, {"event_id"})
 LOCATION = _table("location", domain.Location, {"provider_id", "location_id"})
 PROGRESS = _table("progress", domain.Progress, {"provider_id"})
 TRAIT = _table("trait", domain.Trait, {"provider_id", "incident_id", "kind"})
+PERSON_INCIDENT = table(
+    "person_incident",
+    column("provider_id", Uuid),
+    column("stand_in", Text),
+    column("incident_id", Uuid),
+    schema="reporting",
+)
+"""What happened to a person, by stand-in. PostgreSQL keeps it in step with the traits."""
 EXPOSURE = _table("exposure", domain.Exposure, {"provider_id", "location_id", "month", "unit"})
 
 _CASE_OF = "where provider_id = %s and incident_id = any(%s::uuid[])"

@@ -1,10 +1,12 @@
 """What reviews say when they are read together: each contributing factor, how often now and before, and where (PT-05)."""
 
+from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ColumnElement, and_, func, select, true
+from sqlalchemy import ColumnElement, Uuid, cast, func, null, select, true, union_all
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Seips
@@ -57,37 +59,66 @@ def together(
     """Reviews approved in the last `days`, as far as the caller may see their incidents."""
     since = now - timedelta(days=days)
     asked = {_I.location_id: location_id, _I.region_id: region_id, _I.category: category}
-    within: list[ColumnElement[bool]] = [
-        visible_incidents(actor), _T.kind == TraitKind.FACTOR, func.cardinality(_T.codes) > 0,
-        _I.review_approved_at <= now, _I.stage.not_in(["withdrawn", "duplicate"]),
+    approved: list[ColumnElement[bool]] = [
+        visible_incidents(actor), _I.stage.not_in(["withdrawn", "duplicate"]),
+        _I.review_approved_at > since - timedelta(days=days), _I.review_approved_at <= now,
         *(column == value for column, value in asked.items() if value is not None),
     ]  # fmt: skip
-    joined = INCIDENT.join(TRAIT, and_(_T.incident_id == _I.incident_id, _T.provider_id == _I.provider_id))
-    lately, before = _I.review_approved_at > since, _I.review_approved_at > since - timedelta(days=days)
-    counted = (func.count().filter(lately).label("now"), func.count().filter(~lately).label("before"))
-    total = session.execute(select(*counted).select_from(joined).where(*within, before)).one()
-    named = func.unnest(_T.codes).table_valued("factor").render_derived(name="named")
-    rows = session.execute(
-        select(
-            named.c.factor, *counted,
-            func.count(_I.location_id.distinct()).filter(lately).label("services"),
-            func.array_agg(_I.incident_id).filter(lately).label("incidents"),
+    # `offset 0`: factors are looked up by key, where PostgreSQL would read those of all the years.
+    of_it = select(_T.codes).where(
+        _T.provider_id == _I.provider_id, _T.incident_id == _I.incident_id, _T.kind == TraitKind.FACTOR,
+        func.cardinality(_T.codes) > 0,
+    ).correlate(INCIDENT).offset(0).lateral("of_it")  # fmt: skip
+    reviews = (
+        select(_I.incident_id, _I.location_id, (_I.review_approved_at > since).label("lately"), of_it.c.codes)
+        .select_from(INCIDENT.join(of_it, true()))
+        .where(*approved)
+        .cte("reviews")
+        .prefix_with("materialized")
+    )
+    one = reviews.c
+    # Each factor of a review, and once none: that row is of all reviews.
+    named = func.unnest(func.array_append(one.codes, null())).table_valued("factor").render_derived(name="named")
+    each = select(named.c.factor, one.location_id, one.incident_id, one.lately).select_from(reviews.join(named, true()))
+    by_place = (
+        each.with_only_columns(
+            named.c.factor,
+            func.count().filter(one.lately).label("now"),
+            func.count().filter(~one.lately).label("before"),
         )
-        .select_from(joined.join(named, true()))
-        .where(*within, before)
-        .group_by(named.c.factor)
-    )  # fmt: skip
-    known = {row.factor: row for row in rows}
-    views = [_view(factor, known.get(factor), total.now, total.before) for factor in Seips]
+        .group_by(named.c.factor, one.location_id)
+        .subquery("by_place")
+    )
+    counts = select(
+        by_place.c.factor,
+        func.sum(by_place.c.now).label("now"),
+        func.sum(by_place.c.before).label("before"),
+        func.count().filter(by_place.c.now > 0).label("services"),
+        cast(null(), Uuid).label("incident_id"),
+    ).group_by(by_place.c.factor)
+    turn = func.row_number().over(partition_by=named.c.factor, order_by=one.incident_id.desc())
+    newest = each.add_columns(turn.label("turn")).where(one.lately, named.c.factor.is_not(None)).subquery("newest")
+    incidents = select(newest.c.factor, null(), null(), null(), newest.c.incident_id).where(newest.c.turn <= NAMED)
+    known: dict[str | None, Any] = {}
+    named_by: dict[str, list[UUID]] = defaultdict(list)
+    for row in session.execute(union_all(counts, incidents)):
+        if row.incident_id is None:
+            known[row.factor] = row
+        else:
+            named_by[row.factor].append(row.incident_id)
+    total = known.get(None)
+    of, of_before = (int(total.now), int(total.before)) if total is not None else (0, 0)
+    views = [
+        _view(factor, known.get(factor), sorted(named_by[factor], reverse=True), of, of_before) for factor in Seips
+    ]
     return Together(
-        since=since, until=now, reviews=total.now, reviews_before=total.before,
+        since=since, until=now, reviews=of, reviews_before=of_before,
         factors=sorted(views, key=lambda one: (-one.reviews, one.factor)),
     )  # fmt: skip
 
 
-def _view(factor: Seips, row: object, of: int, of_before: int) -> FactorView:
-    seen, before = getattr(row, "now", 0), getattr(row, "before", 0)
-    incidents = sorted(getattr(row, "incidents", None) or [], reverse=True)
+def _view(factor: Seips, row: object, incidents: list[UUID], of: int, of_before: int) -> FactorView:
+    seen, before = int(getattr(row, "now", 0)), int(getattr(row, "before", 0))
     chance = share_at_least(seen, of, (before + 0.5) / (of_before + 1)) if of and of_before else None
     return FactorView(
         factor=factor,
@@ -97,5 +128,5 @@ def _view(factor: Seips, row: object, of: int, of_before: int) -> FactorView:
         share_before=round(before / of_before, 3) if of_before else None,
         services=getattr(row, "services", 0),
         chance=None if chance is None else float(f"{chance:.2g}"),
-        incidents=incidents[:NAMED],
+        incidents=incidents,
     )

@@ -146,6 +146,9 @@ class Storage(Protocol):
     def fetch(self, provider_id: UUID, sha256: str) -> bytes:
         """What was kept. Raises 503 when the store does not answer or has lost it."""
 
+    def remove(self, provider_id: UUID, sha256: str) -> None:
+        """Gone when it returns; also where it was not there. Raises 503 when the store does not answer."""
+
 
 def _away() -> ServiceError:
     return ServiceError(
@@ -185,6 +188,13 @@ class Folder:
         except OSError:
             raise _away() from None
 
+    def remove(self, provider_id: UUID, sha256: str) -> None:
+        """Delete the file."""
+        try:
+            self._place(provider_id, sha256).unlink(missing_ok=True)
+        except OSError:
+            raise _away() from None
+
     def _place(self, provider_id: UUID, sha256: str) -> Path:
         return self._root / str(provider_id) / sha256[:2] / sha256
 
@@ -215,6 +225,13 @@ class Bucket:
             raise _away() from None
         return content
 
+    def remove(self, provider_id: UUID, sha256: str) -> None:
+        """Delete the object. Where the bucket keeps versions, its own rules must end them too."""
+        try:
+            self._client.remove_object(self._bucket, f"{provider_id}/{sha256}")
+        except (MinioException, HTTPError, OSError):
+            raise _away() from None
+
 
 class Missing:
     """The settings name no store: whoever may attach or fetch is told what to set."""
@@ -227,6 +244,10 @@ class Missing:
         raise self._problem()
 
     def fetch(self, provider_id: UUID, sha256: str) -> bytes:
+        """Refuse."""
+        raise self._problem()
+
+    def remove(self, provider_id: UUID, sha256: str) -> None:
         """Refuse."""
         raise self._problem()
 

@@ -402,6 +402,10 @@ def test_the_same_against_an_s3_compatible_store(s3: str) -> None:
     assert store.fetch(provider, digest) == content
     with pytest.raises(Exception, match="did not answer"):
         store.fetch(uuid.uuid4(), digest)
+    for _ in range(2):
+        store.remove(provider, digest)
+    with pytest.raises(Exception, match="did not answer"):
+        store.fetch(provider, digest)
 
 
 def test_a_store_that_cannot_be_is_named() -> None:

@@ -1,6 +1,7 @@
 """The one-machine stack: its servers come up, outlive kill -9 of anything, and leave nothing behind when they go."""
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -305,6 +306,34 @@ def test_parts_start_in_order_and_stop_in_reverse(home: Home, monkeypatch: pytes
     running.stop()
     assert not any(child.is_running() for child in children)
     assert [part.state for part in record.parts] == [State.STOPPED, State.DONE, State.STOPPED]
+    assert Stack.load(home).phase is Phase.STOPPED
+
+
+def test_a_full_disk_keeps_no_part_from_being_started_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What dies while the record cannot be saved comes back all the same; once there is room the record is true again."""
+    home.create()
+    record = Stack(home)
+    running = Supervisor(record, [program("server")])
+    running.start()
+    eventually(lambda: record.phase is Phase.RUNNING)
+    save, full = Stack.save, True
+
+    def saved(stack: Stack) -> Stack:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(stack)
+
+    monkeypatch.setattr(Stack, "save", saved)
+    [part] = record.parts
+    assert part.process is not None
+    os.kill(part.process.pid, signal.SIGKILL)
+    eventually(lambda: part.restarts == 1 and part.state is State.READY)
+    running.save_again()
+    assert Stack.load(home).parts[0].restarts == 0
+    full = False
+    running.save_again()
+    assert Stack.load(home).parts[0].restarts == 1
+    running.stop()
     assert Stack.load(home).phase is Phase.STOPPED
 
 

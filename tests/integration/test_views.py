@@ -136,6 +136,18 @@ def test_a_person_is_followed_through_all_that_may_be_seen_and_that_is_kept(book
     assert len(chain) == 4
 
 
+def test_whoever_was_named_by_mistake_is_no_longer_led_to_an_incident(book: Book, api: Any, actor: Any) -> None:
+    lead, incident = actor("quality_lead"), book.report(book.location())
+    for revision, person in ((2, SOMEBODY), (3, ANOTHER)):
+        book.tell(intake.IncidentDescribed(incident_id=incident, people=[person], revision=revision), revision)
+    book.project(book.told[:-1])
+    assert api.get(f"/people/{SOMEBODY}/journey", lead).status_code == 200
+    book.project(book.told[-1:])
+    assert api.get(f"/people/{SOMEBODY}/journey", lead).status_code == 404
+    assert len(api.get(f"/people/{ANOTHER}/journey", lead).json()["items"]) == 1
+    assert [row.stand_in for row in book.rows("person_incident")] == [ANOTHER]
+
+
 def test_who_reported_reads_what_became_of_it_and_no_more(book: Book, api: Any, actor: Any) -> None:
     home = book.location()
     me = actor("carer", locations=[home])

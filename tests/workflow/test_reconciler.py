@@ -27,6 +27,7 @@ from services.runtime.clock import Clock, Segment
 from services.runtime.consumer import Received
 from services.runtime.outbox import new_id
 from services.runtime.temporal import data_converter
+from tests.chaos import audit
 from tests.workflow.conftest import KEYS, PROVIDER, Case, Running, Services, ThemeUnderTest, server_binary
 from workflows import process_clock, reconciler, reconciler_activities, search_attributes
 from workflows.reconciler import Outcome, ReconcileWorkflow
@@ -137,6 +138,40 @@ async def records(dev: WorkflowEnvironment) -> AsyncIterator[tuple[Records, Call
             if await status(one) is WorkflowExecutionStatus.RUNNING:
                 with contextlib.suppress(RPCError):  # it has just ended
                     await one.handle.terminate()
+
+
+async def test_the_audit_of_chaos_sees_a_process_as_it_is(
+    dev: WorkflowEnvironment, records: tuple[Records, Callable[[], Case]]
+) -> None:
+    """Where it is and what it knows; without a record it is an orphan, and a record without it has lost it."""
+    _, new = records
+    case = new()
+    name = str(case.id)
+    await case.reported()
+
+    async def seen() -> audit.Process | None:
+        return (await audit.processes_of(dev.client, [name])).get(name)
+
+    async def knows() -> bool:
+        found = await seen()
+        return found is not None and len(found.seen) == 1
+
+    await case.until(knows, "the process to know of the report")
+    found = await seen()
+    assert found is not None
+    assert (found.runs, found.place) == (True, ("reported", 1))
+    assert [one.kind for one in audit.processes({name: ("reported", 1)}, [], {name: found})] == []
+    assert [one.kind for one in audit.processes({}, [], {name: found})] == [audit.Kind.ORPHAN]
+    await case.handle.terminate("a test")
+
+    async def ended() -> bool:
+        found = await seen()
+        return found is not None and not found.runs
+
+    await case.until(ended, "the server to say that it ended")
+    gone = await seen()
+    assert gone is not None
+    assert [one.kind for one in audit.processes({name: ("reported", 1)}, [], {name: gone})] == [audit.Kind.LOST]
 
 
 async def status(case: Case) -> WorkflowExecutionStatus | None:

@@ -85,6 +85,9 @@ class Wait(Strict):
     wait: Duration | None = Field(default=None, description="This long on the clock.")
     until: Moment | None = None
     id: Name | None = Field(default=None, description="A name for the moment at which the wait ends, for example T1.")
+    look_for_patterns: bool = Field(
+        default=False, description="Then patterns are looked for, as by itself every hour of real time."
+    )
     note: Text | None = None
 
 

@@ -82,6 +82,11 @@ LOOKS: dict[str, Look] = {
     "stages": Look("reporting", f"{_INCIDENT}/timeline", "The stages it went through.", rows="stages", field="stage"),
     "clocks": Look("reporting", f"{_INCIDENT}/timeline", "What somebody has until when for.", rows="clocks", field="what"),
     "next": Look("reporting", f"{_INCIDENT}/timeline", "Whose move it is.", rows="next", field="role", record=True),
+    "signals": Look("reporting", "/signals?limit=200", "Patterns that were found, as this person sees them.", rows="items", field="kind", key="signal_id"),
+    "signal": Look("reporting", "/signals/{of}", "A pattern: why it was raised, and what was decided.", field="status", record=True),
+    "signal_members": Look(
+        "reporting", "/signals/{of}/incidents?member=true&limit=200", "The incidents behind a pattern.", rows="items", key="incident_id"
+    ),
     "theme": Look("review", "/themes/{of}", "A theme: its terms, who leads it, where it stands.", field="stage", record=True),
     "theme_members": Look(
         "review", "/themes/{of}/members?limit=200", "The incidents that were considered for it.", rows="items", key="incident_id"

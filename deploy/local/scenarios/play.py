@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from deploy.local.clock_file import ClockFile
 from deploy.local.personas import Persona
-from deploy.local.scenarios import moments
+from deploy.local.scenarios import moments, patterns
 from deploy.local.scenarios.check import ANYBODY, REFERENCE, Checked
 from deploy.local.scenarios.format import (
     CONDITIONS,
@@ -367,6 +367,8 @@ def _play(stage: _Stage, entry: Entry, line: int) -> Iterator[Outcome]:
             stage.sleep_until(
                 stage.clock.now() + moments.duration(entry.wait) if entry.wait else stage.moment(entry.until or "T0")
             )
+            if entry.look_for_patterns:
+                patterns.look(stage.stack)
             _name(stage, entry.id, _Result(None, None, stage.moment(entry.until) if entry.until else stage.clock.now()))
             return
         if entry.at:

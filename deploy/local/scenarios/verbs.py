@@ -1222,6 +1222,21 @@ class ThemeTeam(Strict):
     who: Person | None = Field(default=None, serialization_alias="person_id")
 
 
+class DecideSignal(Step):
+    """Say what a pattern that was found means: accept, merge or dismiss it. With `lead` its thematic review is commissioned at once."""
+
+    api = Api("reporting", "POST", "/signals/{of}/decisions", version_of="/signals/{of}")
+
+    do: Literal["decide_signal"]
+    of: Result = Field(description="A signal that an expectation named with `id`.")
+    decision: Literal["accept", "merge", "dismiss"]
+    reason: Text
+    into: Result | None = Field(default=None, description="With `merge`: the other signal.")
+    lead: Person | None = Field(
+        default=None, serialization_alias="lead_id", description="With `accept`: who leads its review."
+    )
+
+
 class CommissionTheme(Step):
     """Ask for several incidents to be looked at together. Later steps name it with `of`, as they name an incident."""
 
@@ -1383,7 +1398,7 @@ VERBS: dict[str, type[Step]] = {
         CancelAction, AskToCancel, DecideOnCancelling, AcknowledgeBriefing, RecordRoute, AskServices, ReturnAnswer, SpotCheck, JudgeImpact, BeginIndicator, RecordMonths, ChooseMeasure, Facts, OpenObligation, DecideObligation, SubmitObligation, AcknowledgeObligation,
         CandourDecide, CandourSteps, CandourAttempt, CandourLetter, SafeguardingRecord, SafeguardingDecide,
         SafeguardingRefer, SafeguardingAuthority, SafeguardingOutcome, PlaceHold, LiftHold, RecordCheck, SetAsideCheck, AnswerRecurrence, ChangeAccess, BreakGlass, SpeakUp,
-        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
+        SpeakUpRead, SpeakUpWrite, AnswerConcern, ReviewConcern, DecideSignal, CommissionTheme, AcceptTheme, LinkMember, ExcludeMember,
         EndTheme, CallMeeting, HoldMeeting, Challenge, DecideAtMeeting, AnswerChallenge, JudgeAnswer, Call,
     )
 }  # fmt: skip

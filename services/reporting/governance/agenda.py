@@ -18,8 +18,9 @@ from services.reporting.governance.domain import ItemStatus, Topic
 from services.reporting.governance.store import Item, Meeting
 from services.reporting.patterns.domain import Status
 from services.reporting.patterns.store import Signal, visible_signals
-from services.reporting.radar.queries import Finding, SilentService
+from services.reporting.radar.queries import Finding
 from services.reporting.radar.queries import radar as read_radar
+from services.reporting.radar.silence import SilentService
 from services.reporting.store import INCIDENT, SAME_CASE, THEME, TIMELINE, visible_incidents, visible_themes
 from services.runtime.actor import Actor
 from services.runtime.restriction import restriction_table

@@ -39,7 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from services.reporting.radar import policy
+from services.reporting.radar import policy, silence
 from services.reporting.radar.policy import Weakness
 from services.reporting.store import INCIDENT, visible_incidents
 from services.runtime import db, restriction
@@ -175,7 +175,12 @@ def _week_of(at: datetime) -> datetime:
     return (at - timedelta(days=at.weekday())).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _judged(now: datetime, since: datetime, *more: tuple[str, str]) -> Select[Any]:
+def since(now: datetime) -> datetime:
+    """From when on the radar looks: the Monday, in UTC, of the week in which its year began. So it reads whole weeks only."""
+    return _week_of(now - timedelta(days=policy.shipped().days))
+
+
+def _judged(now: datetime, first: datetime, *more: tuple[str, str]) -> Select[Any]:
     """Incidents that count, each with whether each weakness could be said of it and whether it would show; and what more is
     asked, as pairs of a name and an expression."""
     moment = select(bindparam("at", now, DateTime(timezone=True)).label("at")).subquery("moment")
@@ -190,7 +195,7 @@ def _judged(now: datetime, since: datetime, *more: tuple[str, str]) -> Select[An
         .select_from(INCIDENT)
         .join(moment, true())
         .where(
-            _I.occurred_at >= since,
+            _I.occurred_at >= first,
             _I.reported_at.is_not(None),
             _I.kind != "good_care",
             _I.stage.not_in(["withdrawn", "duplicate"]),
@@ -218,9 +223,9 @@ def counts(
     """For each weakness `of_`, `shown_` and `since_`: of the incidents that the actor may see, how many it could be said
     of, how many show it, and when the first of these happened. Of challenges nothing is said.
     """
-    since = now - timedelta(days=policy.shipped().days)
+    first = since(now)
     places = {"location_id": location_id, "region_id": region_id}
-    judged = _judged(now, since).where(
+    judged = _judged(now, first).where(
         visible_incidents(actor),
         *(_I[name] == value for name, value in places.items() if value is not None),
     )
@@ -228,22 +233,22 @@ def counts(
     if mark is None:
         every = judged.cte("judged").prefix_with("materialized")
         return dict(session.execute(select(*_sums(every, now))).mappings().one())
-    whole = _week_of(since) + timedelta(days=7)
-    stale = _STALE.bindparams(provider_id=actor.provider_id, line_no=mark, first=whole, now=now).cte("stale")
+    stale = _STALE.bindparams(provider_id=actor.provider_id, line_no=mark, first=first, now=now).cte("stale")
     within = and_(
         _I.location_id == stale.c.location_id,
         _I.occurred_at >= stale.c.week,
         _I.occurred_at < stale.c.week + timedelta(days=7),
     )
-    begun, changed = judged.where(_I.occurred_at < whole), judged.join(stale, within).where(_I.occurred_at >= whole)
-    live = union_all(begun, changed).cte("judged").prefix_with("materialized")
+    live = judged.join(stale, within).cte("judged").prefix_with("materialized")
     week = _WEEKS.c
+    in_scope = actor.scope(week.location_id, week.region_id)
     still = exists().where(stale.c.location_id == week.location_id, stale.c.week == week.week)
     kept = select(*(week[name] for name in _NAMES)).where(
         week.provider_id == actor.provider_id,
-        week.week >= whole,
-        restriction.visible(
-            "reporting", actor, week.incident_id, in_scope=actor.scope(week.location_id, week.region_id)
+        week.week >= first,
+        or_(
+            and_(week.incident_id.is_(None), in_scope),
+            restriction.visible("reporting", actor, week.incident_id, in_scope=in_scope),
         ),
         *(week[name] == value for name, value in places.items() if value is not None),
         ~still,
@@ -276,7 +281,7 @@ def keep_weeks(session: Session, provider_id: UUID, now: datetime) -> int:
     # Before the weeks: a line that comes in between will be looked at again.
     last = text("select coalesce(max(line_no), 0) from reporting.timeline where provider_id = :provider_id")
     line_no = session.scalar(last, {"provider_id": provider_id})
-    first = _week_of(now - timedelta(days=policy.shipped().days))
+    first = since(now)
     mark = _mark(session, provider_id, now)
     judged = _judged(
         now, first, ("week", _WEEK), ("holds_until", f"least({', '.join(_TURNS)})"), ("restricted_id", _RESTRICTED)
@@ -307,11 +312,18 @@ def keep_weeks(session: Session, provider_id: UUID, now: datetime) -> int:
     )
     session.execute(
         text(
-            "insert into reporting.radar_mark (provider_id, line_no, made_at, policy_version)"
-            " values (:provider_id, :line_no, :now, :version) on conflict (provider_id) do update set"
-            " line_no = excluded.line_no, made_at = excluded.made_at, policy_version = excluded.policy_version"
+            "insert into reporting.radar_mark (provider_id, line_no, made_at, policy_version, silent)"
+            " values (:provider_id, :line_no, :now, :version, cast(:silent as jsonb)) on conflict (provider_id) do update set"
+            " line_no = excluded.line_no, made_at = excluded.made_at, policy_version = excluded.policy_version,"
+            " silent = excluded.silent"
         ),
-        {"provider_id": provider_id, "line_no": line_no, "now": now, "version": policy.shipped().version},
+        {
+            "provider_id": provider_id,
+            "line_no": line_no,
+            "now": now,
+            "version": policy.shipped().version,
+            "silent": silence.SILENT.dump_json(silence.find(session, provider_id, now)).decode(),
+        },
     )
     return made
 

@@ -19,6 +19,7 @@ from services.reporting.store import (
     EXPOSURE,
     INCIDENT,
     LOCATION,
+    PERSON_INCIDENT,
     TIMELINE,
     TRAIT,
     visible_case,
@@ -172,10 +173,8 @@ def people(session: Session, actor: Actor, incident_id: UUID) -> list[PersonOfIn
 
 
 def _of_person(actor: Actor, stand_in: str) -> Any:
-    mine = and_(
-        TRAIT.c.provider_id == actor.provider_id, TRAIT.c.kind == TraitKind.PERSON, TRAIT.c.codes.contains([stand_in])
-    )
-    return and_(visible_incidents(actor), _I.incident_id.in_(select(TRAIT.c.incident_id).where(mine)))
+    mine = and_(PERSON_INCIDENT.c.provider_id == actor.provider_id, PERSON_INCIDENT.c.stand_in == stand_in)
+    return and_(visible_incidents(actor), _I.incident_id.in_(select(PERSON_INCIDENT.c.incident_id).where(mine)))
 
 
 def _count(session: Session, actor: Actor, stand_in: str) -> int:

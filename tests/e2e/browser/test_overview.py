@@ -1,21 +1,18 @@
 """Dashboards, patterns, the radar and meetings in a real browser: what leads see, and what they decide."""
 
-import asyncio
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from temporalio.client import Client, ScheduleOverlapPolicy
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import LOCATION_NORTH_1, PERSONAS
+from deploy.local.scenarios import patterns
 from services.runtime.calendar import LONDON
 from tests.e2e.browser.pressing import As, Check, Person, Shot, press
 from tests.e2e.running import RunningStack, eventually
-from workflows.schedules import PATTERNS
 
 pytestmark = pytest.mark.journey
 
@@ -27,24 +24,6 @@ def report(carer: Caller, **values: Any) -> str:
     }  # fmt: skip
     found: str = carer.post("intake", "/incidents", body)["incident_id"]
     return found
-
-
-def look_for_patterns(stack: RunningStack, lead: Caller) -> None:
-    """What happens by itself every hour happens now."""
-
-    async def trigger() -> None:
-        client = await Client.connect(stack.record.part("temporal").address)
-        # One that is about to end would swallow a second: then it comes afterwards.
-        await client.get_schedule_handle(PATTERNS).trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
-
-    def looked() -> Any:
-        return lead.get("reporting", "/signals/quality")["searched_at"]
-
-    before = looked()
-    # Playwright has an event loop in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, trigger()).result()
-    eventually(lambda: looked() != before, "a look for patterns")
 
 
 def test_the_overview_leads_to_records_and_follows_what_happens(
@@ -131,7 +110,7 @@ def test_people_decide_about_patterns(
         return {one["incident_id"] for one in members} <= ours
 
     def found() -> list[str]:
-        look_for_patterns(console, lead)
+        patterns.look(console.record)
         page = lead.get("reporting", "/signals", limit=200, kind="person_repeat", status="raised")["items"]
         mine = [one["signal_id"] for one in page if is_ours(one["signal_id"])]
         return mine if len(mine) == len(fell) else []
