@@ -142,23 +142,30 @@ class Feedback(Table):
 
 
 def visible_incident(
-    session: Session, actor: Actor, incident_id: UUID, *, lock: bool = False, now: datetime | None = None
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    *,
+    lock: bool = False,
+    now: datetime | None = None,
+    what: str = "incident",
 ) -> Incident:
     """The incident if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction.
 
     A restricted one is there for those who need to know only. With `now` it is to be read: also for a while after
-    break-glass, and leaving a trace if it is restricted.
+    break-glass, and leaving a trace if it is restricted. `what` was asked for, if it was something of the incident: that
+    is what is not there then.
     """
     incident = session.get(Incident, incident_id, with_for_update=True if lock else None)
     if incident is None:
-        raise not_found("incident")
+        raise not_found(what)
     in_scope = actor.sees(incident.location_id, incident.region_id) or incident.reporter_id == actor.id
     if now is None:
         seen = access.may_see(session, actor, incident_id, in_scope=in_scope)
     else:
         seen = access.may_read(session, actor, incident_id, in_scope=in_scope, now=now)
     if not seen:
-        raise not_found("incident")
+        raise not_found(what)
     return incident
 
 

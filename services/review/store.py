@@ -136,15 +136,19 @@ class ReviewStep(Table):
     at: Mapped[datetime]
 
 
-def visible_review(session: Session, actor: Actor, review_id: UUID, *, lock: bool = False) -> Review:
+def visible_review(
+    session: Session, actor: Actor, review_id: UUID, *, lock: bool = False, what: str = "review"
+) -> Review:
     """The review if it is in the actor's scope, else 404. `lock` holds it to the end of the transaction.
+
+    `what` was asked for, if it was something of the review: that is what is not there then.
 
     The review of a restricted incident is for those who need to know; the lessons sent to other teams are for all.
     """
     review = session.get(Review, review_id, with_for_update=True if lock else None)
     in_scope = review is not None and actor.sees(review.location_id, review.region_id)
     if review is None or not restriction.may_see(session, "review", actor, review.incident_id, in_scope=in_scope):
-        raise not_found("review")
+        raise not_found(what)
     return review
 
 

@@ -102,11 +102,13 @@ _bearer = HTTPBearer(auto_error=False, description="A token of the configured Op
 async def caller(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Actor:
-    """The authenticated caller of a request, who with GET does nothing but read."""
+    """The authenticated caller of a request, who with GET does nothing but read. 403 for who is known and has no role."""
     if credentials is None:
         raise _unauthorised("No token", "Send 'Authorization: Bearer <token>'.")
     authenticator: Authenticator = request.app.state.authenticator
     actor = authenticator.authenticate(credentials.credentials)
+    if not actor.roles:
+        raise forbidden("Your sign-in carries no role. Ask your administrator to give you the one you work in.")
     if request.method != "GET":
         return actor
     clock: Clock = request.app.state.clock
@@ -119,4 +121,4 @@ Caller = Annotated[Actor, Depends(caller)]
 def require_role(actor: Actor, *roles: str) -> None:
     """Raise 403 unless the actor has one of the roles."""
     if not actor.roles.intersection(roles):
-        raise forbidden(f"This needs one of the roles {', '.join(sorted(roles))}. Ask somebody who has it.")
+        raise forbidden(f"This needs one of the roles {', '.join(sorted(set(roles)))}. Ask somebody who has it.")

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from services.intake.checks import commands, policy, queries
 from services.intake.checks.store import FirstCheck
-from services.intake.obligations.commands import ANSWERERS
+from services.intake.obligations.domain import ANSWERERS
 from services.intake.store import Incident, visible_incident
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
@@ -38,7 +38,7 @@ def record(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """When it was done and what is to be recorded of it; once. A carer: what carers see to. Anybody else at the place: all."""
+    """When it was done and what is to be recorded of it; once. A carer: what carers see to. Shift leads and managers: all."""
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
 

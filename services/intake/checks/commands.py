@@ -28,7 +28,7 @@ from services.intake.details.policy import problem_of
 from services.intake.details.store import Answer
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as escalation
-from services.intake.obligations.domain import warn_at
+from services.intake.obligations.domain import ANSWERERS, warn_at
 from services.intake.obligations.facts import at_report as facts_at_report
 from services.intake.store import Incident, visible_incident
 from services.runtime import audit, outbox
@@ -249,7 +249,8 @@ def _to_record(
             if rule.kept_by is KeptBy.REPORT
             else f"Fill in /incidents/{incident_id}/safeguarding; that settles it.",
         )
-    if actor.roles <= {Role.CARER} and (Role.CARER not in rule.who or not by_hand):
+    carers_do = by_hand and Role.CARER in rule.who and Role.CARER in actor.roles
+    if not carers_do and not actor.roles.intersection(ANSWERERS):
         raise forbidden("This is recorded by whoever leads the shift, or by a manager.")
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")

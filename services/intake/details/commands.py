@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Category, Kind, Role
+from services.contracts.taxonomy import Category, Kind
 from services.intake.checks import commands as checks
 from services.intake.details import policy
 from services.intake.details.describing import describe
 from services.intake.details.policy import problem_of
 from services.intake.details.store import Answer, AnswerBefore
 from services.intake.escalation import commands as ladder
+from services.intake.obligations.domain import ANSWERERS
 from services.intake.store import Incident, reported_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
@@ -52,7 +53,7 @@ def give_answers(
     check_version(incident.version, version)
     if incident.ended:
         raise conflict("already-ended", "This incident has ended", "Read it again to see how it ended and why.")
-    if actor.id != incident.reporter_id and actor.roles <= {Role.CARER}:
+    if actor.id != incident.reporter_id and not actor.roles.intersection(ANSWERERS):
         raise forbidden("Answers come from whoever reported the incident or manages it.")
     asked = {
         question.id: question for question in policy.shipped().of(Category(incident.category), Kind(incident.kind))

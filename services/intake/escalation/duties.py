@@ -17,7 +17,7 @@ from services.intake.candour.commands import DECIDERS as CANDOUR_DECIDERS
 from services.intake.candour.store import Candour
 from services.intake.checks import policy as checks_policy
 from services.intake.checks.store import FirstCheck, unrecorded
-from services.intake.obligations.commands import DECIDERS as OBLIGATION_DECIDERS
+from services.intake.obligations.domain import DECIDERS as OBLIGATION_DECIDERS
 from services.intake.obligations.store import Obligation, first_due, unsettled
 from services.intake.proceedings.commands import KEEPERS as PROCEEDING_KEEPERS
 from services.intake.proceedings.store import Proceeding

@@ -148,7 +148,7 @@ def _standing(session: Session, actor: Actor, hold_id: UUID, version: int) -> tu
     hold = session.get(Hold, hold_id)
     if hold is None:
         raise not_found("hold")
-    incident = visible_incident(session, actor, hold.incident_id, lock=True)
+    incident = visible_incident(session, actor, hold.incident_id, lock=True, what="hold")
     session.refresh(hold, with_for_update=True)
     check_version(hold.version, version)
     if hold.lifted_at is not None:

@@ -55,5 +55,5 @@ def visible_hold(session: Session, actor: Actor, hold_id: UUID, now: datetime) -
     hold = session.get(Hold, hold_id)
     if hold is None:
         raise not_found("hold")
-    visible_incident(session, actor, hold.incident_id, now=now)
+    visible_incident(session, actor, hold.incident_id, now=now, what="hold")
     return view(hold)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from services.contracts.taxonomy import Role
 from services.intake.obligations import commands, drafts, queries
+from services.intake.obligations.domain import ANSWERERS, DECIDERS
 from services.intake.obligations.facts import Ask, Facts, asks, question
 from services.intake.obligations.store import latest_facts, visible_obligation
 from services.intake.store import visible_incident
@@ -60,7 +61,7 @@ def record_facts(
     clock: Time,
 ) -> JSONResponse:
     """Some or all answers: what is left out stays, null means not yet known. Obligations are assessed anew at once."""
-    require_role(actor, *commands.ANSWERERS)
+    require_role(actor, *ANSWERERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -93,7 +94,7 @@ def open_obligation(
     clock: Time,
 ) -> JSONResponse:
     """Open an obligation that no rule asks for, to record a decision on it with its reason."""
-    require_role(actor, *commands.ANSWERERS)
+    require_role(actor, *ANSWERERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -114,7 +115,7 @@ def list_across(
     cursor: Cursor = None,
 ) -> Page[queries.ObligationSummary]:
     """What must be sent and is not, of every incident in the caller's scope, late first. For managers and above."""
-    require_role(actor, *commands.DECIDERS, Role.DIRECTOR, Role.EXECUTIVE)
+    require_role(actor, *DECIDERS, Role.DIRECTOR, Role.EXECUTIVE)
     with transaction(database, actor.provider_id) as session:
         return queries.across(session, actor, clock.now(), unsent=unsent, limit=limit, cursor=cursor)
 
@@ -143,7 +144,7 @@ def decide(
     clock: Time,
 ) -> JSONResponse:
     """Notify, or not and why. Registered and regional managers, quality and safeguarding leads, nominated individuals."""
-    require_role(actor, *commands.DECIDERS)
+    require_role(actor, *DECIDERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -159,7 +160,7 @@ def read_draft(
     obligation_id: UUID, actor: Caller, database: Database, clock: Time, form: Literal["json", "text"] = "json"
 ) -> Response:
     """The notice, pre-filled from the record: as fields and text, or with `form=text` as a file to download."""
-    require_role(actor, *commands.ANSWERERS)
+    require_role(actor, *ANSWERERS)
     with transaction(database, actor.provider_id) as session:
         incident, row = visible_obligation(session, actor, obligation_id, now=clock.now())
         made = drafts.draft(session, incident, row, clock.now())
@@ -182,7 +183,7 @@ def submit(
     clock: Time,
 ) -> JSONResponse:
     """That the recipient was told, when, and the reference that proves it."""
-    require_role(actor, *commands.ANSWERERS)
+    require_role(actor, *ANSWERERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:
@@ -208,7 +209,7 @@ def acknowledge(
     clock: Time,
 ) -> JSONResponse:
     """That the recipient confirmed it."""
-    require_role(actor, *commands.ANSWERERS)
+    require_role(actor, *ANSWERERS)
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:

@@ -18,7 +18,7 @@ from services.contracts.intake import (
     ObligationSubmitted,
     ObligationWarned,
 )
-from services.contracts.taxonomy import BlockerKind, Category, ClockKind, EscalationReason, Kind, Role
+from services.contracts.taxonomy import BlockerKind, Category, ClockKind, EscalationReason, Kind
 from services.contracts.taxonomy import ObligationOutcome as Outcome
 from services.intake import clocks
 from services.intake.candour import commands as candour
@@ -26,7 +26,7 @@ from services.intake.checks import commands as checks
 from services.intake.domain import CLOCK_TOLERANCE
 from services.intake.escalation import commands as escalation
 from services.intake.obligations import policy
-from services.intake.obligations.domain import LONDON, Assessment, Limit, Rule, assess, warn_at
+from services.intake.obligations.domain import DECIDERS, LONDON, Assessment, Limit, Rule, assess, warn_at
 from services.intake.obligations.facts import Code, Facts, all_facts, contracts_of, contradiction, facts_for, people_of
 from services.intake.obligations.facts import at_report as facts_at_report
 from services.intake.obligations.store import (
@@ -49,14 +49,6 @@ from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
 SERVICE = "intake"
-DECIDERS = (
-    Role.REGISTERED_MANAGER,
-    Role.REGIONAL_MANAGER,
-    Role.QUALITY_LEAD,
-    Role.SAFEGUARDING_LEAD,
-    Role.NOMINATED_INDIVIDUAL,
-)
-ANSWERERS = (*DECIDERS, Role.SHIFT_LEAD, Role.ON_CALL_MANAGER)
 
 
 class _Strict(BaseModel):

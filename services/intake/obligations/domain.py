@@ -7,6 +7,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.contracts.taxonomy import ObligationOutcome as Outcome
+from services.contracts.taxonomy import Role
+
+DECIDERS = (
+    Role.REGISTERED_MANAGER,
+    Role.REGIONAL_MANAGER,
+    Role.QUALITY_LEAD,
+    Role.SAFEGUARDING_LEAD,
+    Role.NOMINATED_INDIVIDUAL,
+)
+"""Who decides for the provider about an incident."""
+
+ANSWERERS = (*DECIDERS, Role.SHIFT_LEAD, Role.ON_CALL_MANAGER)
+"""Who manages an incident: says what is known of it, and sees to what is done in the first hours."""
 
 LONDON = ZoneInfo("Europe/London")
 NOT_YET_KNOWN = "not_yet_known"

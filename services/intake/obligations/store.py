@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from services.contracts.taxonomy import ObligationOutcome
 from services.intake.store import Incident, Table, visible_incident
 from services.runtime.actor import Actor
-from services.runtime.errors import ServiceError, not_found
+from services.runtime.errors import not_found
 
 
 class FactSheet(Table):
@@ -144,10 +144,7 @@ def visible_obligation(
     row = session.get(Obligation, obligation_id)
     if row is None:
         raise not_found("obligation")
-    try:
-        incident = visible_incident(session, actor, row.incident_id, lock=lock, now=now)
-    except ServiceError:
-        raise not_found("obligation") from None
+    incident = visible_incident(session, actor, row.incident_id, lock=lock, now=now, what="obligation")
     if lock:
         session.refresh(row, with_for_update=True)
     return incident, row

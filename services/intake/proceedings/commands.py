@@ -104,7 +104,7 @@ def visible(session: Session, actor: Actor, proceeding_id: UUID, now: datetime) 
     row = session.get(Proceeding, proceeding_id)
     if row is None:
         raise not_found("proceeding")
-    visible_incident(session, actor, row.incident_id, now=now)
+    visible_incident(session, actor, row.incident_id, now=now, what="proceeding")
     return row
 
 
@@ -112,7 +112,7 @@ def _running(session: Session, actor: Actor, proceeding_id: UUID, version: int) 
     row = session.get(Proceeding, proceeding_id, with_for_update=True)
     if row is None:
         raise not_found("proceeding")
-    visible_incident(session, actor, row.incident_id)
+    visible_incident(session, actor, row.incident_id, what="proceeding")
     check_version(row.version, version)
     if row.ended_at is not None:
         raise conflict("already-ended", "This proceeding has ended", "Record a new one if another has begun.")

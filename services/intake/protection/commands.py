@@ -166,7 +166,7 @@ def _standing(session: Session, actor: Actor, protection_id: UUID, version: int)
     row = session.get(Protection, protection_id)
     if row is None:
         raise not_found("protection")
-    incident = visible_incident(session, actor, row.incident_id, lock=True)
+    incident = visible_incident(session, actor, row.incident_id, lock=True, what="protection")
     session.refresh(row, with_for_update=True)
     check_version(row.version, version)
     if row.ended_at is not None:

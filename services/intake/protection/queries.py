@@ -63,5 +63,5 @@ def visible_protection(session: Session, actor: Actor, protection_id: UUID, now:
     row = session.get(Protection, protection_id)
     if row is None:
         raise not_found("protection")
-    visible_incident(session, actor, row.incident_id, now=now)
+    visible_incident(session, actor, row.incident_id, now=now, what="protection")
     return view(row)

@@ -43,8 +43,8 @@ def answer(
     row = session.get(Recurrence, recurrence_id)
     if row is None:
         raise not_found("recurrence")
-    incident = visible_incident(session, actor, row.incident_id, lock=True)
-    closed = visible_incident(session, actor, row.closed_incident_id, lock=True)
+    incident = visible_incident(session, actor, row.incident_id, lock=True, what="recurrence")
+    closed = visible_incident(session, actor, row.closed_incident_id, lock=True, what="recurrence")
     session.refresh(row, with_for_update=True)
     rules = rules_of(session, row)
     restricted = any(access.is_restricted(session, one.incident_id) for one in (incident, closed))

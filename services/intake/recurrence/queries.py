@@ -13,7 +13,7 @@ from services.intake.recurrence.store import Recurrence
 from services.intake.store import Incident, visible_incident
 from services.runtime import restriction
 from services.runtime.actor import Actor
-from services.runtime.errors import ServiceError, not_found
+from services.runtime.errors import not_found
 
 
 class GroundView(BaseModel):
@@ -77,9 +77,6 @@ def visible_recurrence(session: Session, actor: Actor, recurrence_id: UUID, now:
     row = session.get(Recurrence, recurrence_id)
     if row is None:
         raise not_found("recurrence")
-    try:
-        for incident_id in (row.incident_id, row.closed_incident_id):
-            visible_incident(session, actor, incident_id, now=now)
-    except ServiceError:
-        raise not_found("recurrence") from None
+    for incident_id in (row.incident_id, row.closed_incident_id):
+        visible_incident(session, actor, incident_id, now=now, what="recurrence")
     return view(row)

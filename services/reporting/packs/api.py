@@ -163,7 +163,7 @@ def read_grant(grant_id: UUID, actor: Caller, database: Database, clock: Time, r
         grant = session.get(PackGrant, grant_id)
         if grant is None:
             raise not_found("grant")
-        visible_pack(session, actor, grant.record_id)
+        visible_pack(session, actor, grant.record_id, what="grant")
         response.headers["ETag"] = f'"{grant.version}"'
         return queries.grant_view(session, grant, clock.now())
 

@@ -192,7 +192,7 @@ def revoke_access(session: Session, actor: Actor, grant_id: UUID, version: int, 
     grant = session.get(PackGrant, grant_id, with_for_update=True)
     if grant is None:
         raise not_found("grant")
-    visible_pack(session, actor, grant.record_id)
+    visible_pack(session, actor, grant.record_id, what="grant")
     check_version(grant.version, version)
     if ended_at(grant, now) is not None:
         raise conflict("access-ended", "This access has ended already", "There is nothing left to end.")

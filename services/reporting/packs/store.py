@@ -119,10 +119,12 @@ def visible_packs(actor: Actor, *, content: bool = False) -> ColumnElement[bool]
     return and_(Pack.provider_id == actor.provider_id, seen)
 
 
-def visible_pack(session: Session, actor: Actor, record_id: UUID, *, content: bool = False, lock: bool = False) -> Pack:
-    """The pack if the actor may see it, else 404."""
+def visible_pack(
+    session: Session, actor: Actor, record_id: UUID, *, content: bool = False, lock: bool = False, what: str = "pack"
+) -> Pack:
+    """The pack if the actor may see it, else 404. `what` was asked for, if it was something of the pack."""
     query = select(Pack).where(Pack.record_id == record_id, visible_packs(actor, content=content))
     pack = session.scalars(query.with_for_update() if lock else query).one_or_none()
     if pack is None:
-        raise not_found("pack")
+        raise not_found(what)
     return pack

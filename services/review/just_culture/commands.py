@@ -66,7 +66,7 @@ def read_guide(session: Session, actor: Actor, use_id: UUID, now: datetime, *, l
     use = session.get(Use, use_id)
     if use is None:
         raise not_found("guide")
-    review = visible_review(session, actor, use.review_id)
+    review = visible_review(session, actor, use.review_id, what="guide")
     if not may_read(session, actor, use, review):
         raise not_found("guide")
     if log:
@@ -79,7 +79,7 @@ def write_guide(session: Session, actor: Actor, use_id: UUID, command: WriteGuid
     use = session.get(Use, use_id, with_for_update=True)
     if use is None or use.opened_by != actor.id:
         raise not_found("guide")
-    visible_review(session, actor, use.review_id)
+    visible_review(session, actor, use.review_id, what="guide")
     check_version(use.version, version, [] if use.answers == command.answers else ["answers"])
     passed_over = out_of_order(guide.shipped()[use.guide], command.answers)
     if passed_over is not None:

@@ -298,15 +298,17 @@ def not_erased() -> ColumnElement[bool]:
     return Briefing.summary != ""
 
 
-def visible_briefing(session: Session, actor: Actor, briefing_id: UUID, *, lock: bool = False) -> Briefing:
-    """The briefing if a location of its audience is in the actor's scope, else 404. `lock` as for a review."""
+def visible_briefing(
+    session: Session, actor: Actor, briefing_id: UUID, *, lock: bool = False, what: str = "briefing"
+) -> Briefing:
+    """The briefing if a location of its audience is in the actor's scope, else 404. `lock` and `what` as for a review."""
     briefing = session.get(Briefing, briefing_id, with_for_update=True if lock else None)
     reaches = exists().where(
         BriefingLocation.briefing_id == briefing_id,
         actor.scope(BriefingLocation.location_id, BriefingLocation.region_id),
     )
     if briefing is None or briefing.summary == "" or not session.scalar(select(reaches)):
-        raise not_found("briefing")
+        raise not_found(what)
     return briefing
 
 
@@ -354,7 +356,7 @@ def visible_check(session: Session, actor: Actor, check_id: UUID, *, lock: bool 
     check = session.get(AdoptionCheck, check_id, with_for_update=True if lock else None)
     if check is None:
         raise not_found("adoption check")
-    visible_briefing(session, actor, check.briefing_id)
+    visible_briefing(session, actor, check.briefing_id, what="adoption check")
     return check
 
 

@@ -115,7 +115,11 @@ def decide_member(
     database: Database,
     clock: Time,
 ) -> JSONResponse:
-    """Whether it belongs, and why. The incident stays as it is. Whoever may see both the theme and the incident."""
+    """Whether it belongs, and why. The incident stays as it is.
+
+    Of those who may see both the theme and the incident: who leads the theme or works on it, managers, quality and
+    safeguarding leads, nominated individuals, directors.
+    """
     with transaction(database, actor.provider_id) as session:
 
         def run() -> Reply:

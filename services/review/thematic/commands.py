@@ -33,9 +33,11 @@ from services.review.methods import template
 from services.review.sharing.store import Location
 from services.review.store import Review
 from services.review.thematic import domain, policy, store
+from services.review.thematic.domain import COLLECTORS
 from services.review.thematic.store import KnownIncident, Member, Theme, Told, visible_known, visible_theme
 from services.runtime import audit, outbox, restriction
 from services.runtime.actor import Actor
+from services.runtime.auth import require_role
 from services.runtime.calendar import add_working_days
 from services.runtime.db import insert_new
 from services.runtime.errors import conflict, forbidden, invalid
@@ -296,9 +298,11 @@ def decide_member(
 ) -> Member:
     """Link an incident, or keep that it was considered and excluded, with the reason. Nothing of the incident changes.
 
-    Only incidents that the actor may see (422); only until the findings of the theme are submitted (409).
+    For whoever leads or works on the theme, and the roles that collect (403). Only incidents that the actor may see (422); only until the findings of the theme are submitted (409).
     """
     theme = visible_theme(session, actor, theme_id, lock=True)
+    if actor.id != theme.lead_id and str(actor.id) not in theme.team["people"]:
+        require_role(actor, *COLLECTORS)
     settled = select(Review.review_id).where(
         Review.incident_id == theme_id,
         Review.cycle == theme.cycle,

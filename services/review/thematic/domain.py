@@ -7,6 +7,9 @@ from services.contracts.taxonomy import Role, ThemeStage
 COMMISSIONERS = (Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 """Who may commission a theme, change its terms and end it."""
 
+COLLECTORS = (*COMMISSIONERS, Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER)
+"""Who may say whether an incident belongs to a theme, beside those who lead it or work on it."""
+
 _ORDER = list(ThemeStage)
 _LADDER = (Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
 
