@@ -1,4 +1,4 @@
-"""`python -m workflows router|worker|all`: the process engine's side of Plumbline."""
+"""`python -m workflows router|worker|all|promote`: the process engine's side of Plumbline."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import Field
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError
 
 from services.contracts.topics import topic, urgent_topic
@@ -25,6 +26,7 @@ from services.runtime.temporal import connect
 from workflows import process_clock
 from workflows.router import INCIDENT_QUEUE, run_router
 from workflows.schedules import ensure_schedules
+from workflows.versions import promote, release
 from workflows.worker import serve
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,19 @@ class WorkflowSettings(ProcessSettings, KafkaSettings, TemporalSettings):
 
     reconcile_seconds: int = Field(default=300, ge=5, description="How often records and processes are compared.")
     patterns_seconds: int = Field(default=3600, ge=5, description="How often patterns are looked for.")
+    temporal_deployment: str | None = Field(
+        default=None, pattern=r"^[a-z0-9-]{1,60}$", description="Workers say of which version they are; not if unset."
+    )
+    temporal_build: str = Field(
+        default_factory=release, pattern=r"^[A-Za-z0-9._+-]{1,60}$", description="Which version; the release if unset."
+    )
+
+    @property
+    def version(self) -> WorkerDeploymentVersion | None:
+        """Which version of the process this is; None where versions are not told apart."""
+        if self.temporal_deployment is None:
+            return None
+        return WorkerDeploymentVersion(self.temporal_deployment, self.temporal_build)
 
 
 class Roles:
@@ -97,7 +112,9 @@ class Roles:
         client = await _patiently(self._settings, self._stop)
         if client is None:
             return
-        serving = asyncio.create_task(serve(client, task_queue=INCIDENT_QUEUE, stop=self._stop))
+        serving = asyncio.create_task(
+            serve(client, task_queue=INCIDENT_QUEUE, stop=self._stop, version=self._settings.version)
+        )
         await ensure_schedules(
             client,
             reconcile_every=timedelta(seconds=self._settings.reconcile_seconds),
@@ -117,13 +134,30 @@ async def _patiently(settings: TemporalSettings, stop: threading.Event) -> Clien
     return None
 
 
+async def _promote(settings: WorkflowSettings) -> int:
+    """Make this version the current one. Answers the exit code."""
+    if settings.version is None:
+        logger.info("versions are not told apart, nothing to promote")
+        return 0
+    client = await _patiently(settings.model_copy(update={"temporal_metrics_port": None}), threading.Event())
+    assert client is not None
+    try:
+        await promote(client, settings.version)
+    except TimeoutError:
+        logger.error("no worker of this version was seen", extra={"version": settings.version.to_canonical_string()})
+        return 1
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m workflows", description=__doc__)
-    parser.add_argument("role", choices=["router", "worker", "all"], help="what this process does")
+    parser.add_argument("role", choices=["router", "worker", "all", "promote"], help="what this process does")
     role = parser.parse_args(arguments).role
     settings = WorkflowSettings()
     logs.configure(settings.log_level, service="workflows")
+    if role == "promote":
+        return asyncio.run(_promote(settings))
     tracing.configure("workflows")
     process_clock.install(Clock.from_file(settings.clock_file))
     return Roles(settings).run(("router", "worker") if role == "all" else (role,))

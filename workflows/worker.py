@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -19,7 +20,9 @@ from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
+from workflows.retention import RetentionWorkflow
 from workflows.thematic import ThematicReviewWorkflow
+from workflows.versions import deployment_config
 from workflows.webhooks import WebhooksWorkflow
 
 PASSED_THROUGH = (
@@ -53,12 +56,18 @@ WORKFLOWS = (
     MeetingsWorkflow,
     ChallengeWorkflow,
     WebhooksWorkflow,
+    RetentionWorkflow,
 )
 """Every sort of process: what the worker runs, and what must replay."""
 
 
-def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int = 1000) -> Worker:
-    """A worker for incidents, themes, concerns, broken glass, briefings, challenges, and what runs on schedules."""
+def build_worker(
+    client: Client, *, task_queue: str, max_cached_workflows: int = 1000, version: WorkerDeploymentVersion | None = None
+) -> Worker:
+    """A worker for incidents, themes, concerns, broken glass, briefings, challenges, and what runs on schedules.
+
+    With a `version` it is given work only while that is the current one of its deployment.
+    """
     reconciler = ReconcilerActivities(client)
     return Worker(
         client,
@@ -70,11 +79,14 @@ def build_worker(client: Client, *, task_queue: str, max_cached_workflows: int =
         max_concurrent_workflow_tasks=WORKFLOW_TASKS,
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
+        deployment_config=deployment_config(version),
     )
 
 
-async def serve(client: Client, *, task_queue: str, stop: threading.Event) -> None:
+async def serve(
+    client: Client, *, task_queue: str, stop: threading.Event, version: WorkerDeploymentVersion | None = None
+) -> None:
     """Run workflows until `stop` is set."""
-    async with build_worker(client, task_queue=task_queue):
+    async with build_worker(client, task_queue=task_queue, version=version):
         while not stop.is_set():
             await asyncio.sleep(0.2)

@@ -26,11 +26,12 @@ button{{display:block;width:100%;text-align:left;font:inherit;padding:.75rem 1re
 #0b4f5c;border-radius:4px;background:#fff;color:#0b4f5c;cursor:pointer}}button:hover{{background:#e8f3f4}}
 button:focus{{outline:4px solid #212b32;outline-offset:2px}}small{{color:#4c6272;display:block}}</style>
 <main><h1>Choose who you are</h1><p>This sign-in exists on this machine only. In production your organisation's own
-sign-in stands here.</p><form method="post" action="/authorize">{hidden}{people}</form></main></html>"""
+sign-in stands here.</p><form method="post" action="/authorize">{hidden}{people}</form>
+<p><a href="{speak_up}">Raise a concern without signing in</a></p></main></html>"""
 
 
-def build(signer: Signer, issuer: str) -> APIRouter:
-    """`/authorize` and the grants of `/oauth/token` (RFC 6749 4.1 and 6, RFC 7636 S256)."""
+def build(signer: Signer, issuer: str, speak_up: str) -> APIRouter:
+    """`/authorize` and the grants of `/oauth/token` (RFC 6749 4.1 and 6, RFC 7636 S256). `speak_up` is linked for whoever will not sign in."""
     router = APIRouter()
 
     @router.get("/authorize")
@@ -48,7 +49,7 @@ def build(signer: Signer, issuer: str) -> APIRouter:
             for name, persona in PERSONAS.items()
             if persona.name
         )
-        return HTMLResponse(_PAGE.format(hidden=hidden, people=people))
+        return HTMLResponse(_PAGE.format(hidden=hidden, people=people, speak_up=html.escape(speak_up)))
 
     @router.post("/authorize")
     def chosen(

@@ -31,7 +31,7 @@ class Token(BaseModel):
     expires_in: int = LIFETIME_SECONDS
 
 
-def create_app(home: Home, issuer: str) -> FastAPI:
+def create_app(home: Home, issuer: str, speak_up: str) -> FastAPI:
     """The issuer as an application: discovery document, key set, tokens for personas."""
     signer = Signer(home, issuer)
     app = FastAPI(title="Plumbline development issuer", description="Local development only.", version="1")
@@ -66,7 +66,7 @@ def create_app(home: Home, issuer: str) -> FastAPI:
             raise HTTPException(404, f"There is no persona '{request.persona}'. Choose from: {', '.join(PERSONAS)}.")
         return Token(access_token=signer.token(claims_of(PERSONAS[request.persona])))
 
-    app.include_router(authorization.build(signer, issuer))
+    app.include_router(authorization.build(signer, issuer, speak_up))
 
     @app.get("/readyz", include_in_schema=False)
     @app.get("/livez", include_in_schema=False)
@@ -81,7 +81,7 @@ def main() -> None:
     if os.environ.get("PLUMBLINE_ENVIRONMENT") != "local":
         raise SystemExit("the development issuer only runs with PLUMBLINE_ENVIRONMENT=local: it trusts whoever asks")
     uvicorn.run(
-        create_app(Home.default(), os.environ["PLUMBLINE_OIDC_ISSUER"]),
+        create_app(Home.default(), os.environ["PLUMBLINE_OIDC_ISSUER"], os.environ["PLUMBLINE_CONSOLE_SPEAK_UP_URL"]),
         host="127.0.0.1",
         port=int(os.environ["PLUMBLINE_HTTP_PORT"]),
         log_level="warning",

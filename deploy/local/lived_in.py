@@ -42,7 +42,7 @@ class LivedIn:
         cases = (
             self._to_triage, self._called, self._twice, self._fall_with_duties, self._being_written, self._to_approve,
             self._to_do, self._more_time, self._to_verify, self._restricted, self._concern, self._near_miss, self._theme,
-            self._meeting,
+            self._meeting, self._protected, self._indicator,
         )  # fmt: skip
         with ThreadPoolExecutor(len(cases)) as pool:
             for played in [pool.submit(case) for case in cases]:
@@ -102,7 +102,14 @@ class LivedIn:
         )
         text = {"what_happened": "The heel was red on Monday; the mattress was set for another weight."}
         manager.change("review", f"/reviews/{review}", "draft", text, replace=True)
-        self._say("a review is half written")
+        at = (self._now() - timedelta(hours=2)).isoformat()
+        entry = {"at": at, "what": "The mattress was changed.", "nature": "fact", "source": "record"}
+        manager.post("review", f"/reviews/{review}/timeline", entry)
+        asked = {
+            "part": "staff_involved", "person_id": self._as["carer"].id, "asks": "How is the mattress set, and by whom?",
+        }  # fmt: skip
+        manager.post("review", f"/reviews/{review}/contributions", asked)
+        self._say("a review is half written, and a carer is asked what they know")
 
     def _to_approve(self) -> None:
         review, manager = self._reviewed("missed_visit", "The evening call came two hours late; supper was missed.")
@@ -163,6 +170,33 @@ class LivedIn:
         }  # fmt: skip
         lead.post("reporting", f"/meetings/{meeting['meeting_id']}/items", challenge)
         self._say("a meeting was called, and a challenge waits for an answer")
+
+    def _protected(self) -> None:
+        case = self._report("behaviour_distress", "Went out of the garden door at four in the morning, in the rain.")
+        self._triage(case, consequence=3, likelihood=2)
+        body = {
+            "kind": "restriction", "concerns": "P1", "what": "The garden door is locked from ten to six.",
+            "reason": "P1 was found outside twice this week.", "ends_when": "Three weeks without going out at night.",
+            "least_restrictive": "A sensor was tried; at night nobody hears it.",
+            "started_at": self._now().isoformat(), "look_again_at": (self._now() + timedelta(days=6)).isoformat(),
+        }  # fmt: skip
+        self._as["registered_manager"].post("intake", f"/incidents/{case}/protections", body)
+        self._say("a door is locked after an incident: somebody looks again within the week")
+
+    def _indicator(self) -> None:
+        lead = self._as["quality_lead"]
+        body = {
+            "name": "Medicines rounds without a mistake", "about": "audit_score", "direction": "increase",
+            "definition": "Ten rounds a month, watched by somebody who does not work there.", "share": True,
+            "numerator": "rounds without a mistake", "denominator": "rounds that were watched",
+        }  # fmt: skip
+        indicator = lead.post("actions", "/indicators", body)["indicator_id"]
+        month, months = self._now().date().replace(day=1), []
+        for right in (10, 9, 9, 9, 8, 7, 7, 8, 6, 8, 7, 8):  # the newest first
+            month = (month - timedelta(days=1)).replace(day=1)
+            months.append({"month": month.isoformat(), "numerator": right, "denominator": 10})
+        lead.post("actions", f"/indicators/{indicator}/values", {"values": months})
+        self._say("an audit is recorded month by month")
 
     # How people do it.
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from deploy.local import broker, postgres, prometheus, temporal_server, tokens
 from deploy.local.credentials import Credentials
+from deploy.local.personas import PROVIDER
 from deploy.local.probes import answers_ok, listens
 from deploy.local.state import Home, StackError
 
@@ -88,6 +89,7 @@ def all_parts(home: Home, ports: Mapping[str, int], credentials: Credentials) ->
                 **shared,
                 "PLUMBLINE_CONSOLE_PUBLIC_URL": f"http://127.0.0.1:{ports['console']}",
                 "PLUMBLINE_CONSOLE_SESSION_KEYS": credentials.console_session_keys,
+                "PLUMBLINE_CONSOLE_SPEAK_UP_URL": _speak_up(ports),
             },
             needs=("issuer",),
         ),
@@ -166,9 +168,19 @@ def _issuer(home: Home, ports: Mapping[str, int]) -> Part:
         "issuer",
         ports["issuer"],
         ("deploy.local.issuer",),
-        env={"PLUMBLINE_HOME": str(home.path), "PLUMBLINE_OIDC_ISSUER": url, "PLUMBLINE_ENVIRONMENT": "local"},
+        env={
+            "PLUMBLINE_HOME": str(home.path),
+            "PLUMBLINE_OIDC_ISSUER": url,
+            "PLUMBLINE_ENVIRONMENT": "local",
+            "PLUMBLINE_CONSOLE_SPEAK_UP_URL": _speak_up(ports),
+        },
         prepare=functools.partial(tokens.create_key, home),
     )
+
+
+def _speak_up(ports: Mapping[str, int]) -> str:
+    """Where the demonstration's people and their families raise a concern, without signing in."""
+    return f"http://127.0.0.1:{ports['intake']}/speak-up/to/{PROVIDER}"
 
 
 def _migrations(home: Home, servers: Servers) -> Part:

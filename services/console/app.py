@@ -51,6 +51,7 @@ def build_app(settings: ConsoleSettings, routers: Sequence[APIRouter]) -> FastAP
     )
     PAGES.globals["static"] = _static_address
     PAGES.globals["navigation"] = navigation
+    PAGES.globals["speak_up"] = settings.console_speak_up_url
     app.mount("/static", _Kept(directory=_STATIC), name="static")
     app.include_router(probes(None))
     app.include_router(sign_in.router)

@@ -27,6 +27,8 @@ _WORDS = {
     "told_how": "How they were told", "set_aside": "Not done, with a reason", "done_late": "Done, late",
     "obligation": "To be decided or told", "candour": "Duty of candour", "safeguarding": "Safeguarding",
     "check": "First hours", "recurrence": "A closed case may be back",
+    "protection": "Look again", "proceeding": "Next date", "between_residents": "Between people who live there",
+    "restriction": "Restriction", "in_care_plan": "Goes on in the care plan",
     "care-plan-check": "look at the care plan", "welfare-checks": "look in on the person",
     "clinical-advice": "ask for clinical advice", "safeguarding-form": "fill in the safeguarding record",
     "re_audit": "Audited again", "audit_result": "Audit result", "partly": "In part", "returned": "Returned",

@@ -18,6 +18,10 @@ class ConsoleSettings(ProcessSettings, AuthSettings):
     console_client_id: str = "plumbline-console"
     console_client_secret: SecretStr | None = Field(default=None, description="For issuers that want one beside PKCE.")
     console_idle_minutes: int = Field(default=30, ge=1, le=720, description="Without a click for so long, it is over.")
+    console_speak_up_url: str | None = Field(
+        default=None,
+        description="Where a concern is raised without signing in: `/speak-up/to/PROVIDER` of intake. On every page.",
+    )
 
     @property
     def services(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from services.console.page import render
 from services.console.service_api import ServiceApi
@@ -44,6 +45,16 @@ class Visit:
         return at
 
     @property
+    def address(self) -> str:
+        """Where this page can be opened again: of a form that came back, the page that it stands on."""
+        path: str = self.request.url.path
+        if self.request.method in ("GET", "HEAD"):
+            return path
+        while path and not _opens(self.request, path):
+            path = path.rpartition("/")[0]
+        return path or "/"
+
+    @property
     def left(self) -> int:
         """Seconds until the session is over if nothing more is clicked."""
         seconds: int = self.request.app.state.cookies.left(self.session)
@@ -77,6 +88,12 @@ class Visit:
     def has(self, *roles: str) -> bool:
         """Whether the person has one of these roles."""
         return bool(self.actor.roles.intersection(roles))
+
+
+def _opens(request: Request, path: str) -> bool:
+    """Whether there is a page at this path."""
+    asked = {**request.scope, "method": "GET", "path": path}
+    return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
 
 
 def go(path: str) -> Response:

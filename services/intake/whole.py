@@ -19,6 +19,7 @@ from services.intake.holds import queries as holds
 from services.intake.linking import api as linking_api
 from services.intake.linking import queries as linking
 from services.intake.obligations import queries as obligations
+from services.intake.protection import queries as protection
 from services.intake.recurrence import api as recurrence_api
 from services.intake.recurrence import queries as recurrence
 from services.intake.safeguarding import api as safeguarding_api
@@ -46,6 +47,7 @@ class WholeView(BaseModel):
     candour: candour.CandourView | None
     safeguarding: safeguarding.SafeguardingView | None
     holds: list[holds.HoldView] | None
+    protections: list[protection.ProtectionView] | None
     links: linking.LinksView | None
     recurrences: list[recurrence.RecurrenceView] | None
 
@@ -73,6 +75,7 @@ def read(incident_id: UUID, actor: Caller, database: Database, clock: Time, resp
             candour=part((*candour_api.RECORDERS, Role.DIRECTOR), lambda: candour.view(session, incident)),
             safeguarding=part(keepers, lambda: safeguarding.view(session, incident_id)) if recorded else None,
             holds=part(keepers, lambda: holds.holds(session, incident_id)),
+            protections=part(keepers, lambda: protection.protections(session, incident_id)),
             links=part(linking_api.KEEPERS, lambda: linking.links(session, actor, incident)),
             recurrences=part(recurrence_api.READERS, lambda: recurrence.recurrences(session, actor, incident_id)),
         )

@@ -115,9 +115,6 @@ _COMPLETE = (
     " where timeline.version is null"
 )
 
-COUNTS = literal_column("incident.counts", Boolean)
-"""Whether an incident counts: neither withdrawn nor a duplicate. PostgreSQL derives it, for indexes to hold it beside times."""
-
 LINE_NO = literal_column("timeline.line_no", BigInteger)
 """The number of a line in the order in which lines of its provider became visible: `take_turns` sees to that."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Seips
 from services.reporting.domain import TraitKind
-from services.reporting.store import COUNTS, INCIDENT, TRAIT, visible_incidents
+from services.reporting.store import INCIDENT, TRAIT, visible_incidents
 from services.runtime.actor import Actor
 from services.spc.chance import share_at_least
 
@@ -60,7 +60,7 @@ def together(
     since = now - timedelta(days=days)
     asked = {_I.location_id: location_id, _I.region_id: region_id, _I.category: category}
     approved: list[ColumnElement[bool]] = [
-        visible_incidents(actor), COUNTS,
+        visible_incidents(actor), _I.stage.not_in(["withdrawn", "duplicate"]),
         _I.review_approved_at > since - timedelta(days=days), _I.review_approved_at <= now,
         *(column == value for column, value in asked.items() if value is not None),
     ]  # fmt: skip

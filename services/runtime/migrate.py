@@ -18,21 +18,37 @@ logger = logging.getLogger(__name__)
 
 
 def upgrade(service: str, settings: MigrationSettings) -> None:
-    """Create roles and schema if absent, then run outstanding migrations, all in one transaction under a lock."""
+    """Create roles and schema if absent, then run outstanding migrations, one process at a time.
+
+    All in one transaction, unless one of them makes an index beside writes: then what came before it is committed.
+    """
     engine = db.connect(settings.admin_database_url.get_secret_value(), application=f"{service}-migrate", pool_size=1)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / service / "migrations"))
-    with engine.begin() as connection:
-        connection.execute(text("set local lock_timeout = '60s'"))
-        connection.execute(text("select pg_advisory_xact_lock(hashtextextended('plumbline-migrate', 0))"))
-        connection.execute(text("set local lock_timeout = '5s'"))
-        for url in (settings.database_url, settings.system_database_url):
-            _ensure_role(connection, url.get_secret_value())
-        connection.execute(text(f"create schema if not exists {service}"))
+    with engine.connect() as connection:
+        _wait_for_turn(connection)
+        with connection.begin():
+            for url in (settings.database_url, settings.system_database_url):
+                _ensure_role(connection, url.get_secret_value())
+            connection.execute(text(f"create schema if not exists {service}"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     engine.dispose()
     logger.info("schema is up to date", extra={"service": service})
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    """Hold the lock of migrations until the connection closes. Raises TimeoutError after a minute.
+
+    Asked for again and again: whoever waits inside PostgreSQL is waited for by an index that is made beside writes.
+    """
+    for _ in range(300):
+        if connection.scalar(text("select pg_try_advisory_lock(hashtextextended('plumbline-migrate', 0))")):
+            connection.commit()
+            return
+        connection.rollback()
+        time.sleep(0.2)
+    raise TimeoutError("other migrations have been running for a minute: try again when they are done")
 
 
 def run_environment(service: str) -> None:

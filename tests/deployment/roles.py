@@ -23,7 +23,7 @@ def settings_of(command: list[str]) -> type[BaseSettings]:
     """What a role reads. Fails for a command that no process of ours knows."""
     module, role = command
     if module == "workflows":
-        assert role in ("router", "worker", "all")
+        assert role in ("router", "worker", "all", "promote")
         return WorkflowSettings
     if module == "services.console":
         assert role in ("api", "all")

@@ -74,7 +74,7 @@ def test_every_role_is_real_and_accepts_its_settings_in_production(
         if not name.endswith("-migrate"):
             assert settings.environment == "production", name  # type: ignore[attr-defined]
     assert set(started) == {
-        *roles.SERVICES, *(f"{name}-migrate" for name in roles.SERVICES), "workflows", "console",
+        *roles.SERVICES, *(f"{name}-migrate" for name in roles.SERVICES), "workflows", "workflows-promote", "console",
     }  # fmt: skip
 
 
@@ -149,6 +149,13 @@ def test_temporal_is_prepared_as_the_workflows_need_it() -> None:
         assert subprocess.run(["sh", "-n", str(path)], timeout=60).returncode == 0, path
 
 
+def test_the_version_that_workers_say_they_are_is_the_one_that_is_made_current(core: dict[str, Any]) -> None:
+    worker, promotion = core["workflows"], core["workflows-promote"]
+    assert worker["environment"] == promotion["environment"]
+    assert worker["environment"]["PLUMBLINE_TEMPORAL_DEPLOYMENT"]
+    assert promotion["depends_on"]["workflows"]["condition"] == "service_healthy"
+
+
 def test_files_that_are_mounted_exist(core: dict[str, Any]) -> None:
     mounted = [volume.partition(":")[0] for each in core.values() for volume in each.get("volumes", [])]
     for source in mounted:
@@ -161,7 +168,7 @@ def test_files_that_are_mounted_exist(core: dict[str, Any]) -> None:
 def test_prometheus_finds_each_process_by_its_name(core: dict[str, Any]) -> None:
     config = yaml.safe_load((ROOT / "deploy/observability/prometheus.yml").read_text())
     asked = {job["job_name"]: set(job["dns_sd_configs"][0]["names"]) for job in config["scrape_configs"]}
-    running = {name for name, _ in ours(core) if not name.endswith("-migrate")}
+    running = {name for name, _ in ours(core) if not name.endswith(("-migrate", "-promote"))}
     assert asked == {"plumbline": running, "temporal-sdk": running - {"console"}}
 
 

@@ -105,7 +105,12 @@ def test_every_role_runs_once_with_settings_that_it_accepts(monkeypatch: pytest.
     assert len(played) == len(set(played))
     expected = {(f"services.{name}", role) for name in roles.SERVICES for role in ("api", "relay", "worker", "migrate")}
     expected |= {(f"services.{name}", "consumer") for name in roles.SERVICES if name != "directory"}
-    expected |= {("workflows", "router"), ("workflows", "worker"), ("services.console", "api")}
+    expected |= {
+        ("workflows", "router"),
+        ("workflows", "worker"),
+        ("workflows", "promote"),
+        ("services.console", "api"),
+    }
     assert set(played) == expected
 
 
@@ -121,9 +126,18 @@ def test_schemas_come_before_what_needs_them_and_secrets_before_these() -> None:
         assert notes["helm.sh/hook"] == "pre-install,pre-upgrade"
         return int(notes["helm.sh/hook-weight"])
 
-    jobs = of("Job")
+    jobs = {name: made for name, made in of("Job").items() if name != "care-workflows-promote"}
     assert set(jobs) == {f"care-{name}-migrate" for name in roles.SERVICES}
     assert max(map(weight, of("ExternalSecret").values())) < min(map(weight, jobs.values()))
+
+
+def test_a_release_becomes_current_after_its_workers_are_there_and_after_a_rollback() -> None:
+    made = of("Job")["care-workflows-promote"]
+    assert made["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade,post-rollback"
+    worker = of("Deployment")["care-workflows-worker"]["spec"]["template"]["spec"]["containers"][0]
+    (promotion,) = made["spec"]["template"]["spec"]["containers"]
+    assert promotion["image"] == worker["image"]
+    assert promotion["envFrom"] == worker["envFrom"]
 
 
 def test_no_process_may_more_than_it_needs() -> None:

@@ -45,12 +45,13 @@ def _turn(item: pytest.Item) -> int:
         return 4
     if Path(__file__).parent not in item.path.parents:
         return 1
-    return {"browser": 2, "faults": 3}.get(_group(item), 0)
+    return {"pages": 2, "browser": 2, "faults": 3}.get(_group(item), 0)
 
 
 def _group(item: pytest.Item) -> str:
     if item.path.parent.name == "browser":
-        return "browser"
+        # What is timed has a stack of its own.
+        return "pages" if isinstance(item, pytest.Function) and "lived_in" in item.fixturenames else "browser"
     if isinstance(item, pytest.Function) and "slow" in item.fixturenames:
         return "slow"
     # What the stories leave open goes on reminding people each second: what is broken has a stack of its own.

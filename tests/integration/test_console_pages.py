@@ -1,6 +1,8 @@
 """Pages of the console over the real services and a real database, without a browser: what each form sends, and how a
 refusal and a stale page come back with nothing typed lost."""
+# ruff: noqa: F811 - fixtures
 
+import asyncio
 import re
 import uuid
 from collections.abc import Callable
@@ -13,16 +15,23 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import Engine
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from services.console.__main__ import ROUTERS
 from services.console.app import build_app
+from services.console.pages import overview
 from services.console.session import Session
 from services.console.settings import ConsoleSettings
+from services.console.visit import onlooker
+from services.contracts.taxonomy import Band
 from services.runtime.actor import Actor
 from services.runtime.auth import Authenticator
 from tests.conftest import Issuer, MovableClock, ServiceClient
+from tests.integration.test_reporting import Book
+from tests.integration.test_review import Desk, desk, home  # noqa: F401 - fixtures
 
 SERVICES = ("directory", "intake", "review", "actions", "reporting")
 
@@ -392,3 +401,294 @@ def test_what_nobody_foresaw_has_a_page_too(person: Any, actor: Any, monkeypatch
     assert answer.status_code == 500
     assert "<h1" in answer.text
     assert "Nothing that you sent before is lost" in answer.text
+
+
+def test_a_restriction_is_recorded_looked_at_and_ended(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("behaviour_distress")
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/protections")
+    protect, look, end = (f"/incidents/{incident}/protections/{name}" for name in ("protect", "look", "end"))
+    page.send(protect, protect_what="The garden door is locked after dark.").says("Choose what it is", "Say why")
+    typed = {
+        "kind": "restriction", "concerns": "P1", "reason": "P1 went out in the snow.", "ends_when": "Three quiet weeks.",
+        "started_at": "2026-06-08T09:00", "look_again_at": "2026-06-30T09:00",
+    }  # fmt: skip
+    page.send(protect, **{f"protect_{name}": value for name, value in typed.items()}).says("what less was considered")
+    assert page.forms[protect]["protect_what"].strip() == "The garden door is locked after dark."
+    page.send(protect, protect_least_restrictive="A sensor: nobody hears it.").says("is not within the next 7 days")
+    page.send(protect, protect_look_again_at="2026-06-12T09:00").says("It is kept", "Restriction, P1: stands")
+    page.open(f"/incidents/{incident}").says("1 stands, somebody looks again in 3 days")
+    page.open(f"/incidents/{incident}/protections")
+    stale = person(actor("safeguarding_lead")).open(f"/incidents/{incident}/protections")
+    (one,) = case.intake.get(f"/incidents/{incident}/protections", actor("quality_lead")).json()
+    looked, ended = f"look_{one['protection_id']}", f"end_{one['protection_id']}"
+    page.send(look, **{f"{looked}_found": "She sleeps better."}).says("Say when somebody looks again")
+    page.send(look, **{f"{looked}_look_again_at": "2026-06-14T09:00"}).says("She sleeps better.")
+    stale.send(end, **{f"{ended}_ending": "lifted", f"{ended}_reason": "Three quiet weeks."})
+    assert stale.status == 412
+    stale.says("Somebody changed this since you opened it", "protection looked at")
+    assert stale.forms[end][f"{ended}_reason"].strip() == "Three quiet weeks."
+    stale.send(end).says("Restriction, P1: lifted", "nothing")
+    assert person(actor("carer", locations=[case.home])).open(f"/incidents/{incident}/protections").status == 403
+
+
+def test_of_people_who_harmed_one_another_the_medicines_are_asked_about(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("behaviour_distress")
+    page = person(actor("registered_manager", locations=[case.home])).open(f"/incidents/{incident}/protections")
+    protect, look = (f"/incidents/{incident}/protections/{name}" for name in ("protect", "look"))
+    typed = {
+        "kind": "between_residents", "concerns": "P1 and P2", "what": "Each eats apart.", "reason": "A blow at lunch.",
+        "ends_when": "Both want to sit together again.", "started_at": "2026-06-08T09:00", "look_again_at": "2026-06-20T09:00",
+    }  # fmt: skip
+    page.send(protect, **{f"protect_{name}": value for name, value in typed.items()}).says("P1 and P2: stands")
+    (one,) = case.intake.get(f"/incidents/{incident}/protections", actor("quality_lead")).json()
+    form = f"look_{one['protection_id']}"
+    said = {f"{form}_found": "Both are calm.", f"{form}_look_again_at": "2026-07-20T09:00"}
+    page.send(look, **said).says("or why the medicines were not reviewed")
+    assert page.forms[look][f"{form}_found"].strip() == "Both are calm."
+    page.send(look, **{f"{form}_medicines_reviewed_on": "2026-06-08"}).says("Medicines reviewed on 8 June 2026")
+
+
+def test_a_discipline_is_kept_apart_on_a_page_for_few(case: Case, person: Any, actor: Any, clock: MovableClock) -> None:
+    incident = case.report("medication")
+    individual = actor("nominated_individual")
+    page = person(individual).open(f"/incidents/{incident}").open(f"/incidents/{incident}/proceedings")
+    begin, note, end = (f"/incidents/{incident}/proceedings/{name}" for name in ("begin", "note", "end"))
+    page.send(begin, begin_about="Whether a chart was falsified.").says(
+        "Choose what it is", "Say what is not given to it"
+    )
+    typed = {
+        "kind": "discipline", "reference": "HR-7", "shared": "The chart itself.", "kept_apart": "What anybody said.",
+        "begun_at": "2026-06-08T09:00", "next_at": "2026-06-01T09:00",
+    }  # fmt: skip
+    page.send(begin, **{f"begin_{name}": value for name, value in typed.items()}).says("has passed")
+    assert page.forms[begin]["begin_about"].strip() == "Whether a chart was falsified."
+    page.send(begin, begin_next_at="2026-06-12T09:00").says("Discipline HR-7: goes on")
+    (one,) = case.intake.get(f"/incidents/{incident}/proceedings", individual).json()
+    noted, ended = f"note_{one['proceeding_id']}", f"end_{one['proceeding_id']}"
+    stale = person(actor("director")).open(f"/incidents/{incident}/proceedings")
+    page.send(note, **{f"{noted}_said": "A hearing was set.", f"{noted}_next_at": "2026-06-20T09:00"})
+    page.says("A hearing was set.")
+    stale.send(end, **{f"{ended}_outcome": "No case to answer.", f"{ended}_ended_at": "2026-06-08T09:50"})
+    assert stale.status == 412
+    stale.says("proceeding noted", "A hearing was set.")
+    clock.advance(timedelta(days=11, hours=12))
+    page.open("/").says(f"/incidents/{incident}/proceedings#proceeding-{one['proceeding_id']}", "Next date: Discipline")
+    stale.send(end).says("Discipline HR-7: ended", "No case to answer.")
+
+    manager = person(actor("registered_manager", locations=[case.home]))
+    assert manager.open(f"/incidents/{incident}/proceedings").status == 403
+    assert "proceedings" not in manager.open(f"/incidents/{incident}").html
+
+
+def test_a_look_that_is_due_stands_on_my_work(case: Case, person: Any, actor: Any, clock: MovableClock) -> None:
+    incident = case.report("behaviour_distress")
+    manager = actor("registered_manager", locations=[case.home])
+    body = {
+        "kind": "restriction", "concerns": "P1", "what": "The door is locked.", "reason": "Snow.", "ends_when": "Spring.",
+        "least_restrictive": "A sensor.", "started_at": case.now.isoformat(),
+        "look_again_at": (case.now + timedelta(days=2)).isoformat(),
+    }  # fmt: skip
+    one = case.intake.post(f"/incidents/{incident}/protections", manager, body).json()["protection_id"]
+    page = person(manager).open("/")
+    assert f"#protection-{one}" not in page.html
+    clock.advance(timedelta(days=1, hours=12))
+    page.open("/").says(f"/incidents/{incident}/protections#protection-{one}", "Look again: Restriction")
+
+
+def test_whoever_was_asked_by_name_says_it_in_their_own_words(
+    desk: Desk, home: uuid.UUID, person: Any, actor: Any
+) -> None:
+    desk.open(home)
+    carer, lead = desk.make("carer", locations=[uuid.uuid4()]), desk.manager
+    page = person(lead).open(f"{desk.path}/records/people")
+    assert "people_person_id" not in page.forms[""]  # the directory knows nobody who works there
+    asked = desk.api.post(
+        f"{desk.path}/contributions", lead,
+        {"part": "staff_involved", "person_id": str(carer.id), "asks": "What was the handover like?"},
+    ).json()  # fmt: skip
+    mine = f"/contributions/{asked['contribution_id']}"
+    page = person(carer).open("/")
+    page.says(mine, "What was the handover like?")
+    page.open(mine).says("What was the handover like?", "does not look for somebody to blame")
+    page.send("").says("Write what you know")
+    page.send("", say_said="x" * 20_001)
+    assert page.status == 422
+    assert page.forms[""]["say_said"].strip() == "x" * 20_001
+    other = person(carer).open(mine)
+    page.send("", say_said="Nobody told us about the new bottle.").says("is kept, in your words")
+    other.send("", say_said="It was loud.")
+    assert other.status == 412
+    other.says("Nobody told us about the new bottle.")
+    assert other.forms[""]["say_said"].strip() == "It was loud."
+    assert mine not in page.open("/").html
+    assert person(desk.make("carer", locations=[uuid.uuid4()])).open(mine).status == 404
+    person(lead).open(desk.path).says("Nobody told us about the new bottle.")
+
+
+def test_an_indicator_is_begun_and_its_months_are_recorded(person: Any, actor: Any, client: Any) -> None:
+    lead, api = actor("quality_lead"), client("actions")
+    page = person(lead).open("/indicators").send("/indicators", begin_numerator="rounds without a mistake")
+    page.says("Give it a name", "Choose which way is better")
+    assert page.forms["/indicators"]["begin_numerator"] == "rounds without a mistake"
+    typed = {"name": "Rounds", "about": "audit_score", "direction": "increase", "definition": "Watched by the lead."}
+    page.send("/indicators", **{f"begin_{name}": value for name, value in typed.items()}, begin_share="yes")
+    page.says("numerator and denominator belong together")
+    page.send("/indicators", begin_denominator="rounds observed", begin_share="yes").says("It is begun")
+    (one,) = api.get("/indicators", lead).json()["items"]
+    assert (one["counted"], one["share"]) == (True, True)
+    path = f"/indicators/{one['indicator_id']}"
+    month, redefine = f"{path}/month", f"{path}/redefine"
+    page.open(path).says("rounds without a mistake, out of rounds observed")
+    page.send(month, month_numerator="9", month_denominator="9").says("Choose the month")
+    page.send(month, month_month="2026-05", month_numerator="10").says("is more than the denominator")
+    assert page.forms[month]["month_month"] == "2026-05"
+    page.send(month, month_numerator="8").says("The month is kept", "8 of 9")
+    page.send(month, month_month="2026-05", month_numerator="7", month_denominator="9").says("7 of 9", "corrected")
+    page.send(month, month_month="2026-04", month_numerator="some", month_denominator="9")
+    assert page.status == 422
+    stale = person(actor("director")).open(path)
+    page.send(redefine, redefine_definition="Watched by two.").says("Say why")
+    page.send(redefine, redefine_reason="One sees little.").says("something else from now on", "Until 8 June 2026")
+    stale.send(redefine, redefine_definition="Watched at night.", redefine_reason="Nights differ.")
+    assert stale.status == 412
+    assert stale.forms[redefine]["redefine_definition"].strip() == "Watched at night."
+    assert [path for path in person(actor("executive")).open(path).forms if path.startswith("/indicators")] == []
+
+
+def test_a_concern_is_answered_arranged_and_becomes_an_incident(case: Case, person: Any, actor: Any) -> None:
+    said = {"provider_id": str(actor("carer").provider_id), "mode": "anonymous", "message": "The bells go unanswered."}
+    code = case.intake.http.post("/speak-up", json=said).json()["code"]
+    lead = actor("safeguarding_lead")
+    (concern,) = case.intake.get("/concerns", lead).json()["items"]
+    path = f"/concerns/{concern['concern_id']}"
+    answer, review, incident = (f"{path}/{name}" for name in ("answer", "review", "incident"))
+    page = person(lead).open("/")
+    page.says(f'href="{path}"', "Concern to answer: Anonymous")
+    stale = person(actor("nominated_individual")).open(path)
+    page.open(path).says("The bells go unanswered.")
+    page.send(answer).says("Write an answer")
+    page.send(answer, answer_text="Two more people are on tonight.").says("is there for whoever has the code")
+    assert f'href="{path}"' not in person(lead).open("/").html
+    page.open(path).send(review, review_protection="Nobody outside knows.").says("Choose who reviews it")
+    assert page.forms[review]["review_protection"].strip() == "Nobody outside knows."
+    reviewer, away = actor("regional_manager", locations=[uuid.uuid4()]), actor("safeguarding_lead")
+    page.send(
+        review, review_reviewer_id=str(reviewer.id), review_away=str(away.id), review_reason="From another region.",
+    ).says("It is kept", "Nobody outside knows.")  # fmt: skip
+    assert page.forms[review]["review_excluded"] == [str(away.id)]
+    assert person(away).open(path).status == 404
+    assert person(reviewer).open(path).status == 200
+    stale.send(review, review_reviewer_id=str(reviewer.id), review_protection="None.", review_reason="Why not.")
+    assert stale.status == 412
+    assert stale.forms[review]["review_protection"].strip() == "None."
+    page.send(incident, incident_narrative="Bells ring for long.").says("Choose where it happened", "danger now")
+    assert page.forms[incident]["incident_narrative"].strip() == "Bells ring for long."
+    page.send(
+        incident, incident_location_id=str(case.home), incident_category="staffing", incident_immediate_danger="no",
+        incident_occurred_at="2026-06-08T09:00",
+    ).says("The incident that was made of it")  # fmt: skip
+    made = case.intake.get(path, lead).json()["incident_id"]
+    assert person(away).open(f"/incidents/{made}").status == 404
+    told = case.intake.http.post("/speak-up/conversation", json={"code": code}).json()
+    assert told["protection"] == "Nobody outside knows."
+
+
+def test_a_known_cause_is_linked_and_the_rest_of_the_text_stays(desk: Desk, home: uuid.UUID, person: Any) -> None:
+    desk.open(home)
+    desk.approved()
+    first = desk.api.get(desk.path, desk.manager).json()
+    learned = first["learning"][0]["learning_id"]
+    lead = desk.make("quality_lead")
+    terms = {
+        "title": "Two charts", "why": "It comes again.", "category": first["category"], "band": "high", "lead_id": str(lead.id),
+        "questions": ["Why two charts?"], "locations": [str(home)],
+    }  # fmt: skip
+    made = desk.api.post("/themes", lead, terms)
+    assert made.status_code == 201, made.text
+    theme = made.json()["theme_id"]
+    desk.open(home, band=Band.HIGH)
+    draft = {"what_happened": "It was doubled.", "why": "The chart says millilitres."}
+    assert desk.api.put(f"{desk.path}/draft", desk.manager, draft, version=1).is_success
+    path = f"{desk.path}/known-cause"
+    writer = desk.make("regional_manager")
+    page = person(writer).open(desk.path)
+    page.says(path)
+    stale = person(writer).open(path)
+    page.open(path).says("Two charts (commissioned")
+    page.send("", known_reason="The same chart.", known_learning=[learned]).says("Tick an action or a theme")
+    assert (page.forms[""]["known_reason"].strip(), page.forms[""]["known_learning"]) == ("The same chart.", [learned])
+    page.send("", known_learning=[learned], known_themes=[theme], go="link").says("It is kept")
+    found = desk.api.get(desk.path, desk.manager).json()
+    assert found["known_cause"] == {
+        "reason": "The same chart.",
+        "learning": [learned],
+        "actions": [],
+        "themes": [theme],
+    }
+    assert (found["what_happened"], found["why"]) == (draft["what_happened"], draft["why"])
+    stale.send("", known_reason="Another one.", known_learning=[learned], known_themes=[theme])
+    assert stale.status == 412
+    assert stale.forms[""]["known_reason"].strip() == "Another one."
+    person(writer).open(desk.path).says("The same chart.", f'href="/themes/{theme}"')
+    page.send("", go="remove").says("Nothing is linked now")
+    assert desk.api.get(desk.path, desk.manager).json()["known_cause"] is None
+
+
+def test_the_overview_follows_its_clocks_too(
+    person: Any,
+    actor: Any,
+    service_engine: Callable[[str], Engine],
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That a clock goes on or runs out is no event: the page hears of it all the same, and not of what it shows already."""
+    lead = actor("quality_lead")
+    book = Book(service_engine("reporting"), lead.provider_id, clock)
+    incident = str(book.report(book.location()))
+    book.project()
+    page = person(lead)
+    cookies = "; ".join(f"{name}={value}" for name, value in page.http.cookies.items())
+    clock.advance(timedelta(hours=1))
+    query = httpx.QueryParams({"since": clock.now().isoformat()})
+    asked = {
+        "type": "http", "app": page.http.app, "query_string": str(query).encode(), "path": "/overview/live",
+        "headers": [(b"cookie", cookies.encode())],
+    }  # fmt: skip
+    visit = onlooker(Request(asked))
+    assert visit is not None
+    monkeypatch.setattr(overview, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(overview, "_CLOCKS_SECONDS", 0.05)
+
+    async def heard() -> list[str]:
+        told = overview._told(visit)
+        found = [await anext(told), await anext(told)]
+        clock.advance(timedelta(hours=24))
+        return [*found, await anext(told)]
+
+    first, before, after = asyncio.run(asyncio.wait_for(heard(), 60))
+    assert first.startswith("retry:")
+    assert incident not in before
+    assert f'/incidents/{incident}"' in after
+    assert "1 hour late" in after
+
+
+def test_my_work_says_what_is_to_be_triaged(case: Case, person: Any, actor: Any) -> None:
+    incident = case.report("choking")
+    page = person(actor("registered_manager", locations=[case.home])).open("/")
+    page.says(f"/incidents/{incident}/triage", "To triage: Choking or swallowing")
+
+
+def test_a_form_that_came_back_says_where_its_page_is(case: Case, person: Any, actor: Any) -> None:
+    """For the back button: the address that it was sent to may be no page."""
+    incident = case.report()
+    page = person(actor("quality_lead"))
+    for path, action in (
+        (f"/incidents/{incident}/protections", f"/incidents/{incident}/protections/protect"),
+        (f"/incidents/{incident}/checks", f"/incidents/{incident}/checks/care-plan-check/set-aside"),
+        ("/indicators", "/indicators"),
+    ):  # fmt: skip
+        page.open(path)
+        assert "data-address" not in page.html
+        page.send(action)
+        assert page.status == 422
+        page.says(f'data-address="{path}"')

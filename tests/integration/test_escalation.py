@@ -461,6 +461,7 @@ def test_somebody_called_from_elsewhere_may_answer(rig: Rig, home: uuid.UUID, pe
     incident = rig.report(people.carer, home, category="death")
     rig.call(incident)
     [waiting] = rig.intake.get("/inbox", deputy).json()["escalations"]
+    assert waiting["category"] == "death"
     assert rig.acknowledge(actor("registered_manager", locations=[uuid.uuid4()]), incident, waiting).status_code == 404
     assert rig.acknowledge(deputy, incident, waiting).status_code == 200
 

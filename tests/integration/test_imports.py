@@ -66,7 +66,7 @@ def stack(
     url = record.url("issuer")
     settings = AuthSettings(oidc_issuer=url, oidc_jwks_url=f"{url}/jwks.json", oidc_audience="plumbline")
     with ExitStack() as running:
-        running.enter_context(serving(issuer.create_app(home, url), chosen["issuer"]))
+        running.enter_context(serving(issuer.create_app(home, url, "/"), chosen["issuer"]))
         for service in (DIRECTORY, INTAKE):
             app = build_app(
                 service=service.name,

@@ -1,8 +1,9 @@
 """Record the histories that later code must still be able to replay: `python -m tests.replay.record [PATH ...]`.
 
 Each path is walked on the time-skipping server by the code as it is now, and each run of its process is written to a
-file. Payloads are not encrypted, so that Temporal's tools can show what is in them. Record a path anew only when no workflow that began on
-the old code can still be running; otherwise keep its files and make the change with `workflow.patched`.
+file in the folder of the release that the code is of. Payloads are not encrypted, so that Temporal's tools can show what
+is in them. What a release that is out recorded is sealed (`tests.replay.release`) and never recorded anew: a change is
+made with `workflow.patched` instead.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,12 +36,16 @@ from services.contracts.intake import (
 from services.contracts.review import AdoptionAsked, ThemeEnded
 from services.contracts.taxonomy import Band, EscalationReason, Role, Stage, Verdict
 from tests.replay import alone
+from tests.replay.release import sealed
 from tests.workflow.conftest import PROVIDER, Case, Running, ThemeUnderTest, server_binary
 from tests.workflow.test_briefing import Running as BriefingUnderWay
 from workflows import challenge, search_attributes
 from workflows.worker import build_worker
 
 HISTORIES = Path(__file__).parent / "histories"
+"""A folder for each release."""
+RELEASE = version("plumbline")
+"""The release that this code is of, or is to become."""
 
 
 async def low_harm(case: Case) -> None:
@@ -368,7 +374,9 @@ async def record(
 
 
 if __name__ == "__main__":
-    HISTORIES.mkdir(exist_ok=True)
+    if RELEASE in sealed():
+        sys.exit(f"{RELEASE} is out, its histories are sealed: raise the version in pyproject.toml, then record")
+    (HISTORIES / RELEASE).mkdir(parents=True, exist_ok=True)
     wanted = set(sys.argv[1:])
     subjects: list[tuple[Callable[[Any], Awaitable[None]], Any]] = [
         *((path, partial(case_of, subject=Case)) for path in PATHS),
@@ -379,4 +387,4 @@ if __name__ == "__main__":
     ]
     for each, subject in subjects:
         if not wanted or each.__name__ in wanted:
-            asyncio.run(record(each, HISTORIES, subject))
+            asyncio.run(record(each, HISTORIES / RELEASE, subject))

@@ -1,4 +1,4 @@
-"""Histories of the past replay under the code of today: a running incident outlives every deployment."""
+"""Histories of every release replay under the code of today: a running incident outlives every deployment."""
 
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from temporalio.workflow import NondeterminismError
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
 from tests.replay import alone
-from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, THEMES
+from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, RELEASE, THEMES
+from tests.replay.release import checksums, differs, sealed
 from workflows.incident import WORKFLOW, IncidentWorkflow
 from workflows.messages import IncidentCase
 from workflows.worker import WORKFLOWS, runner
 
 pytestmark = pytest.mark.anyio
 
-FILES = sorted(HISTORIES.glob("*.json"))
+FILES = sorted(HISTORIES.glob("*/*.json"))
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def read(file: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json("incident-of-the-past", file.read_text())
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 async def test_it_replays(file: Path) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS,
@@ -61,14 +62,67 @@ class HastyWorkflow(IncidentWorkflow):
         return await super()._triaged()
 
 
-async def test_a_change_that_running_incidents_would_not_survive_is_detected() -> None:
+@workflow.defn(name=WORKFLOW)
+class PatchedWorkflow(IncidentWorkflow):
+    """The same change as it is to be made: what began before it goes on as it began."""
+
+    @workflow.init
+    def __init__(self, case: IncidentCase) -> None:
+        super().__init__(case)
+
+    @workflow.run
+    async def run(self, case: IncidentCase) -> None:
+        """As before."""
+        await super().run(case)
+
+    async def _triaged(self) -> Stage:
+        if workflow.patched("a-moment-before-the-review"):
+            await workflow.sleep(1)
+        return await super()._triaged()
+
+
+INCIDENTS_BEGUN = [file for file in FILES if file.stem == "low_harm-1"]
+
+
+async def _replay(changed: type, file: Path) -> None:
     replayer = Replayer(
-        workflows=[HastyWorkflow],
+        workflows=[changed],
         data_converter=pydantic_data_converter,
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
+    await replayer.replay_workflow(read(file))
+
+
+@pytest.mark.parametrize("file", INCIDENTS_BEGUN, ids=lambda file: file.parent.name)
+async def test_a_change_that_running_incidents_would_not_survive_is_detected(file: Path) -> None:
     with pytest.raises(NondeterminismError):
-        await replayer.replay_workflow(read(HISTORIES / "low_harm-1.json"))
+        await _replay(HastyWorkflow, file)
+
+
+@pytest.mark.parametrize("file", INCIDENTS_BEGUN, ids=lambda file: file.parent.name)
+async def test_the_same_change_with_a_patch_is_survived(file: Path) -> None:
+    await _replay(PatchedWorkflow, file)
+
+
+def test_what_a_release_recorded_stays_as_it_went_out() -> None:
+    folders = {folder.name for folder in HISTORIES.iterdir()}
+    assert set(sealed()) <= folders
+    assert folders - set(sealed()) <= {RELEASE}, "only the release in the making has histories that may change"
+    for release, kept in sealed().items():
+        assert not differs(HISTORIES / release, kept), (
+            f"{release} is out: its histories are evidence, not to be recorded anew"
+        )
+
+
+def test_a_sealed_history_that_was_changed_added_or_removed_is_found(tmp_path: Path) -> None:
+    for name in ("kept", "changed", "gone"):
+        (tmp_path / f"{name}-1.json").write_text("{}")
+    kept = checksums(tmp_path)
+    assert differs(tmp_path, kept) == []
+    (tmp_path / "changed-1.json").write_text("[]")
+    (tmp_path / "gone-1.json").unlink()
+    (tmp_path / "added-1.json").write_text("{}")
+    assert differs(tmp_path, kept) == ["added-1.json", "changed-1.json", "gone-1.json"]
 
 
 def test_every_sort_of_process_was_recorded() -> None:

@@ -114,7 +114,7 @@ def test_a_configured_process_writes_lines_and_keeps_the_noisy_quiet(capsys: pyt
 
 FIELDS = {
     "activity", "address", "attempt", "channel", "clock", "consumer", "error", "event_id", "frames", "lane", "offset", "path",
-    "recorded", "role", "service", "sqlstate", "status", "topic", "webhook_id",
+    "recorded", "role", "service", "sqlstate", "status", "topic", "version", "webhook_id",
 }  # fmt: skip
 """Everything that a log line of ours may say beside its message. A new name needs a look: can people have typed it?"""
 

@@ -11,6 +11,7 @@ from services.console.pages.action import VERIFIERS
 from services.console.pages.body import body_map
 from services.console.pages.case import ANSWERERS, DECIDERS, TRIAGERS, place_name
 from services.console.pages.navigation import PACK_BUILDERS
+from services.console.pages.proceeding import KEEPERS
 from services.console.service_api import Refused
 from services.console.steps import Step, take
 from services.console.visit import Visit, Visitor, go
@@ -63,7 +64,7 @@ def story(visit: Visitor, incident_id: str) -> Response:
         "incident.html", incident=incident, track=_track(incident), place=place,
         saved=visit.request.query_params.get("saved"), triages=visit.has(*TRIAGERS) and not ended,
         answers=visit.has(*ANSWERERS), decides=visit.has(*DECIDERS), agrees=visit.has(*TRIAGERS) and not ended,
-        oversees=visit.has(*VERIFIERS), packs=visit.has(*PACK_BUILDERS), body=body_map(whole.pop("questions")),
+        oversees=visit.has(*VERIFIERS), packs=visit.has(*PACK_BUILDERS), keeps_apart=visit.has(*KEEPERS), body=body_map(whole.pop("questions")),
         timeline=timeline, feedback=feedback, **whole, **reads,
     )  # fmt: skip
 

@@ -32,6 +32,8 @@ _CHARTS = 3
 _LIVE_SECONDS = 300
 """After so long the browser asks again, so that a session that is over is noticed."""
 _LOOK_SECONDS = 3.0
+_CLOCKS_SECONDS = 30.0
+"""So often it is looked whether a clock went on, or ran out: that is no event."""
 
 
 @router.get("/overview")
@@ -64,7 +66,7 @@ def overview(visit: Visitor) -> Response:
 
 @router.get("/overview/live")
 async def live(request: Request) -> Response:
-    """What needs attention, sent anew whenever something happened. It ends with the session, and looking on keeps none open."""
+    """What needs attention, sent anew whenever something happened or a clock went on. It ends with the session, and looking on keeps none open."""
     visit = await run_in_threadpool(onlooker, request)
     if visit is None:
         return Response(status_code=204)  # tells the browser not to ask again
@@ -80,18 +82,27 @@ def _address(visit: Visit, chosen: dict[str, str]) -> str:
 
 
 async def _told(visit: Visit) -> AsyncIterator[str]:
-    ends, cursor = time.monotonic() + _LIVE_SECONDS, None
+    began, cursor = time.monotonic(), None
+    clocks_at, shown = began + _CLOCKS_SECONDS, ""
     yield "retry: 5000\n\n"
-    while time.monotonic() < ends:
+    while (at := time.monotonic()) < began + _LIVE_SECONDS:
         try:
             changed, cursor = await run_in_threadpool(_changed, visit, cursor)
-            if changed:
+            if changed or at >= clocks_at:
                 html = await run_in_threadpool(_rendered, visit)
-                yield "event: now\n" + "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"
+                before, shown = shown, _timeless(html)
+                clocks_at = at + _CLOCKS_SECONDS
+                if changed or shown != before:
+                    yield "event: now\n" + "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"
         except Refused as refused:
             if refused.status < 500:
                 return
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _timeless(html: str) -> str:
+    """The part without the line that says as of when it is: by that alone nothing is new."""
+    return "\n".join(line for line in html.splitlines() if 'role="status"' not in line)
 
 
 def _changed(visit: Visit, cursor: str | None) -> tuple[bool, str | None]:

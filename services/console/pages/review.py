@@ -131,10 +131,13 @@ def _show(visit: Visit, review_id: str, sent: Sent) -> Response:
     found = read.body
     handed_in = visit.api.all("review", f"/reviews/{review_id}/submissions")
     points = (handed_in[-1]["points"] or []) if handed_in else []
-    known, form = names(visit, [one["actor_id"] for one in found["steps"]]), _form(visit, review_id)
+    records, form = visit.api.get("review", f"/reviews/{review_id}/records"), _form(visit, review_id)
+    known = names(
+        visit, [one["actor_id"] for one in found["steps"]] + [one["person_id"] for one in records["contributions"]]
+    )
     return visit.page(
         "review.html", sent.status, review=found, version=read.version, sent=sent, errors=sent.errors, people=known,
-        form=form, questions=_questions(form), points=points, records=visit.api.get("review", f"/reviews/{review_id}/records"), changed=handed_in[-1]["changed"] if handed_in else [],
+        form=form, questions=_questions(form), points=points, records=records, changed=handed_in[-1]["changed"] if handed_in else [],
         writes=visit.has(*WRITERS) and found["status"] in ("open", "returned"),
         decides=found["status"] == "submitted" and _may_decide(visit, found), place=_place(visit, found),
         change=_last(found, known) if sent.stale else None, saved=visit.request.query_params.get("saved"),

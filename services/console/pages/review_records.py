@@ -70,7 +70,7 @@ def _of_part(body: Mapping[str, Any]) -> Missing:
     if "part" not in body:
         yield "part", _("Choose in which part")
     if "described" not in body and "person_id" not in body:
-        yield "described", _("Say who it is: a role or a group, no names")
+        yield "described", _("Say who it is: choose somebody, or give a role or a group, no names")
     if "outcome" not in body:
         yield "outcome", _("Choose what became of asking")
     if body.get("outcome") == "contributed" and "said" not in body:
@@ -103,7 +103,7 @@ KINDS = {
     ),
     "people": Kind(
         "contributions", ("contributions",), "contribution_id", "review_people.html",
-        ("part", "described", "how", "asks", "outcome", "said", "reason"), _of_part,
+        ("part", "person_id", "described", "how", "asks", "outcome", "said", "reason"), _of_part,
     ),
 }  # fmt: skip
 
@@ -238,9 +238,16 @@ def _page(
     return visit.page(
         kind.template, sent.status, review=review, records=found, held=held, name=name, sent=sent, errors=sent.errors,
         kept=_as_typed(held), choices=CHOICES, version=_version(held),
-        writes=_writes(visit, review), theirs=_theirs(held, differing), change=_written(visit, held) if sent.stale else None,
+        people=names(visit, [one["person_id"] for one in found["contributions"]]) if name == "people" else {},
+        staff=_staff(visit, review) if name == "people" and record_id is None else [], writes=_writes(visit, review), theirs=_theirs(held, differing), change=_written(visit, held) if sent.stale else None,
         saved=visit.request.query_params.get("saved"),
     )  # fmt: skip
+
+
+def _staff(visit: Visit, review: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Who works at the place and may be asked by name: they find it under My work and write it themselves."""
+    people = visit.api.all("directory", "/people", most=400, location_id=review["location_id"])
+    return [{"value": one["person_id"], "text": one["display_name"]} for one in people if one["active"]]
 
 
 def _terms(visit: Visit, review_id: str, sent: Sent, differing: Sequence[str] = ()) -> Response:

@@ -1,5 +1,6 @@
 """Who outside must be told of an incident: the questions that decide it, and every duty with its state and its page."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter
@@ -95,17 +96,20 @@ def _person(line: str) -> dict[str, str]:
 
 
 def _show(visit: Visit, incident_id: str, sent: Sent) -> Response:
-    case = read_case(visit, incident_id)
-    record = f"/incidents/{incident_id}"
-    owed = visit.api.get("intake", f"{record}/obligations")
-    facts = visit.api.read("intake", f"{record}/facts")
+    record, look = f"/incidents/{incident_id}", visit.api.get_or_none
+    with ThreadPoolExecutor(4) as reads:  # side by side the page is there in time
+        beside = {
+            name: reads.submit(look, "intake", f"{record}/{name}") for name in ("candour", "safeguarding", "checks")
+        }
+        known = reads.submit(visit.api.read, "intake", f"{record}/facts")
+        owed = visit.api.get("intake", f"{record}/obligations")
+        case = read_case(visit, incident_id)
+    facts = known.result()
     asked = {one["fact"] for row in owed["obligations"] for one in row["explanation"]["ask"]}
     asked |= {name.removeprefix("facts_") for name in sent.errors}
-    read = visit.api.get_or_none
     return show(
         visit, "telling.html", case, sent, owed=owed["obligations"], others=owed["others"],
         answers=facts.body["answers"], questions=facts.body["questions"], asks=facts.body["asks"], asked=asked,
         facts_version=facts.version, answers_facts=visit.has(*ANSWERERS) and not case.ended,
-        candour=read("intake", f"{record}/candour"), safeguarding=read("intake", f"{record}/safeguarding"),
-        checks=read("intake", f"{record}/checks"), unknown=UNKNOWN,
+        unknown=UNKNOWN, **{name: one.result() for name, one in beside.items()},
     )  # fmt: skip

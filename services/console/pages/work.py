@@ -1,6 +1,6 @@
 """My work: one list of what is mine now, by clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,9 +36,10 @@ class Item:
 @router.get("/")
 def my_work(visit: Visitor) -> Response:
     """Calls that need an answer, then all that waits for this person by clock, then what is good to know."""
-    with ThreadPoolExecutor(4) as lists:  # four services' worth of lists: side by side the page is there in time
-        waits = [lists.submit(lambda read=read: list(read(visit))) for read in (_actions, _reviews, _briefings)]  # type: ignore[misc]
+    with ThreadPoolExecutor(6) as lists:  # side by side the page is there in time
+        waits = [lists.submit(_listed, read, visit) for read in (_actions, _reviews, _briefings, _concerns)]
         meetings = lists.submit(_asked, visit)
+        statements = lists.submit(visit.api.get, "review", "/contributions", limit=200)
         inbox = read_inbox(visit)
         items = [item for found in waits for item in found.result()]
     moved = {item.of for item in items}
@@ -51,8 +52,13 @@ def my_work(visit: Visitor) -> Response:
         notices=inbox["notices"],
         feedback=inbox["feedback"],
         asked=meetings.result(),
+        statements=[one for one in statements.result()["items"] if one["outcome"] == "asked"],
         answered=visit.request.query_params.get("answered"),
     )
+
+
+def _listed(read: Callable[[Visit], Iterator[Item]], visit: Visit) -> list[Item]:
+    return list(read(visit))
 
 
 @router.get("/work")
@@ -97,6 +103,8 @@ _DUTY_PAGES = {
     "safeguarding": "/incidents/{incident_id}/safeguarding",
     "check": "/incidents/{incident_id}/checks#{waits_for}",
     "recurrence": "/recurrences/{subject_id}",
+    "protection": "/incidents/{incident_id}/protections#protection-{subject_id}",
+    "proceeding": "/incidents/{incident_id}/proceedings#proceeding-{subject_id}",
 }
 _STAGE_PAGES = {"reported": ("/triage", _("To triage")), "acting": ("/agree", _("Actions to agree"))}
 """Where the move of a stage is made, where it has a page of its own, and what to call it."""
@@ -114,9 +122,9 @@ def _duties(visit: Visit, inbox: dict[str, Any]) -> Iterator[Item]:
 
 def _routine(inbox: dict[str, Any]) -> Iterator[Item]:
     for one in inbox["routine"]:
-        page, what = _STAGE_PAGES.get(one["stage"], ("", _("Incident")))
+        page, what = _STAGE_PAGES.get(one["stage"], ("", label(one["stage"])))
         href = f"/incidents/{one['incident_id']}{page}"
-        yield Item(what, label(one["stage"]), href, one["due_at"], (one["incident_id"], one["stage"]))
+        yield Item(what, label(one["category"]), href, one["due_at"], (one["incident_id"], one["stage"]))
 
 
 def _actions(visit: Visit) -> Iterator[Item]:
@@ -155,6 +163,14 @@ def _reviews(visit: Visit) -> Iterator[Item]:
                 about = f"{label(one['method'])}, {label(one['category']).lower()}"
                 page = f"/reviews/{one['review_id']}"
                 yield Item(what, about, page, one["due_at"], (one["incident_id"], "reviewing"))
+
+
+def _concerns(visit: Visit) -> Iterator[Item]:
+    """What somebody raised outside the line, for those who review it: by their role, or named whatever their role."""
+    for one in visit.api.all("intake", "/concerns", most=200):
+        if one["answered_at"] is None:
+            about = label(one["mode"])
+            yield Item(_("Concern to answer"), about, f"/concerns/{one['concern_id']}", one["answer_due_at"])
 
 
 def _briefings(visit: Visit) -> Iterator[Item]:

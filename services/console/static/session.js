@@ -1,5 +1,6 @@
-// The session on this page: a warning before it ends, and a form with a file is sent only while somebody is signed in, for a
-// file cannot be held over a sign-in. Reports that this device keeps are sent from any page.
+// The session on this page: a warning before it ends. A form is not sent while the device has no signal, for the browser's own
+// page would take its place; one with a file only while somebody is signed in, for a file cannot be held over a sign-in.
+// Reports that this device keeps are sent from any page.
 import * as kept from 'plumbline/kept';
 
 const MOST_BYTES = 10_000_000;
@@ -61,8 +62,16 @@ document.addEventListener('visibilitychange', async () => {
 const files = (form) => [...form.querySelectorAll('input[type=file]')].flatMap((field) => [...field.files]);
 const sure = new WeakSet();
 
-async function sendFiles(event) {
+async function send(event) {
   const form = event.target;
+  // A report and a review keep what was typed themselves.
+  if (!navigator.onLine && !form.matches('[data-report], [data-autosave]')) {
+    event.preventDefault();
+    return say(box.dataset.away);
+  }
+  // A form that came back is sent again: whoever goes back from what follows gets its page, and not the browser's question
+  // whether to send it once more. Without this button pressed, that question leads to what was typed.
+  if (box.dataset.address && form.getAttribute('method') === 'post') history.replaceState(null, '', box.dataset.address);
   if (sure.has(form) || !files(form).length) return;
   event.preventDefault();
   if (files(form).some((file) => file.size > MOST_BYTES)) return tooLarge(form);
@@ -108,6 +117,6 @@ async function signOut(event) {
   form.requestSubmit(event.submitter);
 }
 
-document.addEventListener('submit', (event) => (event.target.getAttribute('action') === '/sign-out' ? signOut(event) : sendFiles(event)));
+document.addEventListener('submit', (event) => (event.target.getAttribute('action') === '/sign-out' ? signOut(event) : send(event)));
 watch(Number(box.dataset.left));
 if (kept.possible && !document.querySelector('[data-report]') && (await kept.waits())) await kept.send();

@@ -46,6 +46,7 @@ class InboxEscalation(BaseModel):
     """Something that needs the caller's answer, or that the caller is told of at once beside those who are to answer."""
 
     incident_id: UUID
+    category: Category
     escalation_id: UUID
     reason: EscalationReason
     to_role: Role
@@ -59,6 +60,7 @@ class InboxRoutine(BaseModel):
     """An incident where the caller's role has the next move."""
 
     incident_id: UUID
+    category: Category
     stage: Stage
     due_at: datetime
     overdue: bool
@@ -119,7 +121,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     """What waits for the caller by name, or by role within their scope. Each ladder shows once, by its latest call."""
     by_role = and_(Escalation.to_role.in_(actor.roles), actor.scope(Incident.location_id, Incident.region_id))
     waiting = (
-        select(Escalation, LadderRun.told_role.is_(None))
+        select(Escalation, Incident.category, LadderRun.told_role.is_(None))
         .join(LadderRun, LadderRun.run_id == Escalation.run_id)
         .join(Incident, Incident.incident_id == Escalation.incident_id)
         .where(Escalation.provider_id == actor.provider_id, Escalation.acknowledged_at.is_(None))
@@ -142,9 +144,14 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
     ).one()
     calls = [
         InboxEscalation.model_validate(
-            {**_columns(InboxEscalation, row), "by_name": row.to_person == actor.id, "to_answer": to_answer}
+            {
+                **_columns(InboxEscalation, row),
+                "category": category,
+                "by_name": row.to_person == actor.id,
+                "to_answer": to_answer,
+            }
         )
-        for row, to_answer in session.execute(waiting)
+        for row, category, to_answer in session.execute(waiting)
     ]
     return Inbox(
         escalations=sorted(calls, key=lambda call: call.sent_at),
@@ -153,6 +160,7 @@ def inbox(session: Session, actor: Actor, now: datetime) -> Inbox:
         routine=[
             InboxRoutine(
                 incident_id=row.incident_id,
+                category=Category(row.category),
                 stage=Stage(row.stage),
                 due_at=row.next_due_at,
                 overdue=row.next_due_at <= now,

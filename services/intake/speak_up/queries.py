@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from services.intake.speak_up import policy
 from services.intake.speak_up.commands import Author, Mode
 from services.intake.speak_up.store import Concern, ConcernMessage, visible_concerns
 from services.intake.store import Incident
-from services.runtime import pagination
+from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
 from services.runtime.pagination import Page
 
@@ -54,6 +54,7 @@ class ConcernView(ConcernSummary):
 
     contact: str | None
     protection: str | None
+    excluded: list[UUID] = Field(description="Who is kept away from it by name.")
     messages: list[MessageView]
 
 
@@ -78,7 +79,11 @@ def summary(concern: Concern) -> ConcernSummary:
 
 def view(session: Session, concern: Concern) -> ConcernView:
     """The full form of a concern."""
-    return ConcernView.model_validate({**_columns(ConcernView, concern), "messages": _messages(session, concern)})
+    row = restriction.find(session, "intake", concern.concern_id)
+    assert row is not None, "every concern is restricted from its first row"
+    return ConcernView.model_validate(
+        {**_columns(ConcernView, concern), "excluded": sorted(row.excluded), "messages": _messages(session, concern)}
+    )
 
 
 def concerns(session: Session, actor: Actor, *, limit: int, cursor: str | None) -> Page[ConcernSummary]:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Date, DateTime, and_, column, func, select
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Kind
-from services.reporting.store import COUNTS, EXPOSURE, INCIDENT, LOCATION, visible_locations
+from services.reporting.store import EXPOSURE, INCIDENT, LOCATION, visible_locations
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.calendar import LONDON
@@ -94,8 +94,12 @@ def rates(
         column("ends", DateTime(timezone=True)),
         name="span",
     ).data(list(zip(months, begins, begins[1:], strict=False)))
-    within = [_I.provider_id == actor.provider_id, _I.kind == Kind.INCIDENT, COUNTS, _I.reported_at <= (as_of or now)]
-    within += [_I.occurred_at >= span.c.begins, _I.occurred_at < span.c.ends]
+    within = [
+        _I.provider_id == actor.provider_id,
+        _I.kind == Kind.INCIDENT,
+        _I.stage.not_in(["withdrawn", "duplicate"]),
+    ]
+    within += [_I.reported_at <= (as_of or now), _I.occurred_at >= span.c.begins, _I.occurred_at < span.c.ends]
     asked = {_I.location_id: location_id, _I.region_id: region_id}
     within += [column == value for column, value in asked.items() if value is not None]
     if not actor.all_locations:

@@ -1,5 +1,6 @@
 """A real browser before the stack of the first hours: Debian's Chromium, driven by Playwright. Skipped, loudly, where there is none."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from deploy.local.people import Person as Caller
 from deploy.local.personas import PERSONAS
-from deploy.local.state import PROJECT
-from tests.e2e.running import RunningStack
+from deploy.local.state import PROJECT, Home
+from tests.e2e.running import SPEED, RunningStack
 
 CHROMIUM = os.environ.get("PLUMBLINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 SHOTS = PROJECT / "build" / "screenshots"
@@ -39,6 +40,26 @@ def console(slow: RunningStack) -> RunningStack:
 
 
 @pytest.fixture(scope="package")
+def lived_in(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
+    """A stack in the state that `make run` leaves."""
+    running = RunningStack(Home(run_folder / f"lived-in-{worker_id}"))
+    try:
+        play(running, SPEED, "--leave-some")
+        running.down()
+        play(running, 60, "--scenario", "today")
+        yield running
+    finally:
+        running.down()
+
+
+def play(stack: RunningStack, speed: int, *what: str) -> None:
+    """A part of the demonstration, on a clock of this speed."""
+    stack.up(f"--clock-speed={speed}")
+    done = stack.plumbline("demo", *what)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """One browser for all of this folder, and no longer: while Playwright runs, the thread has an event loop."""
     expect.set_options(timeout=20_000)  # the machine is shared by all tests
@@ -48,24 +69,45 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def person(console: RunningStack, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`person("carer")` is a page of somebody who has signed in, in a browser profile of their own."""
+def signs_in(context: BrowserContext, persona: str) -> Page:
+    """A page of somebody who has signed in, in this browser profile."""
+    page = context.new_page()
+    page.goto("/")
+    page.click(f"button[value={persona}]")
+    page.wait_for_url("**/")
+    return page
+
+
+@contextlib.contextmanager
+def profiles(stack: RunningStack, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Pages of people who have signed in, each in a browser profile of their own; closed at the end."""
     contexts: list[BrowserContext] = []
 
     def signed_in(persona: str, width: str = "desk", **options: object) -> Page:
-        context = browser.new_context(viewport=WIDTHS[width], base_url=console.record.url("console"), **options)  # type: ignore[arg-type]
+        context = browser.new_context(
+            viewport=WIDTHS[width], base_url=stack.record.url("console"), locale="en-GB", **options,  # type: ignore[arg-type]
+        )  # fmt: skip
         context.set_default_timeout(30_000)
         contexts.append(context)
-        page = context.new_page()
-        page.goto("/")
-        page.click(f"button[value={persona}]")
-        page.wait_for_url("**/")
-        return page
+        return signs_in(context, persona)
 
     yield signed_in
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def person(console: RunningStack, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`person("carer")` is a page of somebody who has signed in, in a browser profile of their own."""
+    with profiles(console, browser) as made:
+        yield made
+
+
+@pytest.fixture
+def newcomer(lived_in: RunningStack, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """The same on the state that `make run` leaves."""
+    with profiles(lived_in, browser) as made:
+        yield made
 
 
 @pytest.fixture
@@ -75,16 +117,27 @@ def api(console: RunningStack) -> Iterator[Callable[[str], Caller]]:
         yield lambda persona: Caller(console.record, PERSONAS[persona], http)
 
 
+def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA, and whether the page has to be scrolled sideways."""
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
+    said = [f"{one['id']}: {node['html']}" for one in found.response["violations"] for node in one["nodes"]]
+    fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return said if fits else [*said, "wider than the window"]
+
+
 @pytest.fixture
-def accessible() -> Callable[[Page], None]:
-    """`accessible(page)`: axe finds nothing against WCAG 2.2 AA, and the page needs no sideways scrolling."""
+def accessible(request: pytest.FixtureRequest) -> Callable[[Page], None]:
+    """`accessible(page)`: nothing is found at either width; where no time is for journeys, at the width that the page has."""
+    in_haste = request.config.option.markexpr == "not journey"
 
     def check(page: Page) -> None:
         page.wait_for_load_state()  # a page that is being read has no title yet
-        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-        found = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
-        assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+        own = page.viewport_size
+        for size in [own] if in_haste else WIDTHS.values():
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            assert violations(page) == [], (page.url, size)
+        page.set_viewport_size(own)  # type: ignore[arg-type]
 
     return check
 

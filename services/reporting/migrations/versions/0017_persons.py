@@ -1,4 +1,4 @@
-"""Silent services stand beside the mark of the radar's weeks; months, persons and reviews are found by index alone."""
+"""Silent services stand beside the mark of the radar's weeks; what happened to a person has a table."""
 
 from alembic import op
 
@@ -10,24 +10,7 @@ down_revision = "0016"
 
 def upgrade() -> None:
     op.execute("alter table reporting.radar_mark add column silent jsonb")
-    # Of its own and not the stage in an index: each change of the stage would write to the index.
-    op.execute(
-        "alter table reporting.incident add column counts boolean"
-        " generated always as (stage not in ('withdrawn', 'duplicate')) stored"
-    )
-    op.execute(
-        "create index incident_month on reporting.incident (provider_id, kind, occurred_at)"
-        " include (location_id, region_id, category, incident_id, reported_at, counts) where reported_at is not null"
-    )
-    op.execute(
-        "create index incident_reviewed on reporting.incident (provider_id, review_approved_at)"
-        " where review_approved_at is not null"
-    )
-    op.execute(
-        "create index trait_factor on reporting.trait (provider_id, incident_id) include (codes) where kind = 'factor'"
-    )
     # Row-level security lets no index on an array be used: whether it holds a value is not for PostgreSQL to ask first.
-    op.execute("drop index reporting.trait_person")
     op.execute(
         """create table reporting.person_incident (
             provider_id uuid not null,
