@@ -260,8 +260,8 @@ _OWN = frozenset({"escalation_id"})
 def outboxes(events: Sequence[Event]) -> Iterator[Difference]:
     """Each event was published, and says something that was not said before.
 
-    A stage may be entered again, but not twice in a row; all else is said once of a subject: whatever is counted has its
-    count in it.
+    A stage may be entered again, but not twice in a row. What is late is said again until somebody has done it, each time
+    as another version. All else is said once of a subject: whatever is counted has its count in it.
     """
     seen: set[tuple[str, str, str]] = set()
     entered: dict[str, tuple[Any, ...]] = {}
@@ -277,6 +277,8 @@ def outboxes(events: Sequence[Event]) -> Iterator[Difference]:
                 yield Difference(Kind.DOUBLED, "event", event.name)
             entered[event.key] = stage
             continue
+        if event.type.endswith(".late.v1"):
+            says["version"] = event.version
         content = (event.type, event.subject, repr(sorted(says.items(), key=lambda item: item[0])))
         if content in seen:
             yield Difference(Kind.DOUBLED, "event", event.name)

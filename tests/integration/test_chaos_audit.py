@@ -130,6 +130,14 @@ def test_an_event_that_is_said_twice_is_named(told: Told) -> None:
     assert {(Kind.DOUBLED, "event"), (Kind.LOST, "inbox")} <= told.differences()
 
 
+def test_what_is_late_is_said_again_but_not_twice_as_the_same(told: Told) -> None:
+    """A clock that nobody stops goes on calling: each call is another version."""
+    said = replace(told.events[0], type="plumbline.check.late.v1", version=3)
+    again, twice = replace(said, event_id=uuid.uuid4(), version=4), replace(said, event_id=uuid.uuid4())
+    assert list(audit.outboxes([said, again])) == []
+    assert list(audit.outboxes([said, again, twice])) == [Difference(Kind.DOUBLED, "event", twice.name)]
+
+
 def test_an_event_that_waits_or_is_held_is_named(told: Told) -> None:
     told.execute(
         "update intake.outbox set published_at = null where key = %(incident)s and type = %(type)s", type=TRIAGED
