@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench chaos kafka promtool helm vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench chaos security audit sbom kafka promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ status: setup ## show each part of the stack
 	@$(VENV)/plumbline status
 
 test: setup ## run all tests but the long journeys through pages
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not journey"
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "not journey and not deep"
 
 lint: setup ## check style and the rules of the house
 	$(VENV)/ruff check .
@@ -69,6 +69,19 @@ chaos: setup ## use a stack and break it meanwhile, then look for everything tha
 test-browser: setup ## run the tests in a real browser, with the long journeys and a table of all pages (needs Debian's chromium)
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
 	@cat build/pages.md
+
+security: setup ## ask every endpoint as everybody, send it what it does not expect, look for planted personal data and secrets
+	PLUMBLINE_FUZZ_EXAMPLES=40 $(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/security tests/integration/test_limits.py \
+		tests/integration/test_tenancy.py tests/integration/test_restricted.py tests/e2e/test_secrets.py tests/e2e/test_chain.py
+	@$(VENV)/python -m tests.security.dependencies licences
+
+audit: setup ## ask for known vulnerabilities of what is locked (needs api.osv.dev)
+	@$(UV) audit --preview-features audit-command --locked || { echo 'Nothing was shown to be free of known vulnerabilities.' >&2; exit 1; }
+
+sbom: setup ## write the bill of materials to dist/plumbline.cdx.json
+	@mkdir -p dist
+	@$(UV) export --quiet --locked --all-extras --no-dev --format cyclonedx1.5 | $(VENV)/python -m tests.security.dependencies sbom > dist/plumbline.cdx.json
+	@echo dist/plumbline.cdx.json
 
 kafka: setup ## run relay and consumer on Apache Kafka itself (needs Java 17 and Maven)
 	$(VENV)/pytest tests/broker/apache

@@ -96,6 +96,7 @@ def database(postgres: str) -> Iterator[str]:
             service,
             MigrationSettings.model_validate(
                 {
+                    "environment": "local",
                     "admin_database_url": url,
                     "database_url": role_url(url, f"plumbline_{service}"),
                     "system_database_url": role_url(url, f"plumbline_{service}_system"),

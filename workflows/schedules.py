@@ -1,5 +1,5 @@
 """What runs by itself, in real time: the reconciler every few minutes, patterns every hour, webhooks every minute, the
-digest every morning.
+digest every morning, retention every night.
 
 Meetings follow Plumbline's clock: their schedule only sees to it, every hour, that the process that watches them is there.
 """
@@ -24,11 +24,15 @@ from workflows.digest import DigestWorkflow
 from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import GRACE_SECONDS, ReconcileWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.webhooks import WebhooksWorkflow
 
 RECONCILE, DIGEST, PATTERNS, MEETINGS, WEBHOOKS = "reconcile", "digest", "patterns", "meetings", "webhooks"
+RETENTION = "retention"
 WEBHOOKS_EVERY = timedelta(minutes=1)
 DIGEST_HOUR = 7
+"""In the time of England."""
+RETENTION_HOUR = 3
 """In the time of England."""
 
 
@@ -71,6 +75,15 @@ async def ensure_schedules(
         ScheduleActionStartWorkflow(DigestWorkflow.run, id=DIGEST, task_queue=task_queue),
         ScheduleSpec(
             calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(DIGEST_HOUR)])], time_zone_name="Europe/London"
+        ),
+        catchup_window=timedelta(hours=6),
+    )
+    await _ensure(
+        client,
+        RETENTION,
+        ScheduleActionStartWorkflow(RetentionWorkflow.run, id=RETENTION, task_queue=task_queue),
+        ScheduleSpec(
+            calendars=[ScheduleCalendarSpec(hour=[ScheduleRange(RETENTION_HOUR)])], time_zone_name="Europe/London"
         ),
         catchup_window=timedelta(hours=6),
     )

@@ -20,6 +20,7 @@ from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import ReconcileWorkflow
 from workflows.reconciler_activities import ReconcilerActivities
+from workflows.retention import RetentionWorkflow
 from workflows.thematic import ThematicReviewWorkflow
 from workflows.versions import deployment_config
 from workflows.webhooks import WebhooksWorkflow
@@ -55,6 +56,7 @@ WORKFLOWS = (
     MeetingsWorkflow,
     ChallengeWorkflow,
     WebhooksWorkflow,
+    RetentionWorkflow,
 )
 """Every sort of process: what the worker runs, and what must replay."""
 

@@ -25,6 +25,7 @@ _NEIGHBOURS = {
     "pack": "deploy.local.pack.cli:pack",
     "policy": "deploy.local.policy_files:policy",
     "reporting": "deploy.local.projection:reporting",
+    "retention": "deploy.local.retention:retention",
     "scenario": "deploy.local.scenarios.cli:scenario",
     "spc": "deploy.local.spc:spc",
 }

@@ -17,6 +17,7 @@ from services.intake.escalation.policy import KIND as ESCALATION
 from services.intake.obligations.policy import KIND as OBLIGATIONS
 from services.intake.policy import KIND as TRIAGE
 from services.intake.recurrence.policy import KIND as RECURRENCE
+from services.intake.retention.policy import KIND as RETENTION
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.speak_up.policy import KIND as SPEAK_UP
 from services.reporting.governance.policy import KIND as GOVERNANCE
@@ -42,6 +43,7 @@ KINDS = {
         SAFEGUARDING,
         SPEAK_UP,
         RECURRENCE,
+        RETENTION,
         IMPROVEMENT,
         GOVERNANCE,
         PATTERNS,

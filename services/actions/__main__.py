@@ -13,8 +13,10 @@ from services.actions.sampling import api as sampling
 from services.actions.sites import api as sites
 from services.actions.strength import api as strength
 from services.actions.verification import api as verification
+from services.contracts.taxonomy import OPERATORS
 from services.contracts.topics import topic, urgent_topic
 from services.runtime import policies
+from services.runtime.operations import operations
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -35,6 +37,7 @@ SERVICE = Service(
         sites.router,
         strength.router,
         verification.router,
+        operations("actions", OPERATORS),
     ],
     topics=Topics(normal=topic("actions"), urgent=urgent_topic("actions")),
     consumes=[topic("directory"), topic("intake"), topic("review")],

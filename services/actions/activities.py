@@ -5,11 +5,11 @@ from typing import Any
 
 from temporalio import activity
 
-from services.actions import commands
+from services.actions import commands, erasing
 from services.actions.impact import commands as impact
 from services.actions.verification import commands as verification
 from services.contracts import activities as contract
-from services.runtime import outbox
+from services.runtime import idempotency, outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -61,4 +61,33 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "actions", str(command.incident_id))
 
-    return [open_actions, measure_checkpoint, remind_owner, remind_verifier, ask_recheck, end_actions, republish]
+    @activity.defn(name=f"actions.{contract.ERASE}")
+    @activity_errors("actions", contract.ERASE)
+    def erase(command: contract.Erase) -> contract.ErasedTexts:
+        with transaction(context.engine, command.provider_id) as session:
+            made = erasing.erase(session, system(command.provider_id), command.incident_id, context.clock.now())
+            return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
+
+    @activity.defn(name=f"actions.{contract.FILES_IN_USE}")
+    @activity_errors("actions", contract.FILES_IN_USE)
+    def files_in_use(query: contract.FilesInUse) -> list[str]:
+        with transaction(context.engine, query.provider_id) as session:
+            return erasing.files_in_use(session, query.files)
+
+    @activity.defn(name=f"actions.{contract.CLEAR_REPLIES}")
+    @activity_errors("actions", contract.CLEAR_REPLIES)
+    def clear_replies() -> int:
+        return idempotency.clear_replies(context.system_engine, "actions")
+
+    return [
+        open_actions,
+        measure_checkpoint,
+        remind_owner,
+        remind_verifier,
+        ask_recheck,
+        end_actions,
+        republish,
+        erase,
+        files_in_use,
+        clear_replies,
+    ]

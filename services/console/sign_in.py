@@ -15,8 +15,13 @@ from starlette.responses import RedirectResponse, Response
 from services.console.page import render
 from services.console.session import Session
 from services.console.settings import ConsoleSettings
+from services.runtime.errors import ServiceError
+from services.runtime.limit import Limit, Sender
 
 router = APIRouter(include_in_schema=False)
+
+SIGNING_IN = Limit("sign_in", 600)
+"""Of one address: all who work at a provider may come by the same one. The issuer counts wrong passwords, not we."""
 
 _ATTEMPT = "plumbline_attempt"
 _ATTEMPT_SECONDS = 600
@@ -100,9 +105,23 @@ def _inside(path: str) -> str:
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
 
 
+def _too_often(sender: str) -> Response | None:
+    try:
+        SIGNING_IN.take(sender)
+    except ServiceError as error:
+        page = render("problem.html", error.status, title="Too many people are signing in at once", visit=None,
+                      detail="Wait a minute, then sign in again.",
+                      link={"href": "/sign-in", "text": "Sign in"})  # fmt: skip
+        page.headers.update(error.headers or {})
+        return page
+    return None
+
+
 @router.get("/sign-in")
-def begin(request: Request, to: str = "/") -> Response:
+def begin(request: Request, sender: Sender, to: str = "/") -> Response:
     """Send somebody to the issuer, and remember where they wanted to go."""
+    if (refused := _too_often(sender)) is not None:
+        return refused
     state, verifier = secrets.token_urlsafe(24), secrets.token_urlsafe(48)
     try:
         address = request.app.state.sign_in.address(state, verifier)
@@ -116,8 +135,10 @@ def begin(request: Request, to: str = "/") -> Response:
 
 
 @router.get("/signed-in")
-def end(request: Request, code: str = "", state: str = "") -> Response:
+def end(request: Request, sender: Sender, code: str = "", state: str = "") -> Response:
     """The issuer has sent somebody back: open their session, if it was this browser that asked for it."""
+    if (refused := _too_often(sender)) is not None:
+        return refused
     cookies = request.app.state.cookies
     attempt = cookies.unseal(request.cookies.get(_ATTEMPT, ""), _ATTEMPT_SECONDS)
     session = None

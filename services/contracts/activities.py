@@ -606,3 +606,64 @@ class GovernanceWatch(ConcernWatch):
     """How it stands. `call` grows with each round and each level: who is named is told once for each."""
 
     call: int
+
+
+LIST_DISPOSALS = "intake.list_disposals"
+
+
+class Disposals(BaseModel):
+    """A page of records that two people have decided to destroy; fewer than asked for means the last."""
+
+    records: list[OpenIncident]
+
+
+BEGIN_DISPOSAL = "intake.begin_disposal"
+
+
+class BeginDisposal(Command):
+    """Hide a record from everybody, unless it is held or was used since the decision. From here on nothing stops it."""
+
+
+class DisposalBegun(BaseModel):
+    """Whether it may go on."""
+
+    begun: bool
+
+
+ERASE = "erase"
+"""Of each service that holds texts of records: `review.erase`. The same for the two below."""
+
+
+class Erase(Command):
+    """Erase what people wrote about a record, for good. The same again answers the same."""
+
+
+class ErasedTexts(BaseModel):
+    """How much a service erased, the digest of all of it, and the checksums of files that it needs no longer."""
+
+    cells: int
+    files: list[str]
+    digest: str
+
+
+FILES_IN_USE = "files_in_use"
+
+
+class FilesInUse(BaseModel):
+    """Which of these files other records of the provider still have."""
+
+    provider_id: UUID
+    files: list[str]
+
+
+CLEAR_REPLIES = "clear_replies"
+"""Forget replies that nobody will ask for again, of all providers. Answers how many."""
+
+FINISH_DISPOSAL = "intake.finish_disposal"
+
+
+class FinishDisposal(Command):
+    """Remove files that no record has any more, and keep what each service proved."""
+
+    removable: list[str]
+    elsewhere: dict[str, ErasedTexts]

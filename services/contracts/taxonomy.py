@@ -214,6 +214,10 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+OPERATORS = (Role.PLATFORM_ADMIN, Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR)
+"""Who sees how the system itself stands for their provider."""
+
+
 class EscalationReason(StrEnum):
     """Why somebody further up must know now."""
 

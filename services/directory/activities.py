@@ -10,6 +10,7 @@ from services.directory import commands
 from services.directory.notices.channels import channels
 from services.directory.notices.commands import deliver, send_digest
 from services.directory.notices.settings import NoticeSettings
+from services.runtime import idempotency
 from services.runtime.db import transaction
 from services.runtime.process import Context
 from services.runtime.temporal import activity_errors
@@ -37,4 +38,9 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def digest(command: contract.SendDigest) -> contract.Delivered:
         return send_digest(context.engine, context.clock, made, settings.notice_link, command)
 
-    return [resolve_on_call, deliver_notice, digest]
+    @activity.defn(name=f"directory.{contract.CLEAR_REPLIES}")
+    @activity_errors("directory", contract.CLEAR_REPLIES)
+    def clear_replies() -> int:
+        return idempotency.clear_replies(context.system_engine, "directory")
+
+    return [resolve_on_call, deliver_notice, digest, clear_replies]

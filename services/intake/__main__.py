@@ -2,6 +2,7 @@
 
 import sys
 
+from services.contracts.taxonomy import OPERATORS
 from services.contracts.topics import topic, urgent_topic
 from services.intake import activities, api, consumer, metrics, policy, whole
 from services.intake.attachments import api as attachments
@@ -16,10 +17,12 @@ from services.intake.obligations import reference
 from services.intake.proceedings import api as proceedings
 from services.intake.protection import api as protection
 from services.intake.recurrence import api as recurrence
+from services.intake.retention import api as retention
 from services.intake.safeguarding import api as safeguarding
 from services.intake.speak_up import api as speak_up
 from services.intake.speak_up import pages as speak_up_pages
 from services.runtime import policies
+from services.runtime.operations import operations
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -42,10 +45,12 @@ SERVICE = Service(
         protection.router,
         proceedings.router,
         recurrence.router,
+        retention.router,
         linking.router,
         speak_up.router,
         speak_up_pages.router,
         policies.router(policy.POLICIES),
+        operations("intake", OPERATORS),
     ],
     topics=Topics(normal=topic("intake"), urgent=urgent_topic("intake")),
     consumes=[topic("directory")],

@@ -11,8 +11,9 @@ from services.contracts import activities as contract
 from services.contracts.taxonomy import Role
 from services.intake import clocks, commands
 from services.intake.escalation import commands as ladder
+from services.intake.retention import erasing
 from services.intake.speak_up import commands as concerns
-from services.runtime import outbox
+from services.runtime import attachments, idempotency, outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -38,6 +39,11 @@ _WAITING = text(
     " join intake.recurrence r on r.incident_id = o.incident_id where r.answered_at is null)"
     " select provider_id, role, location_id from waiting"
     " where (provider_id, role, location_id) > (:provider_id, :role, :location_id) order by 1, 2, 3 limit :limit"
+)
+
+_DISPOSALS = text(
+    "select provider_id, incident_id from intake.appraisal"
+    " where confirmed_at is not null and finished_at is null and incident_id > :after order by incident_id limit :limit"
 )
 
 
@@ -115,6 +121,46 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "intake", str(command.incident_id))
 
+    @activity.defn(name=contract.LIST_DISPOSALS)
+    @activity_errors("intake", contract.LIST_DISPOSALS)
+    def list_disposals(query: contract.ListOpenIncidents) -> contract.Disposals:
+        after = query.after or UUID(int=0)
+        with context.system_engine.connect() as connection:
+            rows = connection.execute(_DISPOSALS, {"after": after, "limit": query.limit}).mappings()
+            return contract.Disposals(records=[contract.OpenIncident(**row) for row in rows])
+
+    @activity.defn(name=contract.BEGIN_DISPOSAL)
+    @activity_errors("intake", contract.BEGIN_DISPOSAL)
+    def begin_disposal(command: contract.BeginDisposal) -> contract.DisposalBegun:
+        with transaction(context.engine, command.provider_id) as session:
+            actor, now = system(command.provider_id), context.clock.now()
+            return contract.DisposalBegun(begun=erasing.begin(session, actor, command.incident_id, now))
+
+    @activity.defn(name=contract.FINISH_DISPOSAL)
+    @activity_errors("intake", contract.FINISH_DISPOSAL)
+    def finish_disposal(command: contract.FinishDisposal) -> None:
+        store = attachments.storage(attachments.AttachmentSettings()) if command.removable else None
+        with transaction(context.engine, command.provider_id) as session:
+            erasing.finish(session, system(command.provider_id), store, command, context.clock.now())
+
+    @activity.defn(name=f"intake.{contract.ERASE}")
+    @activity_errors("intake", contract.ERASE)
+    def erase(command: contract.Erase) -> contract.ErasedTexts:
+        with transaction(context.engine, command.provider_id) as session:
+            made = erasing.erase(session, system(command.provider_id), command.incident_id, context.clock.now())
+            return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
+
+    @activity.defn(name=f"intake.{contract.FILES_IN_USE}")
+    @activity_errors("intake", contract.FILES_IN_USE)
+    def files_in_use(query: contract.FilesInUse) -> list[str]:
+        with transaction(context.engine, query.provider_id) as session:
+            return erasing.files_in_use(session, query.files)
+
+    @activity.defn(name=f"intake.{contract.CLEAR_REPLIES}")
+    @activity_errors("intake", contract.CLEAR_REPLIES)
+    def clear_replies() -> int:
+        return idempotency.clear_replies(context.system_engine, "intake")
+
     return [
         enter_stage,
         default_triage,
@@ -127,4 +173,10 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         watch_concern,
         watch_glass,
         republish,
+        list_disposals,
+        begin_disposal,
+        finish_disposal,
+        erase,
+        files_in_use,
+        clear_replies,
     ]

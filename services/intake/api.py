@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.contracts.taxonomy import Role, Stage
 from services.intake import commands, queries
@@ -15,14 +16,33 @@ from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once, once_new
+from services.runtime.limit import Limit as Often
 from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["incidents"])
 
 
-@router.post("/incidents", status_code=201, response_model=commands.Receipt, summary="Report an incident")
+class ReportSettings(BaseSettings):
+    """What one person may send; far above what somebody can write: it stops a machine that has gone wrong."""
+
+    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore")
+
+    reports_per_minute: int = Field(default=600, ge=1)
+
+
+REPORTING = Often("report", ReportSettings().reports_per_minute)
+
+
+@router.post(
+    "/incidents",
+    status_code=201,
+    response_model=commands.Receipt,
+    summary="Report an incident",
+    openapi_extra=REPORTING.described,
+)
 def report(body: commands.ReportIncident, actor: Caller, key: CommandKey, database: Database, clock: Time) -> Response:
     """Accepted at once and kept, whatever else is away. Anybody with a role at the location may report."""
+    REPORTING.take(actor.id)
     return once_new(
         database, "intake", actor, key, fingerprint("report", body),
         lambda session, remember: commands.report_incident(session, actor, body, clock.now(), remember=remember),

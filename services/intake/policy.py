@@ -14,6 +14,7 @@ from services.contracts.policy import PolicyPublished
 from services.contracts.taxonomy import Band, Category, Consequence, Kind, Likelihood, PhysicalHarm, Role
 from services.intake.domain import Suggestion, TriagePolicy, TriageRule
 from services.intake.recurrence.policy import KIND as RECURRENCE
+from services.intake.retention.policy import KIND as RETENTION
 from services.intake.safeguarding.policy import KIND as SAFEGUARDING
 from services.intake.safeguarding.policy import SafeguardingPolicy
 from services.runtime import first_match
@@ -155,7 +156,7 @@ KIND = PolicyKind("triage", _Document, build=_built, shipped=shipped, faults=_fa
 
 POLICIES = Policies(
     service="intake",
-    kinds={KIND.name: KIND, SAFEGUARDING.name: SAFEGUARDING, RECURRENCE.name: RECURRENCE},
+    kinds={KIND.name: KIND, SAFEGUARDING.name: SAFEGUARDING, RECURRENCE.name: RECURRENCE, RETENTION.name: RETENTION},
     writers=(Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
     publishers=(Role.QUALITY_LEAD, Role.NOMINATED_INDIVIDUAL, Role.DIRECTOR),
     published=lambda i, name, version, sha256: PolicyPublished(

@@ -175,6 +175,6 @@ def feedback(session: Session, incident: Incident) -> list[FeedbackView]:
     if incident.duplicate_of is not None and not access.is_restricted(session, incident.duplicate_of):
         since = Feedback.sent_at >= incident.stage_entered_at
         said = or_(said, and_(Feedback.incident_id == incident.duplicate_of, since))
-    rows = session.scalars(select(Feedback).where(said).order_by(Feedback.sent_at))
+    rows = session.scalars(select(Feedback).where(said).order_by(Feedback.sent_at, Feedback.feedback_id))
     first = FeedbackView(message=FEEDBACK[Stage.REPORTED], sent_at=incident.reported_at)
     return [first, *(FeedbackView(message=row.message, sent_at=row.sent_at) for row in rows)]

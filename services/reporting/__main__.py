@@ -2,6 +2,7 @@
 
 import sys
 
+from services.contracts.taxonomy import OPERATORS
 from services.contracts.topics import PUBLISHERS, topic, urgent_topic
 from services.reporting import activities, api, consumer, metrics
 from services.reporting.exports import api as exports
@@ -17,6 +18,7 @@ from services.reporting.rates import api as rates
 from services.reporting.views import api as views
 from services.reporting.webhooks import api as webhooks
 from services.runtime import policies
+from services.runtime.operations import operations
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -38,6 +40,7 @@ SERVICE = Service(
         packs.router,
         shared_packs.router,
         policies.router(POLICIES),
+        operations("reporting", OPERATORS),
     ],
     topics=Topics(normal=topic("reporting"), urgent=urgent_topic("reporting")),
     consumes=[topic(publisher) for publisher in PUBLISHERS],

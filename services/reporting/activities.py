@@ -7,11 +7,13 @@ from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
+from services.reporting import erasing
 from services.reporting.governance import cadence, challenge
 from services.reporting.patterns import commands
 from services.reporting.radar import weeks
 from services.reporting.webhooks import sending
 from services.reporting.webhooks.settings import WebhookSettings
+from services.runtime import idempotency
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -53,4 +55,31 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     def send_webhooks() -> contract.WebhooksSent:
         return sending.send_all(context.engine, context.system_engine, context.clock.now, WebhookSettings())
 
-    return [list_providers, search_patterns, compile_meetings, watch_item, send_webhooks]
+    @activity.defn(name=f"reporting.{contract.ERASE}")
+    @activity_errors("reporting", contract.ERASE)
+    def erase(command: contract.Erase) -> contract.ErasedTexts:
+        with transaction(context.engine, command.provider_id) as session:
+            made = erasing.erase(session, system(command.provider_id), command.incident_id, context.clock.now())
+            return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
+
+    @activity.defn(name=f"reporting.{contract.FILES_IN_USE}")
+    @activity_errors("reporting", contract.FILES_IN_USE)
+    def files_in_use(query: contract.FilesInUse) -> list[str]:
+        with transaction(context.engine, query.provider_id) as session:
+            return erasing.files_in_use(session, query.files)
+
+    @activity.defn(name=f"reporting.{contract.CLEAR_REPLIES}")
+    @activity_errors("reporting", contract.CLEAR_REPLIES)
+    def clear_replies() -> int:
+        return idempotency.clear_replies(context.system_engine, "reporting")
+
+    return [
+        list_providers,
+        search_patterns,
+        compile_meetings,
+        watch_item,
+        send_webhooks,
+        erase,
+        files_in_use,
+        clear_replies,
+    ]

@@ -2,6 +2,7 @@
 
 import sys
 
+from services.contracts.taxonomy import OPERATORS
 from services.contracts.topics import topic, urgent_topic
 from services.review import activities, api, consumer, policy
 from services.review.backtest import api as backtest
@@ -12,6 +13,7 @@ from services.review.records import api as records
 from services.review.sharing import api as sharing
 from services.review.thematic import api as thematic
 from services.runtime import policies
+from services.runtime.operations import operations
 from services.runtime.process import Service, main
 from services.runtime.relay import Topics
 
@@ -29,6 +31,7 @@ SERVICE = Service(
         sharing.router,
         thematic.router,
         policies.router(policy.POLICIES),
+        operations("review", OPERATORS),
     ],
     topics=Topics(normal=topic("review"), urgent=urgent_topic("review")),
     consumes=[topic("directory"), topic("intake"), topic("actions"), topic("reporting")],

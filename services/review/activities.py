@@ -7,11 +7,11 @@ from sqlalchemy import text
 from temporalio import activity
 
 from services.contracts import activities as contract
-from services.review import commands
+from services.review import commands, erasing
 from services.review.sharing import commands as sharing
 from services.review.sharing import follow_up
 from services.review.thematic import commands as thematic
-from services.runtime import outbox
+from services.runtime import erasure, idempotency, outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -83,6 +83,20 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         with transaction(context.engine, command.provider_id) as session:
             return outbox.republish(session, "review", str(command.incident_id))
 
+    @activity.defn(name=f"review.{contract.ERASE}")
+    @activity_errors("review", contract.ERASE)
+    def erase(command: contract.Erase) -> contract.ErasedTexts:
+        with transaction(context.engine, command.provider_id) as session:
+            made = erasure.erase(
+                session, "review", system(command.provider_id), command.incident_id, erasing.PARTS, context.clock.now()
+            )
+            return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
+
+    @activity.defn(name=f"review.{contract.CLEAR_REPLIES}")
+    @activity_errors("review", contract.CLEAR_REPLIES)
+    def clear_replies() -> int:
+        return idempotency.clear_replies(context.system_engine, "review")
+
     return [
         open_review,
         send_briefing,
@@ -93,4 +107,6 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         remind_theme,
         list_open_themes,
         republish,
+        erase,
+        clear_replies,
     ]

@@ -27,7 +27,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "The body is too large",
         422: "A field needs attention",
         428: "The request does not say which version it changes",
-        429: "Too many at once",
+        429: "Too many requests of one client at once",
         503: "A part that is needed did not answer; nothing was saved",
     }.items()
 }
@@ -136,7 +136,8 @@ def _correct(document: dict[str, Any]) -> dict[str, Any]:
         impossible = {"413"} if method == "get" else set()
         impossible |= {"409"} if "Idempotency-Key" not in headers else set()
         impossible |= {"412", "428"} if "If-Match" not in headers else set()
-        impossible |= {"429"} if "security" in operation else {"401", "403"}
+        impossible |= set() if "x-limit-per-minute" in operation else {"429"}
+        impossible |= set() if "security" in operation else {"401", "403"}
         responses = operation["responses"]
         operation["responses"] = {status: reply for status, reply in responses.items() if status not in impossible}
         for status, reply in operation["responses"].items():

@@ -16,10 +16,10 @@ from minio import Minio
 from minio.error import MinioException
 from PIL import Image, JpegImagePlugin
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from urllib3.exceptions import HTTPError
 
 from services.runtime.errors import ServiceError, conflict, invalid
+from services.runtime.settings import Environment
 
 MAX_BYTES = 10_000_000
 BODY_BYTES = MAX_BYTES + 100_000
@@ -128,10 +128,8 @@ def without_metadata(content: bytes, media_type: str) -> bytes | None:
     return kept.getvalue()
 
 
-class AttachmentSettings(BaseSettings):
+class AttachmentSettings(Environment):
     """`attachments_url` is `file:///folder` or `s3://host[:port]/bucket`; keys are for the latter."""
-
-    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore")
 
     attachments_url: str = Field(default="")
     attachments_access_key: str = ""
@@ -147,6 +145,9 @@ class Storage(Protocol):
 
     def fetch(self, provider_id: UUID, sha256: str) -> bytes:
         """What was kept. Raises 503 when the store does not answer or has lost it."""
+
+    def remove(self, provider_id: UUID, sha256: str) -> None:
+        """Gone when it returns; also where it was not there. Raises 503 when the store does not answer."""
 
 
 def _away() -> ServiceError:
@@ -187,6 +188,13 @@ class Folder:
         except OSError:
             raise _away() from None
 
+    def remove(self, provider_id: UUID, sha256: str) -> None:
+        """Delete the file."""
+        try:
+            self._place(provider_id, sha256).unlink(missing_ok=True)
+        except OSError:
+            raise _away() from None
+
     def _place(self, provider_id: UUID, sha256: str) -> Path:
         return self._root / str(provider_id) / sha256[:2] / sha256
 
@@ -217,6 +225,13 @@ class Bucket:
             raise _away() from None
         return content
 
+    def remove(self, provider_id: UUID, sha256: str) -> None:
+        """Delete the object. Where the bucket keeps versions, its own rules must end them too."""
+        try:
+            self._client.remove_object(self._bucket, f"{provider_id}/{sha256}")
+        except (MinioException, HTTPError, OSError):
+            raise _away() from None
+
 
 class Missing:
     """The settings name no store: whoever may attach or fetch is told what to set."""
@@ -229,6 +244,10 @@ class Missing:
         raise self._problem()
 
     def fetch(self, provider_id: UUID, sha256: str) -> bytes:
+        """Refuse."""
+        raise self._problem()
+
+    def remove(self, provider_id: UUID, sha256: str) -> None:
         """Refuse."""
         raise self._problem()
 

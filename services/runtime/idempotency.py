@@ -5,13 +5,14 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -183,6 +184,32 @@ def once_new(
         return known
     assert content, "the reply was not remembered"
     return Response(content, 201, {"ETag": '"1"'}, "application/json")
+
+
+REPLIES_KEPT = timedelta(days=30)
+"""In real time. Nobody repeats a request for longer; what a reply says may be personal."""
+
+
+def clear_replies(
+    system_engine: Engine, service: str, *, older_than: timedelta = REPLIES_KEPT, at_once: int = 5000
+) -> int:
+    """Forget keys, and the replies kept under them, of all providers that are older, in real time. Answers how many.
+
+    A key that is sent again afterwards counts as new.
+    """
+    table = f"{service}.idempotency_key"
+    # Some at a time, the oldest first: a statement must not run for long.
+    some = text(
+        f"delete from {table} where created_at <= (select max(created_at) from (select created_at from {table}"
+        " where created_at < now() - cast(:age as interval) order by created_at limit :most) as oldest)"
+    )
+    cleared = 0
+    while True:
+        with system_engine.begin() as connection:
+            gone = connection.execute(some, {"age": older_than, "most": at_once}).rowcount
+        cleared += gone
+        if not gone:
+            return cleared
 
 
 def _known(session: Session, find: str, identity: Sequence[Any], request: bytes) -> JSONResponse | None:

@@ -17,10 +17,28 @@ class _Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore", hide_input_in_errors=True)
 
 
-class ProcessSettings(_Settings):
-    """What every process reads."""
+class Environment(_Settings):
+    """Where a process runs. Whatever has a secret is one of these: production takes none that everybody knows."""
 
     environment: Literal["local", "production"] = "production"
+
+    @model_validator(mode="after")
+    def _no_secret_of_everybody(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if self.environment == "local" or not isinstance(value, SecretStr) or value == field.default:
+                continue
+            if _known_to_everybody(value.get_secret_value()):
+                raise ValueError(
+                    f"PLUMBLINE_{name.upper()} holds a placeholder: make a secret of your own,"
+                    " or set PLUMBLINE_ENVIRONMENT=local on a machine that holds no real records"
+                )
+        return self
+
+
+class ProcessSettings(Environment):
+    """What every process reads."""
+
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     clock_file: Path | None = Field(default=None, description="A faster clock for demonstrations; real time if unset.")
@@ -33,25 +51,18 @@ class ProcessSettings(_Settings):
         return self
 
     @model_validator(mode="after")
-    def _nothing_of_development_in_production(self) -> Self:
-        """No secret that everybody knows, and no issuer whose answers anybody on the way can change."""
-        if self.environment != "production":
-            return self
+    def _no_issuer_that_can_be_changed_on_the_way(self) -> Self:
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if isinstance(value, SecretStr) and _known_to_everybody(value.get_secret_value()):
-                raise ValueError(
-                    f"PLUMBLINE_{name.upper()} holds a placeholder: make a secret of your own,"
-                    " or set PLUMBLINE_ENVIRONMENT=local on a machine that holds no real records"
-                )
-            if name in ("oidc_issuer", "oidc_jwks_url") and not str(value).startswith("https://"):
+            of_an_issuer = self.environment == "production" and name in ("oidc_issuer", "oidc_jwks_url")
+            if of_an_issuer and not str(value).startswith("https://"):
                 raise ValueError(
                     f"PLUMBLINE_{name.upper()} must begin with https://: whoever changes it can be anybody"
                 )
         return self
 
 
-class DatabaseSettings(_Settings):
+class DatabaseSettings(Environment):
     """`database_url` is the role the service runs as, `system_database_url` the role of its relay."""
 
     database_url: SecretStr
@@ -65,7 +76,7 @@ class MigrationSettings(DatabaseSettings):
     admin_database_url: SecretStr
 
 
-class KafkaSettings(_Settings):
+class KafkaSettings(Environment):
     """Where the broker is, and how it is reached. Replication is the operator's choice: 1 on one machine, 3 in production.
 
     A password is only ever sent over TLS. Files are PEM.
@@ -113,7 +124,7 @@ class KafkaSettings(_Settings):
         return options
 
 
-class TemporalSettings(_Settings):
+class TemporalSettings(Environment):
     """Where the process engine is, how it is reached, and the keys that encrypt what is sent there.
 
     `temporal_codec_keys` is `id:base64,id:base64`, 32 bytes each; the first encrypts, all decrypt. A certificate of our

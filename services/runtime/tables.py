@@ -87,6 +87,68 @@ def append_only_v1(op: Operations, service: str, table: str) -> None:
     )
 
 
+def erasure_v1(op: Operations, service: str) -> None:
+    """Create the proof of what was erased: that it was, when, how much, and a digest of it. Never what it said."""
+    op.execute(
+        f"""create table {service}.erasure (
+            record_id uuid primary key,
+            provider_id uuid not null,
+            erased_at timestamptz not null,
+            cells integer not null check (cells >= 0),
+            files text[] not null,
+            digest text not null check (digest ~ '^[0-9a-f]{{64}}$')
+        )"""
+    )
+    protect_v1(op, service, "erasure", grants="select, insert")
+
+
+def only_emptied_v1(op: Operations, service: str) -> None:
+    """Create the rule for columns that were only ever written once: they may become empty, and nothing else.
+
+    An id of somebody, which the trigger names, may become another; in a JSON object each field may become empty.
+    """
+    op.execute(
+        f"""create function {service}.only_emptied() returns trigger language plpgsql as $$
+        declare
+            field record;
+            empty constant jsonb[] := array['""', '{{}}', '[]', 'null']::jsonb[];
+        begin
+            for field in
+                select n.key, o.value as was, n.value as is
+                from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
+                where n.value is distinct from o.value
+            loop
+                continue when field.is = any(empty) or field.key = any(tg_argv);
+                continue when jsonb_typeof(field.was) = 'object' and jsonb_typeof(field.is) = 'object'
+                    and not exists (
+                        select from jsonb_each(field.is) n full join jsonb_each(field.was) o using (key)
+                        where n.value is distinct from o.value and not coalesce(n.value = any(empty), false)
+                    );
+                raise exception 'permission denied: %.% may only be emptied', tg_table_name, field.key
+                    using errcode = 'insufficient_privilege';
+            end loop;
+            return new;
+        end $$"""
+    )
+
+
+def erasable_v1(op: Operations, service: str, table: str, columns: str, *, ids: str = "") -> None:
+    """Let the service empty columns of a table that it may not change otherwise; `ids` may become other ids."""
+    given = ", ".join(filter(None, (columns, ids)))
+    op.execute(f"grant update ({given}) on {service}.{table} to plumbline_{service}")
+    names = ", ".join(f"'{name.strip()}'" for name in ids.split(",") if name.strip())
+    op.execute(
+        f"create trigger only_emptied before update of {given} on {service}.{table}"
+        f" for each row execute function {service}.only_emptied({names})"
+    )
+
+
+def clearable_replies_v1(op: Operations, service: str) -> None:
+    """Let the system role clear replies that nobody can ask for again, found by an index that is made beside writes."""
+    system_access_v1(op, service, "idempotency_key", grants="select (created_at), delete")
+    index_concurrently_v1(op, service, "idempotency_key_created", "idempotency_key (created_at)")
+
+
 def install_v1(op: Operations, service: str, *, publishes: bool = True) -> None:
     """Create outbox, inbox, parked events, idempotency keys and the audit chain in a service's schema."""
     op.execute(f"grant usage on schema {service} to plumbline_{service}, plumbline_{service}_system")

@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import random
+import shutil
 import signal
 import sys
 import time
@@ -158,8 +159,8 @@ def look_until_quiet(stack: ChaosStack, ledger: Ledger, say: Callable[[str], Non
         time.sleep(5)
 
 
-def run(seed: int, minutes: float, say: Callable[[str], None]) -> dict[str, Any]:
-    """A day of people and faults, and its audit."""
+def run(seed: int, minutes: float, logs: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """A day of people and faults, and its audit. Where something differs, the logs of all parts are kept in `logs`."""
     began, done, not_done = time.monotonic(), list[Done](), dict[str, str]()
     machine = environment()
     volume = Volume()
@@ -186,6 +187,9 @@ def run(seed: int, minutes: float, say: Callable[[str], None]) -> dict[str, Any]
                 say(f"{time.monotonic() - began:5.0f} s  nothing is broken any more; people put down what they do")
             found, waited = look_until_quiet(stack, day.ledger, say)
             restarts = stack.restarts()
+        if found.differences or day.ledger.oddities:
+            shutil.copytree(stack.home.logs, logs, dirs_exist_ok=True)
+            say(f"the logs of all parts are in {logs}")
     finally:
         volume.remove()
     return _summary(seed, machine, done, not_done, day, found, waited, restarts, time.monotonic() - began)
@@ -259,7 +263,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit("ended before its end"))
     logging.basicConfig(filename=options.output.with_suffix(".log"), level=logging.WARNING, filemode="w")
-    summary = run(options.seed, options.minutes, lambda what: print(what, file=sys.stderr, flush=True))
+    logs = options.output.with_suffix(".logs")
+    shutil.rmtree(logs, ignore_errors=True)
+    summary = run(options.seed, options.minutes, logs, lambda what: print(what, file=sys.stderr, flush=True))
     text = json.dumps(summary, indent=1)
     options.output.write_text(text + "\n")
     print(text) if options.json else _print(summary)

@@ -910,6 +910,9 @@ def test_the_activities_are_those_of_the_contract(world: World) -> None:
         contract.ASK_RECHECK,
         contract.END_ACTIONS,
         "actions.republish",
+        "actions.erase",
+        "actions.files_in_use",
+        "actions.clear_replies",
     }
     incident_id = world.incident()
     world.agree(incident_id)
@@ -945,7 +948,7 @@ def test_another_provider_sees_no_row_of_any_table(world: World) -> None:
     empty = {"inbox", "parked_event", "restriction", "finding", "proof_item", "dependency", "weaker_accepted"}
     empty |= {"indicator", "indicator_definition", "indicator_value"}
     empty |= {"person", "absence", "sample_draw", "sample_item", "recheck", "extension", "cancellation_request"}
-    empty |= {"location", "site", "served", "evidence_file", "opening", "policy_version"}
+    empty |= {"location", "site", "served", "evidence_file", "opening", "policy_version", "erasure"}
     for provider, holds in ((world.provider, True), (uuid.uuid4(), False)):
         for name in names:
             with transaction(world.engine, provider) as session:

@@ -393,7 +393,7 @@ def test_the_same_against_an_s3_compatible_store(s3: str) -> None:
     Minio(s3, access_key="a", secret_key="b" * 8, secure=False).make_bucket("evidence")
     settings = AttachmentSettings(
         attachments_url=f"s3://{s3}/evidence", attachments_access_key="a",
-        attachments_secret_key="b" * 8, attachments_tls=False,
+        attachments_secret_key="b" * 8, attachments_tls=False, environment="local",
     )  # fmt: skip
     store, provider, content = storage(settings), uuid.uuid4(), os.urandom(100_000)
     digest = hashlib.sha256(content).hexdigest()
@@ -402,6 +402,10 @@ def test_the_same_against_an_s3_compatible_store(s3: str) -> None:
     assert store.fetch(provider, digest) == content
     with pytest.raises(Exception, match="did not answer"):
         store.fetch(uuid.uuid4(), digest)
+    for _ in range(2):
+        store.remove(provider, digest)
+    with pytest.raises(Exception, match="did not answer"):
+        store.fetch(provider, digest)
 
 
 def test_a_store_that_cannot_be_is_named() -> None:

@@ -146,6 +146,7 @@ def sam(directory: ServiceClient, admin: Actor) -> uuid.UUID:
 @pytest.fixture
 def settings(mailbox: Mailbox, sink: HttpSink) -> NoticeSettings:
     return NoticeSettings(
+        environment="local",
         notice_link="https://plumbline.example/",
         smtp_url=SecretStr(f"smtp://127.0.0.1:{mailbox.port}"),
         sms_url=f"{sink.url}/sms",
@@ -314,7 +315,7 @@ def test_channels_are_off_until_they_are_set(
 ) -> None:
     assert channels(NoticeSettings()) == []
     context = Context(service_engine("directory"), service_engine("directory_system"), clock)
-    assert [one.__name__ for one in build(context)] == ["resolve_on_call", "deliver_notice", "digest"]
+    assert [one.__name__ for one in build(context)] == ["resolve_on_call", "deliver_notice", "digest", "clear_replies"]
     for wrong in ({"smtp_url": "mail.example"}, {"webhook_url": "http://x"}):
         with pytest.raises(ValidationError):
             NoticeSettings.model_validate(wrong)

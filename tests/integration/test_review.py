@@ -599,7 +599,7 @@ def test_another_provider_sees_no_row_of_any_table(desk: Desk, home: UUID) -> No
         "person", "held_role", "briefing_person", "briefing_route", "adoption_check", "adoption_return", "recall",
         "circumstance", "described", "spot_check", "terms", "timeline_entry", "involved", "just_culture", "improvement", "effect", "supervision", "supervision_content", "fact_finding_hold",
     }  # fmt: skip
-    assert names - filled == {"inbox", "parked_event", "restriction", "opening", *OF_THEMES} | elsewhere
+    assert names - filled == {"inbox", "parked_event", "restriction", "opening", "erasure", *OF_THEMES} | elsewhere
     with db.transaction(desk.engine, uuid.uuid4()) as session:
         for name in names:
             assert session.execute(text(f"select 1 from review.{name}")).all() == []

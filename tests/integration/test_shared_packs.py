@@ -28,7 +28,7 @@ PUBLIC = "/shared-packs"
 
 @pytest.fixture(autouse=True)
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "OPENING", Limit(10_000))
+    monkeypatch.setattr(pages, "OPENING", Limit("test", 10_000))
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_what_is_typed_never_opens_by_guessing(
         assert answer.status_code == 404, wrong
         assert "Nothing opens with this code" in answer.text
     assert opened(api, code, "nonsense").status_code == 200
-    monkeypatch.setattr(pages, "OPENING", Limit(2))
+    monkeypatch.setattr(pages, "OPENING", Limit("test", 2))
     assert [opened(api, "x").status_code for _ in range(3)] == [404, 404, 429]
     limited = opened(api, code)
     assert (limited.status_code, limited.headers["Retry-After"]) == (429, "60")

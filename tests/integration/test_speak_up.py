@@ -26,7 +26,7 @@ from tests.conftest import MovableClock, ServiceClient
 @pytest.fixture(autouse=True)
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAISING", "OPENING"):
-        monkeypatch.setattr(api, name, Limit(10_000))
+        monkeypatch.setattr(api, name, Limit("test", 10_000))
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_an_incident_made_of_it_tells_the_sender_at_each_stage(
 def test_too_many_at_once_are_asked_to_wait(
     intake: ServiceClient, provider_id: uuid.UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "OPENING", Limit(2))
+    monkeypatch.setattr(api, "OPENING", Limit("test", 2))
     answers = [public(intake, "/speak-up/conversation", {"code": "x"}) for _ in range(4)]
     assert [a.status_code for a in answers] == [404, 404, 429, 429]
     assert answers[-1].headers["Retry-After"] == "60"

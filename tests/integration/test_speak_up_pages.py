@@ -19,7 +19,7 @@ WORRY = "They are got up at five. <b>Every</b> day & nobody asks."
 @pytest.fixture(autouse=True)
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RAISING", "OPENING"):
-        monkeypatch.setattr(api, name, Limit(10_000))
+        monkeypatch.setattr(api, name, Limit("test", 10_000))
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_wrong_code_and_a_wrong_provider(intake: ServiceClient, address: str) 
 
 
 def test_too_many_at_once_loses_nothing(intake: ServiceClient, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "RAISING", Limit(1))
+    monkeypatch.setattr(api, "RAISING", Limit("test", 1))
     send(intake, address, message=WORRY, mode="anonymous")
     later = send(intake, address, message=WORRY, mode="anonymous")
     assert later.status_code == 429

@@ -37,6 +37,8 @@ OPENINGS = {
 READ_BY_THE_SYSTEM = {
     "outbox": None,
     "parked_event": None,
+    "idempotency_key": {"created_at"},
+    "intake.appraisal": {"incident_id", "provider_id", "confirmed_at", "finished_at"},
     "intake.incident": {"incident_id", "provider_id", "stage", "location_id", "next_move"},
     "intake.restriction": {"record_id"},
     "intake.blocker": {"incident_id", "lifted_at"},

@@ -20,7 +20,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.load import charts, intake, latency, lifecycle, projection, reads, yardsticks
+from tests.load import (
+    charts,
+    cost,
+    intake,
+    latency,
+    lifecycle,
+    national_day,
+    open_workflows,
+    projection,
+    reads,
+    yardsticks,
+)
 from tests.load.outcome import Outcome
 from tests.load.rig import Rig, rig
 
@@ -32,13 +43,16 @@ MEASUREMENTS: dict[str, Callable[..., Outcome]] = {
     "latency": latency.measure,
     "intake": intake.measure,
     "charts": charts.measure,
+    "cost": cost.measure,
     "reads": reads.measure,
-    # Last: it leaves ten thousand processes on the server.
+    # Last: they leave thousands of processes on the server.
     "latency-behind": latency.measure_behind,
+    "national-day": national_day.measure,
+    "open-workflows": open_workflows.measure,
 }
 
-LONG = {"reads"}
-"""Takes minutes and gigabytes: measured when it is named."""
+LONG = {"reads", "national-day", "open-workflows"}
+"""Each takes minutes, or gigabytes: measured when it is named."""
 
 
 def run(names: Sequence[str], *, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
@@ -92,11 +106,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, to see that it works")
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"), help="where the JSON goes")
     parser.add_argument(
-        "--incidents", type=int, default=reads.LARGE, help="how many the larger population of `reads` has"
+        "--incidents", type=int, help="how many the larger population of `reads` has, or a `national-day`"
     )
+    parser.add_argument("--count", type=int, help="how many are to be open in `open-workflows`")
     options = parser.parse_args()
     names = [name for name in MEASUREMENTS if name in (options.only or MEASUREMENTS.keys() - LONG)]
-    MEASUREMENTS["reads"] = functools.partial(reads.measure, incidents=options.incidents, say=_say)
+    MEASUREMENTS["reads"] = functools.partial(reads.measure, incidents=options.incidents or reads.LARGE, say=_say)
+    MEASUREMENTS["national-day"] = functools.partial(national_day.measure, incidents=options.incidents)
+    MEASUREMENTS["open-workflows"] = functools.partial(open_workflows.measure, count=options.count)
     found = run(names, quick=options.quick, say=_say)
     text = json.dumps(found, indent=1)
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-SECONDS_A_YEAR = 365.25 * 86_400
+DAYS_A_YEAR = 365.25
+SECONDS_A_YEAR = DAYS_A_YEAR * 86_400
 PEAK = 10.0
 """Assumed: the busiest minute of a year has ten times the mean."""
 HEADROOM = 0.5
@@ -34,6 +35,12 @@ class Measured:
     """`--only lifecycle`: processes from report to closed."""
     projected_a_second: float = 11_989
     """`--only projection`: by one consumer."""
+    actions: float = 29
+    """`--only cost`, as all below: what Temporal Cloud counts, up to the wait for the first checkpoint."""
+    broker_bytes: float = 12_557
+    database_bytes: float = 101_035
+    """With indexes, of all services; measured with a dozen incidents, so pages that are not full count whole."""
+    wal_bytes: float = 196_807
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class Need:
     api_processes: int
     partitions: int
     two_core_machines_for_processes: int
+    actions_a_year: float
+    database_gb_a_year: float
+    wal_gb_a_day: float
+    broker_gb_a_week: float
 
 
 def need(incidents: int, measured: Measured = Measured()) -> Need:
@@ -67,6 +78,11 @@ def need(incidents: int, measured: Measured = Measured()) -> Need:
         # A partition is read by one consumer.
         partitions=so_many(peak * measured.events, measured.projected_a_second),
         two_core_machines_for_processes=so_many(peak, measured.lives_a_second),
+        actions_a_year=incidents * measured.actions,
+        database_gb_a_year=incidents * measured.database_bytes / 1e9,
+        wal_gb_a_day=incidents / DAYS_A_YEAR * measured.wal_bytes / 1e9,
+        # What the broker keeps; older events are in the outboxes.
+        broker_gb_a_week=incidents / DAYS_A_YEAR * 7 * measured.broker_bytes / 1e9,
     )
 
 
@@ -87,15 +103,20 @@ def main() -> None:
         "API processes",
         "partitions",
         "machines for processes",
+        "million actions",
+        "GB of PostgreSQL",
+        "GB of its log a day",
+        "GB of broker",
     )
     for size in [asked] if asked else SIZES:
         one = need(size)
         table.add_row(
             f"{one.incidents:,}", f"{one.reports_a_second:.1f}", f"{one.events_a_second:.0f}",
             f"{one.history_events_a_second:.0f}", str(one.api_processes), str(one.partitions),
-            str(one.two_core_machines_for_processes),
+            str(one.two_core_machines_for_processes), f"{one.actions_a_year / 1e6:,.0f}", f"{one.database_gb_a_year:,.0f}",
+            f"{one.wal_gb_a_day:,.1f}", f"{one.broker_gb_a_week:,.1f}",
         )  # fmt: skip
-    Console(width=140).print(table)
+    Console(width=190).print(table)
 
 
 if __name__ == "__main__":

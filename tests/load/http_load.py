@@ -57,15 +57,21 @@ class _Connection(asyncio.Protocol):
 
 
 class _Load:
-    """One order: as many requests as the connections get through in the time."""
+    """One order: as many requests as the connections get through in the time, or as many as are ordered."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         body = json.dumps(order["body"]).encode()
         head = [f"POST {order['path']} HTTP/1.1", "Host: bench", "Content-Type: application/json"]
-        head += [f"{name}: {value}" for name, value in order["headers"].items()]
-        head += [f"Content-Length: {len(body)}", "Idempotency-Key: "]
-        self._before, self._after = "\r\n".join(head).encode(), b"\r\n\r\n" + body
+        # Of many people in turn: each may send so many a minute only.
+        self._before = [
+            "\r\n".join(
+                [*head, f"Authorization: Bearer {token}", f"Content-Length: {len(body)}", "Idempotency-Key: "]
+            ).encode()
+            for token in order["tokens"]
+        ]
+        self._after = b"\r\n\r\n" + body
         self._run, self._count = uuid.uuid4().hex, 0
+        self._most = order.get("requests", 10**9)
         self._started = time.perf_counter()
         self._until = self._started + order["seconds"]
         self._seconds: list[float] = []
@@ -75,14 +81,14 @@ class _Load:
 
     def request(self) -> bytes:
         self._count += 1
-        return self._before + f"{self._run}-{self._count}".encode() + self._after
+        return self._before[self._count % len(self._before)] + f"{self._run}-{self._count}".encode() + self._after
 
     def replied(self, status: int, seconds: float) -> None:
         self._statuses[status] = self._statuses.get(status, 0) + 1
         self._seconds.append(seconds)
 
     def over(self) -> bool:
-        return time.perf_counter() >= self._until
+        return self._count >= self._most or time.perf_counter() >= self._until
 
     def lost(self) -> None:
         self._open -= 1

@@ -48,7 +48,7 @@ def measure_behind(rig: Rig, *, quick: bool) -> Outcome:
     with rig.running(*SERVICES), contextlib.closing(Generator()) as generator:
         order = {
             "port": rig.ports["intake"], "path": "/incidents", "seconds": 3.0,
-            "headers": {"Authorization": f"Bearer {rig.token('carer')}"}, "body": _report(rig, danger=False),
+            "tokens": rig.carers, "body": _report(rig, danger=False),
         }  # fmt: skip
         accepted = 0
         while accepted < backlog:
@@ -80,40 +80,40 @@ def _outcome(name: str, waits: dict[str, list[float]], held_by: str, limit: floa
 
 
 async def _measure(rig: Rig, count: int) -> dict[str, list[float]]:
-    client = await _client(rig)
+    client = await client_of(rig)
     manager = rig.token("registered_manager")
     async with httpx.AsyncClient(timeout=30) as http:
-        desk = _Desk(http, rig)
+        desk = Desk(http, rig)
         await desk.staff()
         # The consumer groups have formed once a first report has got through.
         first, _ = await desk.report(manager, danger=False)
-        await _event(client, first, _first_task)
+        await event_of(client, first, first_task)
         reported, triaged, danger = [], [], []
         for _ in range(count):
             reported.append(await desk.report(manager, danger=False))
             triaged.append((reported[-1][0], await desk.triage(manager, reported[-1][0])))
             danger.append(await desk.report(manager, danger=True))
     return {
-        "begun": [await _event(client, name, _first_task) - replied for name, replied in reported],
-        "reviewed": [await _event(client, name, _completed(OPEN_REVIEW)) - replied for name, replied in triaged],
-        "called": [await _event(client, name, _completed(ESCALATE)) - replied for name, replied in danger],
-        "told": [await _event(client, name, _completed(DELIVER_NOTICE)) - replied for name, replied in danger],
+        "begun": [await event_of(client, name, first_task) - replied for name, replied in reported],
+        "reviewed": [await event_of(client, name, completed(OPEN_REVIEW)) - replied for name, replied in triaged],
+        "called": [await event_of(client, name, completed(ESCALATE)) - replied for name, replied in danger],
+        "told": [await event_of(client, name, completed(DELIVER_NOTICE)) - replied for name, replied in danger],
     }
 
 
 async def _measure_behind(rig: Rig, count: int) -> tuple[dict[str, list[float]], tuple[int, int]]:
-    client, manager = await _client(rig), rig.token("registered_manager")
+    client, manager = await client_of(rig), rig.token("registered_manager")
     engine = rig.engine("intake_system")
     async with httpx.AsyncClient(timeout=30) as http:
-        desk = _Desk(http, rig)
+        desk = Desk(http, rig)
         await desk.staff()
         before = await _waiting(engine, client)
         danger = []
         for _ in range(count):
             await asyncio.sleep(0.6)  # about as often as in the idle measurement: once in three quarters of a second
             danger.append(await desk.report(manager, danger=True))
-        told = [await _event(client, name, _completed(DELIVER_NOTICE)) - replied for name, replied in danger]
-        called = [await _event(client, name, _completed(ESCALATE)) - replied for name, replied in danger]
+        told = [await event_of(client, name, completed(DELIVER_NOTICE)) - replied for name, replied in danger]
+        called = [await event_of(client, name, completed(ESCALATE)) - replied for name, replied in danger]
         after = await _waiting(engine, client)
     engine.dispose()
     return {"called": called, "told": told}, (before, after)
@@ -125,16 +125,21 @@ async def _waiting(engine: Engine, client: Client) -> int:
         accepted = connection.scalar(text("select count(*) from intake.incident where stage = 'reported'")) or 0
         unpublished = connection.scalar(text("select count(*) from intake.outbox where published_at is null")) or 0
     started = (await client.count_workflows(f"WorkflowType = '{WORKFLOW}'")).count
+    return max(accepted - started, unpublished, 0) + await backlog(client)
+
+
+async def backlog(client: Client) -> int:
+    """Tasks of incidents' processes that wait for a worker, as the server estimates them."""
     queue = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace, task_queue=TaskQueue(name=INCIDENT_QUEUE),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, report_stats=True,
         )
     )  # fmt: skip
-    return max(accepted - started, unpublished, 0) + queue.stats.approximate_backlog_count
+    return int(queue.stats.approximate_backlog_count)
 
 
-async def _client(rig: Rig) -> Client:
+async def client_of(rig: Rig) -> Client:
     settings = TemporalSettings(temporal_address=rig.temporal, temporal_codec_keys=SecretStr(rig.codec_keys))
     return await connect(settings)
 
@@ -146,7 +151,7 @@ def _report(rig: Rig, *, danger: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class _Desk:
+class Desk:
     """Somebody who reports and triages, a little irregularly."""
 
     def __init__(self, http: httpx.AsyncClient, rig: Rig) -> None:
@@ -203,7 +208,7 @@ class _Desk:
 _When = Callable[[list[HistoryEvent]], HistoryEvent | None]
 
 
-async def _event(client: Client, incident_id: str, when: _When) -> float:
+async def event_of(client: Client, incident_id: str, when: _When) -> float:
     """When the event of the process that `when` picks happened, by the server's clock, which is this machine's."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -219,11 +224,11 @@ async def _event(client: Client, incident_id: str, when: _When) -> float:
     raise RuntimeError("a report was not acted on")
 
 
-def _first_task(events: list[HistoryEvent]) -> HistoryEvent | None:
+def first_task(events: list[HistoryEvent]) -> HistoryEvent | None:
     return next((e for e in events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED), None)
 
 
-def _completed(activity: str) -> _When:
+def completed(activity: str) -> _When:
     def when(events: list[HistoryEvent]) -> HistoryEvent | None:
         asked = {
             e.event_id for e in events if e.activity_task_scheduled_event_attributes.activity_type.name == activity

@@ -78,7 +78,8 @@ class Trivials:
         task.add_done_callback(self._signals.discard)
 
 
-def _settings(rig: Rig) -> TemporalSettings:
+def settings(rig: Rig) -> TemporalSettings:
+    """How to reach the process engine of a rig."""
     return TemporalSettings(temporal_address=rig.temporal, temporal_codec_keys=SecretStr(rig.codec_keys))
 
 
@@ -97,7 +98,7 @@ def measure(rig: Rig, *, quick: bool) -> Outcome:
 
 
 async def _batches(rig: Rig, rounds: int, size: int) -> tuple[list[float], list[float]]:
-    client = await connect(_settings(rig))
+    client = await connect(settings(rig))
     plain = await Client.connect(rig.temporal)
     rates: tuple[list[float], list[float]] = ([], [])
     async with Lives(client) as lives, Trivials(plain) as trivials:
@@ -130,7 +131,7 @@ def measure_history(rig: Rig, *, quick: bool) -> Outcome:
 
 
 async def _one_of_each(rig: Rig) -> tuple[dict[str, Any], dict[str, Any]]:
-    client = await connect(_settings(rig))
+    client = await connect(settings(rig))
     plain = await Client.connect(rig.temporal)
     async with Lives(client) as lives, Trivials(plain) as trivials:
         handles = [await lives.begin(), await trivials.begin()]

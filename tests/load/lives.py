@@ -43,12 +43,16 @@ class _Asked(list[tuple[str, Any]]):
 
 
 class Lives:
-    """Low-harm incidents: one brief review, one action, one briefing, one checkpoint, closed."""
+    """Low-harm incidents: one brief review, one action, one briefing, one checkpoint, closed.
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    Without `answering` nobody answers what they ask, and they stay where they are. `reported` is how many there are.
+    """
+
+    def __init__(self, client: Client, *, answering: bool = True) -> None:
+        self._client, self._answering = client, answering
         self._services = Services()
         self._services.asked = _Asked(self._asked)
+        self.reported = 0
         self._answers: set[asyncio.Task[None]] = set()
         self._checkpoints: dict[uuid.UUID, uuid.UUID] = {}
         self._workers: list[Worker] = []
@@ -69,14 +73,25 @@ class Lives:
 
     async def begin(self) -> WorkflowHandle[Any, Any]:
         """Report an incident; everything else follows. The handle is of its first run."""
+        handle = await self.report(timedelta(days=1))
+        self._answer(_triaged(handle))
+        return handle
+
+    async def triage(self, handle: WorkflowHandle[Any, Any]) -> None:
+        """Somebody looks at a report, now."""
+        await handle.signal(EVENT_SIGNAL, _routed(_triaged(handle)))
+
+    async def report(self, due: timedelta) -> WorkflowHandle[Any, Any]:
+        """Report an incident that nobody triages: its clock rings after `due`."""
+        self.reported += 1
         case = IncidentCase(incident_id=uuid.uuid4(), provider_id=PROVIDER)
         now = datetime.now(UTC)
         report = IncidentReported(
             incident_id=case.incident_id, location_id=LOCATION, region_id=None, kind=Kind.INCIDENT,
             category=Category.MEDICATION, occurred_at=now, reported_at=now, immediate_danger=False,
-            triage_due_at=now + timedelta(days=1),
+            triage_due_at=now + due,
         )  # fmt: skip
-        handle = await self._client.start_workflow(
+        return await self._client.start_workflow(
             WORKFLOW,
             case,
             id=workflow_id(case.incident_id),
@@ -85,16 +100,10 @@ class Lives:
             start_signal_args=[_routed(report)],
             search_attributes=search_attributes.of(case),
         )
-        triaged = IncidentTriaged(
-            incident_id=case.incident_id, cycle=1, actual_harm=PhysicalHarm.LOW, consequence=2, likelihood=1, score=2,
-            band=Band.LOW, by_default=False, rule="otherwise", policy_version="bench", overridden=False,
-        )  # fmt: skip
-        self._answer(triaged)
-        return handle
 
     def _asked(self, name: str, command: Any) -> None:
         answer = self._answer_to(name, command)
-        if answer is not None:
+        if answer is not None and self._answering:
             self._answer(answer)
 
     def _answer_to(self, name: str, command: Any) -> EventData | None:
@@ -140,6 +149,14 @@ class Lives:
         task = asyncio.create_task(signal())
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
+
+
+def _triaged(handle: WorkflowHandle[Any, Any]) -> IncidentTriaged:
+    return IncidentTriaged(
+        incident_id=uuid.UUID(handle.id.removeprefix("incident-")), cycle=1, actual_harm=PhysicalHarm.LOW,
+        consequence=2, likelihood=1, score=2, band=Band.LOW, by_default=False, rule="otherwise",
+        policy_version="bench", overridden=False,
+    )  # fmt: skip
 
 
 def _routed(event: EventData) -> RoutedEvent:

@@ -14,17 +14,20 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from deploy.local import credentials, parts, ports
+from deploy.local import credentials, parts, ports, processes
 from deploy.local.clock_file import ClockFile
 from deploy.local.parts import MIGRATIONS, Part
 from deploy.local.postgres import Database
-from deploy.local.state import Home, Stack
+from deploy.local.state import Home, PartRecord, Stack
 from deploy.local.supervisor import Supervisor
 from deploy.local.tokens import Signer
 from services.intake.commands import record_location
 from services.runtime import db
 
 SERVERS = ("postgres", "temporal", "kafka", "issuer", MIGRATIONS)
+
+
+CARERS = 200
 
 
 class Rig:
@@ -58,6 +61,22 @@ class Rig:
         return f"127.0.0.1:{self.ports['temporal']}"
 
     @property
+    def temporal_files(self) -> list[Path]:
+        """Where the process engine keeps what it knows."""
+        return [Path(f"{self._home.temporal_db}{part}") for part in ("", "-wal")]
+
+    def memory(self, name: str) -> int:
+        """Bytes of memory that a part holds, with all that it started."""
+        found = processes.survivors(Stack(self._home)).get(name, [])
+        return sum(process.memory_info().rss for process in found)
+
+    @property
+    def stack(self) -> Stack:
+        """Where everything is, for people who use it."""
+        known = [PartRecord(part.name, part.address) for part in self._parts.values()]
+        return Stack(self._home, ports=self.ports, parts=known)
+
+    @property
     def codec_keys(self) -> str:
         """The keys that the workers of this rig encrypt with."""
         return self._credentials.temporal_codec_keys
@@ -65,6 +84,11 @@ class Rig:
     def engine(self, service: str) -> Engine:
         """The database in a service's own role."""
         return db.connect(self._url(f"plumbline_{service}"), application="bench", pool_size=5)
+
+    @property
+    def carers(self) -> list[str]:
+        """Access tokens of many people who report: one may report so often a minute only."""
+        return [self.token("carer") for _ in range(CARERS)]
 
     def token(
         self, *roles: str, locations: Collection[uuid.UUID] | None = None, regions: Collection[uuid.UUID] = ()
@@ -99,6 +123,8 @@ class Rig:
             yield
 
     def _as(self, part: Part, role: str | None) -> Part:
+        # One person sends what a provider's thousands would.
+        part = replace(part, env={**part.env, "PLUMBLINE_REPORTS_PER_MINUTE": "10000000"})
         if role is None or part.command is None:
             return part
         return replace(part, command=(*part.command[:-1], role))

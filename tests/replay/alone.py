@@ -19,6 +19,7 @@ from workflows.glass import GlassCase, GlassWorkflow
 from workflows.meetings import MeetingsWorkflow
 from workflows.patterns import PatternsWorkflow
 from workflows.reconciler import Found, Outcome, ReconcileWorkflow
+from workflows.retention import RetentionWorkflow, Swept
 from workflows.webhooks import WebhooksWorkflow
 from workflows.worker import WORKFLOWS, runner
 
@@ -41,9 +42,13 @@ class Alone:
                 contract.WATCH_CONCERN: self._watched, contract.WATCH_GLASS: self._watched,
                 contract.LIST_WAITING: self._waiting, contract.LIST_OPEN_INCIDENTS: self._open,
                 f"intake.{contract.REPUBLISH}": self._done,
+                contract.LIST_DISPOSALS: self._disposals, contract.BEGIN_DISPOSAL: self._begun,
+                contract.FINISH_DISPOSAL: self._done, f"intake.{contract.FILES_IN_USE}": self._none_used,
             },
             review: {contract.LIST_OPEN_THEMES: self._none_open, f"review.{contract.REPUBLISH}": self._done},
-            actions: {f"actions.{contract.REPUBLISH}": self._done},
+            actions: {
+                f"actions.{contract.REPUBLISH}": self._done, f"actions.{contract.FILES_IN_USE}": self._none_used,
+            },
             directory: {
                 contract.RESOLVE_ON_CALL: self._on_call, contract.DELIVER_NOTICE: self._delivered,
                 contract.SEND_DIGEST: self._delivered,
@@ -51,8 +56,13 @@ class Alone:
             reporting: {
                 contract.LIST_PROVIDERS: self._providers, contract.SEARCH_PATTERNS: self._searched,
                 contract.COMPILE_MEETINGS: self._compiled, contract.SEND_WEBHOOKS: self._sent,
+                f"reporting.{contract.FILES_IN_USE}": self._none_used,
             },
         }  # fmt: skip
+        for queue in (intake, review, actions, reporting):
+            answers[queue] |= {f"{queue}.{contract.ERASE}": self._erased}
+        for queue in (intake, review, actions, reporting, directory):
+            answers[queue] |= {f"{queue}.{contract.CLEAR_REPLIES}": self._none_left}
         self._workers = [
             Worker(
                 env.client,
@@ -145,6 +155,28 @@ class Alone:
         return None
 
     @staticmethod
+    def _disposals(look: int) -> contract.Disposals:
+        records = [contract.OpenIncident(provider_id=PROVIDER, incident_id=UUID(int=n)) for n in (4, 5)]
+        return contract.Disposals(records=records)
+
+    @staticmethod
+    def _begun(look: int) -> contract.DisposalBegun:
+        """The first is held."""
+        return contract.DisposalBegun(begun=look > 1)
+
+    @staticmethod
+    def _erased(look: int) -> contract.ErasedTexts:
+        return contract.ErasedTexts(cells=3, files=["ab" * 32], digest="cd" * 32)
+
+    @staticmethod
+    def _none_used(look: int) -> list[str]:
+        return []
+
+    @staticmethod
+    def _none_left(look: int) -> int:
+        return 0
+
+    @staticmethod
     def _done(look: int) -> None:
         return None
 
@@ -200,6 +232,13 @@ async def orphan_found(process: Alone) -> None:
     assert Outcome.model_validate(found).orphans == 1
 
 
+async def records_erased(process: Alone) -> None:
+    """Of two records one is held; the other is erased everywhere."""
+    await process.start(RetentionWorkflow.run)
+    assert Swept.model_validate(await process.handle.result()) == Swept(erased=1, stopped=1)
+
+
 PATHS: Sequence[Callable[[Alone], Any]] = (
     concern_late, glass_broken, meetings_by_cadence, patterns_looked_for, digest_of_a_day, webhooks_sent, orphan_found,
+    records_erased,
 )  # fmt: skip

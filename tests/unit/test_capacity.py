@@ -37,6 +37,16 @@ def test_a_year_that_is_busy_all_the_time() -> None:
     assert busy.two_core_machines_for_processes == 3
 
 
+@given(_SIZES)
+def test_what_is_kept_grows_as_the_incidents_do(incidents: int) -> None:
+    one, ten = need(incidents), need(10 * incidents)
+    for name in ("actions_a_year", "database_gb_a_year", "wal_gb_a_day", "broker_gb_a_week"):
+        assert getattr(ten, name) == pytest.approx(10 * getattr(one, name))
+    # A week of events is less than a year of rows; a day of log is not less than a day of rows.
+    assert one.broker_gb_a_week < one.database_gb_a_year
+    assert one.wal_gb_a_day > one.database_gb_a_year / 366
+
+
 def test_no_incidents_is_no_question() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         need(0)

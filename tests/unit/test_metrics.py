@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _KINDS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram", "GaugeMetricFamily": "gauge"}
 LABELS = {
-    "activity", "age", "band", "clock", "consumer", "kind", "lane", "level", "method", "outcome", "pool", "route", "service",
+    "activity", "age", "band", "clock", "consumer", "kind", "lane", "level", "limit", "method", "outcome", "pool", "route", "service",
     "stage", "state", "status",
 }  # fmt: skip
 """Everything that a metric may be told apart by. A new one needs a look: how many values can it have?"""

@@ -26,6 +26,7 @@ FILES = {
     "safeguarding": "intake/policies/safeguarding.yaml",
     "speak_up": "intake/policies/speak_up.yaml",
     "recurrence": "intake/policies/recurrence.yaml",
+    "retention": "intake/policies/retention.yaml",
     "governance": "reporting/governance/policies/default.yaml",
     "patterns": "reporting/patterns/policies/default.yaml",
 }

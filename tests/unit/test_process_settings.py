@@ -1,12 +1,16 @@
 """Settings from the environment: what is missing is named, what is secret is never shown, production runs in real time."""
 
+import ast
 import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from services.runtime.settings import MigrationSettings, ProcessSettings, ServiceSettings
+from services.console.settings import ConsoleSettings
+from services.directory.notices.settings import NoticeSettings
+from services.runtime.attachments import AttachmentSettings
+from services.runtime.settings import Environment, MigrationSettings, ProcessSettings, ServiceSettings
 from workflows.__main__ import WorkflowSettings
 
 SECRETS = {
@@ -20,7 +24,16 @@ PLACES = {
     "PLUMBLINE_OIDC_ISSUER": "https://id.example",
     "PLUMBLINE_OIDC_JWKS_URL": "https://id.example/jwks.json",
 }
+ADDRESSES = {
+    **{
+        f"PLUMBLINE_{service}_URL": "http://service"
+        for service in ("DIRECTORY", "INTAKE", "REVIEW", "ACTIONS", "REPORTING")
+    },
+    "PLUMBLINE_CONSOLE_PUBLIC_URL": "https://console.example",
+    "PLUMBLINE_CONSOLE_SESSION_KEYS": "c2VjcmV0LWtleS1vZi10aGUtY29uc29sZS0xMjM0NTY=",
+}
 NEEDED = SECRETS | PLACES
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +135,46 @@ def test_production_refuses_a_secret_that_everybody_knows(
     assert value not in str(refusal.value)
     monkeypatch.setenv("PLUMBLINE_ENVIRONMENT", "local")
     assert ServiceSettings().environment == "local"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment"),
+    [
+        (NoticeSettings, {"PLUMBLINE_SMTP_URL": "smtps://plumbline:changeme@mail.example:465"}),
+        (NoticeSettings, {"PLUMBLINE_SMS_TOKEN": "secret"}),
+        (NoticeSettings, {"PLUMBLINE_WEBHOOK_SECRET": "change-me", "PLUMBLINE_WEBHOOK_URL": "https://system.example"}),
+        (AttachmentSettings, {"PLUMBLINE_ATTACHMENTS_SECRET_KEY": "minioadmin"}),
+        (ConsoleSettings, PLACES | ADDRESSES | {"PLUMBLINE_CONSOLE_SESSION_KEYS": "A" * 43 + "="}),
+        (ConsoleSettings, PLACES | ADDRESSES | {"PLUMBLINE_CONSOLE_CLIENT_SECRET": "placeholder"}),
+        (MigrationSettings, SECRETS | {"PLUMBLINE_ADMIN_DATABASE_URL": "postgresql://postgres:postgres@db/plumbline"}),
+    ],
+)
+def test_so_does_whatever_else_has_a_secret(
+    monkeypatch: pytest.MonkeyPatch, settings: type[Environment], environment: dict[str, str]
+) -> None:
+    given(monkeypatch, environment)
+    with pytest.raises(ValidationError, match="holds a placeholder") as refusal:
+        settings()
+    assert "PLUMBLINE_" in str(refusal.value)
+    assert not any(secret in str(refusal.value) for secret in ("changeme", "change-me", "minioadmin", "AAAA"))
+    monkeypatch.setenv("PLUMBLINE_ENVIRONMENT", "local")
+    assert settings().environment == "local"
+
+
+def test_no_setting_with_a_secret_is_left_out() -> None:
+    """Whatever class of settings has a secret is refused one that everybody knows."""
+    left = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for folder in ("services", "workflows")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        and "SecretStr" in ast.unparse(node)
+        and "BaseSettings" in map(ast.unparse, node.bases)
+    ]
+    assert left == []
+    for settings in (ServiceSettings, MigrationSettings, WorkflowSettings, ConsoleSettings, NoticeSettings):
+        assert issubclass(settings, Environment)
 
 
 @pytest.mark.parametrize("name", ["PLUMBLINE_OIDC_ISSUER", "PLUMBLINE_OIDC_JWKS_URL"])

@@ -178,6 +178,7 @@ def a_database() -> Iterator[tuple[Engine, Engine]]:
                 return url.set(username=role, password=_PASSWORD).render_as_string(hide_password=False)
 
             names = {
+                "environment": "local",
                 "admin_database_url": url.render_as_string(hide_password=False),
                 "database_url": of("plumbline_reporting"),
                 "system_database_url": of("plumbline_reporting_system"),

@@ -11,7 +11,7 @@ from services.console.pages.navigation import ADMINISTRATORS, AUDITORS
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor
 from services.console.writing import Sent, answered, key_of, names, refused
-from services.contracts.taxonomy import Role
+from services.contracts.taxonomy import OPERATORS, Role
 from services.runtime import audit
 
 router = APIRouter(include_in_schema=False)
@@ -42,7 +42,7 @@ def begin(visit: Visitor) -> Response:
     return visit.page(
         "administration.html", administers=visit.has(*ADMINISTRATORS), keeps=visit.has(*KEEPERS),
         imports=visit.has(Role.PLATFORM_ADMIN), policies=visit.has(*POLICY_READERS), audits=visit.has(*AUDITORS),
-        people=visit.has(*AUDITORS, *KEEPERS),
+        people=visit.has(*AUDITORS, *KEEPERS), operates=visit.has(*OPERATORS),
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ FAILURES = {
     "not_there": _("What it is of is not there any more, or not for you."),
     "nothing_to_show": _("There is nothing to show for these days. Choose others."),
     "part_away": _("A part of Plumbline did not answer. Have it built again in a few minutes."),
+    "erased": _("It had a page of a record that was erased, as the retention policy says. Have it built again."),
     "stopped": _("The building stopped. Have it built again."),
     "error": _("Something went wrong that is not your doing. Tell support if it happens again."),
 }

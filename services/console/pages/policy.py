@@ -15,7 +15,7 @@ router = APIRouter(include_in_schema=False)
 _ = TEXTS.gettext
 
 KINDS = {
-    "triage": "intake", "review": "review", "improvement": "actions", "safeguarding": "intake", "recurrence": "intake",
+    "triage": "intake", "review": "review", "improvement": "actions", "safeguarding": "intake", "recurrence": "intake", "retention": "intake",
     "governance": "reporting",
 }  # fmt: skip
 """The kinds that a provider may have its own of, and the service that goes by it."""

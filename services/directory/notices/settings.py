@@ -4,13 +4,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.runtime.settings import Environment
 
 
-class NoticeSettings(BaseSettings):
+class NoticeSettings(Environment):
     """Which channels there are. Without any, people see what waits for them in their inbox only."""
-
-    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore", hide_input_in_errors=True)
 
     notice_link: str = Field(default="http://127.0.0.1:8080", description="Where links in notices lead.")
     smtp_url: SecretStr | None = Field(

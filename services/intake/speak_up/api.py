@@ -17,7 +17,7 @@ from services.runtime.consumer import NO_PROVIDER
 from services.runtime.db import transaction
 from services.runtime.errors import ServiceError
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
-from services.runtime.limit import Limit
+from services.runtime.limit import Limit, Sender
 from services.runtime.pagination import Cursor, Page
 from services.runtime.pagination import Limit as PageSize
 from services.runtime.text import LongText
@@ -25,7 +25,8 @@ from services.runtime.text import LongText
 router = APIRouter(tags=["speaking up"])
 
 # Apart, so that nobody who guesses at codes keeps others from raising a concern.
-RAISING, OPENING = Limit(policy.shipped().per_minute), Limit(policy.shipped().per_minute)
+RAISING = Limit("raise_concern", policy.shipped().per_minute)
+OPENING = Limit("open_concern", policy.shipped().per_minute)
 
 Code = Annotated[str, StringConstraints(max_length=200)]
 
@@ -44,29 +45,37 @@ class WriteMessage(OpenConversation):
     text: LongText
 
 
-@router.post("/speak-up", status_code=201, summary="Raise a concern")
-def raise_concern(body: commands.RaiseConcern, database: Database, clock: Time, response: Response) -> commands.Raised:
+@router.post("/speak-up", status_code=201, summary="Raise a concern", openapi_extra=RAISING.described)
+def raise_concern(
+    body: commands.RaiseConcern, sender: Sender, database: Database, clock: Time, response: Response
+) -> commands.Raised:
     """Anonymously or in confidence, outside the line of management. Needs no token and keeps nothing of the sender."""
-    RAISING.take()
+    RAISING.take(sender)
     response.headers["Cache-Control"] = "no-store"
     with transaction(database, body.provider_id) as session:
         return commands.raise_concern(session, body, clock.now())
 
 
-@router.post("/speak-up/conversation", summary="Read a conversation with its receipt code")
-def read_conversation(body: OpenConversation, database: Database, response: Response) -> queries.Conversation:
+@router.post(
+    "/speak-up/conversation", summary="Read a conversation with its receipt code", openapi_extra=OPENING.described
+)
+def read_conversation(
+    body: OpenConversation, sender: Sender, database: Database, response: Response
+) -> queries.Conversation:
     """What was written and what happened since. A wrong code is answered like one that never was."""
-    OPENING.take()
+    OPENING.take(sender)
     response.headers["Cache-Control"] = "no-store"
     provider_id, concern_id = opened(database, body.code)
     with transaction(database, provider_id) as session:
         return queries.conversation(session, session.get_one(Concern, concern_id))
 
 
-@router.post("/speak-up/messages", summary="Write again with the receipt code")
-def write_message(body: WriteMessage, database: Database, clock: Time, response: Response) -> queries.Conversation:
+@router.post("/speak-up/messages", summary="Write again with the receipt code", openapi_extra=OPENING.described)
+def write_message(
+    body: WriteMessage, sender: Sender, database: Database, clock: Time, response: Response
+) -> queries.Conversation:
     """Adds to the conversation. The same text twice in a row is kept once."""
-    OPENING.take()
+    OPENING.take(sender)
     response.headers["Cache-Control"] = "no-store"
     provider_id, concern_id = opened(database, body.code)
     with transaction(database, provider_id) as session:

@@ -22,8 +22,11 @@ from services.runtime.app import Database, Time
 from services.runtime.calendar import LONDON
 from services.runtime.db import transaction
 from services.runtime.errors import FieldProblem, ServiceError
+from services.runtime.limit import Limit, Sender
 
 router = APIRouter(include_in_schema=False)
+
+READING = Limit("read_public_page", policy.shipped().reads_per_minute)
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -90,15 +93,25 @@ def _problems(error: ValidationError | ServiceError) -> list[FieldProblem]:
 
 
 @router.get("/speak-up/to/{provider_id}")
-def open_form(provider_id: UUID, database: Database) -> HTMLResponse:
+def open_form(provider_id: UUID, sender: Sender, database: Database) -> HTMLResponse:
     """The form. 404 where there is no such provider."""
+    try:
+        READING.take(sender)
+    except ServiceError as error:
+        # The form itself needs nothing to be read: whoever has something to say can say it.
+        words = {"there": True, "roles": _ROLES, "typed": _NOTHING, "provider_id": provider_id}
+        return _page("raise", error.status, _problems(error), **words)
     there = _is_provider(database, provider_id)
     return _page("raise", 200 if there else 404, there=there, roles=_ROLES, typed=_NOTHING, provider_id=provider_id)
 
 
 @router.get("/speak-up/to/{provider_id}/how")
-def how_to_report(provider_id: UUID, database: Database) -> HTMLResponse:
+def how_to_report(provider_id: UUID, sender: Sender, database: Database) -> HTMLResponse:
     """For people who receive care and their families: what they can tell, how, what happens then, and whom else to ask."""
+    try:
+        READING.take(sender)
+    except ServiceError as error:
+        return _page("how", error.status, there=True, provider_id=provider_id)
     there = _is_provider(database, provider_id)
     return _page("how", 200 if there else 404, there=there, provider_id=provider_id)
 
@@ -106,6 +119,7 @@ def how_to_report(provider_id: UUID, database: Database) -> HTMLResponse:
 @router.post("/speak-up/to/{provider_id}")
 def send_form(
     provider_id: UUID,
+    sender: Sender,
     database: Database,
     clock: Time,
     message: Annotated[str, Form()] = "",
@@ -119,7 +133,7 @@ def send_form(
     left = contact.strip() if mode == commands.Mode.CONFIDENTIAL else ""
     fields = {**typed, "contact": left or None, "provider_id": provider_id}
     try:
-        api.RAISING.take()
+        api.RAISING.take(sender)
         command = commands.RaiseConcern.model_validate(fields)
         with transaction(database, provider_id) as session:
             raised = commands.raise_concern(session, command, clock.now())
@@ -138,14 +152,18 @@ def ask_for_code() -> HTMLResponse:
 
 @router.post("/speak-up/continue")
 def continue_conversation(
-    database: Database, clock: Time, code: Annotated[str, Form()] = "", text: Annotated[str, Form()] = ""
+    sender: Sender,
+    database: Database,
+    clock: Time,
+    code: Annotated[str, Form()] = "",
+    text: Annotated[str, Form()] = "",
 ) -> HTMLResponse:
     """The conversation that the code opens, with the message added if there is one."""
     conversation: queries.Conversation | None = None
     errors: list[FieldProblem] = []
     status = 200
     try:
-        api.OPENING.take()
+        api.OPENING.take(sender)
         provider_id, concern_id = api.opened(database, api.OpenConversation(code=code).code)
         with transaction(database, provider_id) as session:
             conversation = queries.conversation(session, session.get_one(Concern, concern_id))

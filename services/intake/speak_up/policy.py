@@ -20,6 +20,7 @@ class SpeakUpPolicy(BaseModel):
     answer_hours: float = Field(gt=0)
     late_again_hours: float = Field(gt=0)
     per_minute: int = Field(ge=1)
+    reads_per_minute: int = Field(ge=1)
     fair_blame: str = Field(min_length=1)
 
 

@@ -17,33 +17,46 @@ from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.errors import invalid
+from services.runtime.limit import Limit as Often
 from services.runtime.pagination import Cursor, Limit
 
 router = APIRouter(tags=["exports"])
+
+EXPORTING = Often("export", 20)
+"""A file reads all that its caller sees; somebody who compares a few makes one every few seconds."""
 
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "A file", "content": {media_type: {} for media_type in table.MEDIA_TYPES.values()}}
 }
 
 
-@router.get("/incidents/export", summary="Export incidents as CSV or XLSX", responses=_FILES)
+@router.get(
+    "/incidents/export", summary="Export incidents as CSV or XLSX", responses=_FILES, openapi_extra=EXPORTING.described
+)
 def export_incidents(
     actor: Caller, database: Database, clock: Time, wanted: Wanted, form: Annotated[table.Format, Query(alias="format")]
 ) -> StreamingResponse:
     """The list of incidents with the same filters, as a file of at most 50,000 rows; times in UTC. No personal data."""
     require_role(actor, *READERS)
+    EXPORTING.take(actor.id)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
         rows = queries.incident_rows(session, actor, now, wanted)
         return table.respond(form, f"incidents-{now:%Y-%m-%d}", queries.incident_header(), rows)
 
 
-@router.get("/locations/overview/export", summary="Export locations as CSV or XLSX", responses=_FILES)
+@router.get(
+    "/locations/overview/export",
+    summary="Export locations as CSV or XLSX",
+    responses=_FILES,
+    openapi_extra=EXPORTING.described,
+)
 def export_locations(
     actor: Caller, database: Database, clock: Time, form: Annotated[table.Format, Query(alias="format")]
 ) -> StreamingResponse:
     """Locations in the caller's scope with what is open there, as a file."""
     require_role(actor, *READERS)
+    EXPORTING.take(actor.id)
     now = clock.now()
     with transaction(database, actor.provider_id) as session:
         rows = queries.location_rows(session, actor, now)

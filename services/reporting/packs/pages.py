@@ -26,11 +26,11 @@ from services.runtime.calendar import LONDON
 from services.runtime.consumer import NO_PROVIDER
 from services.runtime.db import transaction
 from services.runtime.errors import ServiceError, forbidden
-from services.runtime.limit import Limit
+from services.runtime.limit import Limit, Sender
 
 router = APIRouter(include_in_schema=False)
 
-OPENING = Limit(policy.shipped().tries_per_minute)
+OPENING = Limit("open_pack", policy.shipped().tries_per_minute)
 
 _TEMPLATES = Path(__file__).parent / "templates" / "outside"
 _PAGES = Environment(
@@ -59,13 +59,14 @@ def open_pack(
     database: Database,
     clock: Time,
     request: Request,
+    sender: Sender,
     code: Annotated[str, Form()] = "",
     part: Annotated[str, Form()] = Part.COVER,
 ) -> Response:
     """What the code opens, or a part of it. 404 for a wrong code, 410 once access has ended, 429 for too many tries."""
     wanted = Part(part) if part in list(Part) else Part.COVER
     try:
-        OPENING.take()
+        OPENING.take(sender)
         grant, pack, content = _opened(database, storage_of(request), code, wanted, clock.now())
     except ServiceError as error:
         return _page("code", error.status, refused=error)

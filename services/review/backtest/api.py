@@ -13,10 +13,14 @@ from services.runtime.app import Database
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, Reply, fingerprint, once
+from services.runtime.limit import Limit
 from services.runtime.policies import PolicyText, usable
 from services.runtime.policy_file import built
 
 router = APIRouter(tags=["policies"])
+
+TRYING = Limit("backtest", 20)
+"""It decides every past incident twice."""
 
 
 class MovedView(BaseModel):
@@ -61,13 +65,16 @@ class BacktestView(BaseModel):
     reviewed_less: list[LessView] = Field(description="Those that went badly first.")
 
 
-@router.post("/policies/backtests", response_model=BacktestView, summary="Back-test a policy")
+@router.post(
+    "/policies/backtests", response_model=BacktestView, summary="Back-test a policy", openapi_extra=TRYING.described
+)
 def run_backtest(body: PolicyText, actor: Caller, key: CommandKey, database: Database) -> JSONResponse:
     """Decide past incidents by the policy of now and by a draft that can work (else 422 by line). Nothing is saved.
 
     For those who may draft a policy.
     """
     require_role(actor, *policy.POLICIES.writers)
+    TRYING.take(actor.id)
 
     with transaction(database, actor.provider_id) as session:
 

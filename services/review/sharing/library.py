@@ -20,7 +20,7 @@ from services.contracts.event import EventData
 from services.contracts.taxonomy import Category, Seips, Strength, Verdict
 from services.review.domain import APPROVERS
 from services.review.sharing.domain import Likeness, likeness, state_of
-from services.review.sharing.store import Briefing, BriefingLearning, BriefingLocation, Effect, Improvement
+from services.review.sharing.store import Briefing, BriefingLearning, BriefingLocation, Effect, Improvement, not_erased
 from services.review.store import Factor, Learning, Review
 from services.runtime import pagination, restriction
 from services.runtime.actor import Actor
@@ -86,6 +86,7 @@ def readable(actor: Actor) -> ColumnElement[bool]:
     )
     return and_(
         Briefing.provider_id == actor.provider_id,
+        not_erased(),
         or_(Briefing.incident_id.not_in(_restricted()), and_(reaches, Briefing.incident_id.not_in(_kept_from(actor)))),
     )
 

@@ -26,6 +26,7 @@ from services.review.sharing.store import (
     Person,
     Recall,
     SpotCheck,
+    not_erased,
 )
 from services.review.store import Review
 from services.runtime import pagination
@@ -253,7 +254,7 @@ def briefings(
     query = (
         select(Briefing, Acknowledgement.understood)
         .outerjoin(Acknowledgement, mine)
-        .where(Briefing.provider_id == actor.provider_id, reaches)
+        .where(Briefing.provider_id == actor.provider_id, reaches, not_erased())
         .order_by(Briefing.briefing_id.desc())
         .limit(limit + 1)
     )

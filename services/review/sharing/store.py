@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, and_, cast, exists, func, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, and_, cast, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -293,6 +293,11 @@ class SupervisionContent(Table):
     agreed: Mapped[str | None]
 
 
+def not_erased() -> ColumnElement[bool]:
+    """The condition for briefings whose words are there: those of an erased incident are not, and nobody is shown them."""
+    return Briefing.summary != ""
+
+
 def visible_briefing(session: Session, actor: Actor, briefing_id: UUID, *, lock: bool = False) -> Briefing:
     """The briefing if a location of its audience is in the actor's scope, else 404. `lock` as for a review."""
     briefing = session.get(Briefing, briefing_id, with_for_update=True if lock else None)
@@ -300,7 +305,7 @@ def visible_briefing(session: Session, actor: Actor, briefing_id: UUID, *, lock:
         BriefingLocation.briefing_id == briefing_id,
         actor.scope(BriefingLocation.location_id, BriefingLocation.region_id),
     )
-    if briefing is None or not session.scalar(select(reaches)):
+    if briefing is None or briefing.summary == "" or not session.scalar(select(reaches)):
         raise not_found("briefing")
     return briefing
 

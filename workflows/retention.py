@@ -1,0 +1,98 @@
+"""Records that two people have decided to destroy are erased in every service, on a Temporal schedule, every night.
+
+Intake hides a record first and says whether it may go on; from there nothing stops it. Each service erases what it holds and
+proves it; files go when no other record has them. What fails is tried again, for ever: a run that is lost is taken up by
+the next, for every step may be repeated.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import BaseModel
+
+    from services.contracts import activities
+
+PAGE = 100
+HOLDERS = (activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE)
+"""Who holds texts of records. Intake last: what it says of a record is what the others go by."""
+KEEPERS_OF_FILES = (activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE)
+REPLIERS = (*HOLDERS, activities.DIRECTORY_QUEUE)
+
+_RETRY = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=10))
+Answer = TypeVar("Answer")
+
+
+class Swept(BaseModel):
+    """What one run did: records erased, and those that something spoke against."""
+
+    erased: int = 0
+    stopped: int = 0
+
+
+@workflow.defn(name="RetentionWorkflow")
+class RetentionWorkflow:
+    """One sweep over all providers."""
+
+    @workflow.run
+    async def run(self) -> Swept:
+        """Answers what was done."""
+        swept, after = Swept(), None
+        for queue in REPLIERS:
+            await self._ask(f"{queue}.{activities.CLEAR_REPLIES}", queue, int)
+        while True:
+            query = activities.ListOpenIncidents(after=after, limit=PAGE)
+            page = await self._ask(activities.LIST_DISPOSALS, activities.INTAKE_QUEUE, activities.Disposals, query)
+            for record in page.records:
+                if await self._dispose(record):
+                    swept.erased += 1
+                else:
+                    swept.stopped += 1
+            if len(page.records) < PAGE:
+                return swept
+            after = page.records[-1].incident_id
+
+    async def _dispose(self, record: activities.OpenIncident) -> bool:
+        def of(step: str) -> dict[str, Any]:
+            return {"command_id": f"{record.incident_id}:{step}", **record.model_dump()}
+
+        begun = await self._ask(
+            activities.BEGIN_DISPOSAL, activities.INTAKE_QUEUE, activities.DisposalBegun,
+            activities.BeginDisposal(**of("begin")),
+        )  # fmt: skip
+        if not begun.begun:
+            return False
+        proofs: dict[str, activities.ErasedTexts] = {}
+        for queue in HOLDERS:
+            proofs[queue] = await self._ask(
+                f"{queue}.{activities.ERASE}", queue, activities.ErasedTexts, activities.Erase(**of(queue))
+            )
+        files = sorted({file for proof in proofs.values() for file in proof.files})
+        finish = activities.FinishDisposal(
+            removable=await self._unused(record.provider_id, files),
+            elsewhere={queue: proof for queue, proof in proofs.items() if queue != activities.INTAKE_QUEUE},
+            **of("finish"),
+        )
+        await self._ask(activities.FINISH_DISPOSAL, activities.INTAKE_QUEUE, type(None), finish)
+        return True
+
+    async def _unused(self, provider_id: UUID, files: Sequence[str]) -> list[str]:
+        """The files that no record has any more: the same file may be attached to several."""
+        left = set(files)
+        for queue in KEEPERS_OF_FILES:
+            if left:
+                query = activities.FilesInUse(provider_id=provider_id, files=sorted(left))
+                left -= set(await self._ask(f"{queue}.{activities.FILES_IN_USE}", queue, list[str], query))
+        return sorted(left)
+
+    async def _ask(self, name: str, queue: str, answer: type[Answer], *arguments: Any) -> Answer:
+        made: Answer = await workflow.execute_activity(
+            name, args=arguments, task_queue=queue, result_type=answer, start_to_close_timeout=timedelta(minutes=5),
+            retry_policy=_RETRY,
+        )  # fmt: skip
+        return made
