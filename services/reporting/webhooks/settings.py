@@ -10,7 +10,8 @@ class WebhookSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore", hide_input_in_errors=True)
 
     temporal_codec_keys: SecretStr = Field(
-        default=SecretStr(""), description="As in TemporalSettings: every process that keeps or sends webhooks has them."
+        default=SecretStr(""),
+        description="As in TemporalSettings: every process that keeps or sends webhooks has them.",
     )
     webhooks_anywhere: bool = Field(
         default=False, description="Also to private addresses and without TLS: for trying it out on one machine."
