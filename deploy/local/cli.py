@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _NEIGHBOURS = {
+    "backup": "deploy.local.backup.cli:backup",
     "demo": "deploy.local.demo:command",
     "directory": "deploy.local.imports:directory",
     "evaluate": "deploy.local.year.cli:evaluation",

@@ -23,6 +23,11 @@ from services.runtime.settings import AuthSettings
 _LEEWAY_SECONDS = 5
 MAX_LIFETIME_SECONDS = 12 * 3600
 _CACHE_SIZE = 4096
+_KEYS_COOL_SECONDS = 5
+"""How often at most an unknown key id has the issuer asked."""
+KEYS_FRESH_SECONDS = 300
+"""After so long the issuer's keys are asked for again, and tokens that were checked are checked anew: one whose key was
+withdrawn is refused from then on."""
 
 
 def _unauthorised(title: str, detail: str) -> ServiceError:
@@ -30,11 +35,17 @@ def _unauthorised(title: str, detail: str) -> ServiceError:
 
 
 class Authenticator:
-    """Checks tokens against the issuer's published keys. Keeps checked tokens until they expire."""
+    """Checks tokens against the issuer's published keys. Keeps checked tokens for as long as keys, and never beyond their end."""
 
     def __init__(self, settings: AuthSettings) -> None:
         self._settings = settings
-        self._keys = jwt.PyJWKClient(settings.oidc_jwks_url, cache_keys=True, timeout=5)
+        self._keys = jwt.PyJWKClient(
+            settings.oidc_jwks_url,
+            cache_keys=False,
+            lifespan=KEYS_FRESH_SECONDS,
+            timeout=5,
+            cooldown_duration=_KEYS_COOL_SECONDS,
+        )
         self._checked: dict[bytes, tuple[float, Actor]] = {}
         self._lock = threading.Lock()
 
@@ -64,7 +75,7 @@ class Authenticator:
         with self._lock:
             if len(self._checked) >= _CACHE_SIZE:
                 self._checked.clear()
-            self._checked[fingerprint] = (float(claims["exp"]), actor)
+            self._checked[fingerprint] = (min(float(claims["exp"]), time.time() + KEYS_FRESH_SECONDS), actor)
         return actor
 
     def _claims(self, token: str) -> dict[str, Any]:

@@ -24,11 +24,15 @@ from services.runtime.errors import FieldProblem, ServiceError, invalid
 
 @dataclass(frozen=True)
 class Reply:
-    """What a command answers. `version` becomes the ETag."""
+    """What a command answers. `version` becomes the ETag.
+
+    `kept` is what a repeated request is answered with, where that must not be all of it.
+    """
 
     status: int
     body: BaseModel | dict[str, Any]
     version: int | None = None
+    kept: BaseModel | None = None
 
 
 async def idempotency_key(
@@ -147,8 +151,9 @@ def once(
         return known
     reply = run()
     body = reply.body.model_dump(mode="json") if isinstance(reply.body, BaseModel) else reply.body
+    kept = body if reply.kept is None else reply.kept.model_dump(mode="json")
     etag = None if reply.version is None else f'"{reply.version}"'
-    run_statement(session, sql["keep"], (reply.status, Jsonb(body), etag, *identity))
+    run_statement(session, sql["keep"], (reply.status, Jsonb(kept), etag, *identity))
     return _respond(reply.status, body, etag)
 
 

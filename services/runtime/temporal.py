@@ -36,17 +36,23 @@ _ENCODING = b"binary/encrypted"
 GRACE = timedelta(seconds=10)
 
 
+def codec_keys(keys: SecretStr) -> dict[str, bytes]:
+    """The keys of `PLUMBLINE_TEMPORAL_CODEC_KEYS` by id, the current one first. Raises ValueError for one that is no key."""
+    found: dict[str, bytes] = {}
+    for part in keys.get_secret_value().split(","):
+        key_id, _, encoded = part.strip().partition(":")
+        secret = base64.b64decode(encoded)
+        if len(secret) != 32:
+            raise ValueError(f"key {key_id!r} of PLUMBLINE_TEMPORAL_CODEC_KEYS must be 32 bytes, base64")
+        found[key_id] = secret
+    return found
+
+
 class EncryptionCodec(PayloadCodec):
     """AES-256-GCM, the key's id beside each payload so that keys can be rotated. The first key encrypts."""
 
     def __init__(self, keys: SecretStr) -> None:
-        self._keys: dict[str, AESGCM] = {}
-        for part in keys.get_secret_value().split(","):
-            key_id, _, encoded = part.strip().partition(":")
-            secret = base64.b64decode(encoded)
-            if len(secret) != 32:
-                raise ValueError(f"key {key_id!r} of PLUMBLINE_TEMPORAL_CODEC_KEYS must be 32 bytes, base64")
-            self._keys[key_id] = AESGCM(secret)
+        self._keys = {key_id: AESGCM(secret) for key_id, secret in codec_keys(keys).items()}
         self._current = next(iter(self._keys))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:

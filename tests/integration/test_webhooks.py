@@ -19,6 +19,7 @@ from services.reporting.webhooks import sending
 from services.reporting.webhooks.settings import WebhookSettings
 from services.runtime.outbox import new_id
 from tests.integration.test_reporting import Book
+from tests.workflow.conftest import KEYS
 
 
 class Outside:
@@ -57,6 +58,12 @@ def outside() -> Iterator[Outside]:
     yield made
     made.server.shutdown()
     made.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What secrets are sealed with."""
+    monkeypatch.setenv("PLUMBLINE_TEMPORAL_CODEC_KEYS", KEYS.get_secret_value())
 
 
 @pytest.fixture

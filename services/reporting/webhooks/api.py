@@ -16,7 +16,7 @@ from services.runtime import pagination
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
-from services.runtime.idempotency import CommandKey, KnownVersion, Reply, fingerprint, once
+from services.runtime.idempotency import CommandKey, ExpectedVersion, KnownVersion, Reply, fingerprint, once
 from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["webhooks"])
@@ -39,7 +39,11 @@ class WebhookView(BaseModel):
 class RecordedWebhook(WebhookView):
     """A webhook with what its calls are signed with."""
 
-    secret: str = Field(description="Shown here only. Keep it where the receiving system keeps its secrets.")
+    secret: str | None = Field(
+        description="Shown here only, and to the first of repeated requests only. Keep it where the receiving system keeps"
+        " its secrets."
+    )
+    previous_until: datetime | None = Field(description="Until then calls are signed with the secret before, too.")
 
 
 View = TypeVar("View", bound=WebhookView)
@@ -61,9 +65,23 @@ def record_webhook(
 
         def run() -> Reply:
             made = commands.record_webhook(session, actor, webhook_id, body, version, clock.now())
-            return Reply(200, _view(RecordedWebhook, made), made.version)
+            return _recorded(made)
 
         return once(session, SERVICE, actor, key, fingerprint(f"webhook:{webhook_id}:{version}", body), run)
+
+
+@router.post("/webhooks/{webhook_id}/secret", response_model=RecordedWebhook, summary="Give a webhook another secret")
+def renew_secret(
+    webhook_id: UUID, actor: Caller, key: CommandKey, version: ExpectedVersion, database: Database, clock: Time
+) -> JSONResponse:
+    """For a week its calls are signed with both: the header has two `v1=`. Platform administrators, directors."""
+    require_role(actor, *KEEPERS)
+    with transaction(database, actor.provider_id) as session:
+
+        def run() -> Reply:
+            return _recorded(commands.renew_secret(session, actor, webhook_id, version, clock.now()))
+
+        return once(session, SERVICE, actor, key, fingerprint(f"webhook-secret:{webhook_id}:{version}", b""), run)
 
 
 @router.get("/webhooks", summary="List webhooks")
@@ -78,6 +96,13 @@ def list_webhooks(actor: Caller, database: Database, limit: Limit = 50, cursor: 
         rows = list(session.scalars(query.limit(limit + 1)))
         items = [_view(WebhookView, row) for row in rows[:limit]]
         return Page(items=items, next=pagination.encode(items[-1].webhook_id) if len(rows) > limit else None)
+
+
+def _recorded(row: Webhook) -> Reply:
+    """Shown with its secret; kept for a repeated request without."""
+    fields = {name: getattr(row, name) for name in RecordedWebhook.model_fields if name != "secret"}
+    shown = RecordedWebhook(**fields, secret=commands.secret_of(row))
+    return Reply(200, shown, row.version, kept=shown.model_copy(update={"secret": None}))
 
 
 def _view(view: type[View], row: Webhook) -> View:

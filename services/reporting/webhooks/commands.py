@@ -1,7 +1,7 @@
 """Say which system outside is told of what."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -13,15 +13,18 @@ from sqlalchemy.orm import Session
 from services.contracts.taxonomy import Role
 from services.reporting.consumer import TOLD
 from services.reporting.store import LINE_NO, TIMELINE
+from services.reporting.webhooks.sealing import Seal
 from services.reporting.webhooks.settings import WebhookSettings
 from services.reporting.webhooks.store import Webhook
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.db import insert_new
-from services.runtime.errors import conflict, invalid
+from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
 
 SERVICE = "reporting"
+BOTH_SECRETS = timedelta(days=7)
+"""How long calls are signed with the secret before, too: for the receiving system to take over the new one."""
 KEEPERS = (Role.PLATFORM_ADMIN, Role.DIRECTOR)
 """Who says where the provider's data goes."""
 
@@ -56,7 +59,7 @@ def record_webhook(
         mine = TIMELINE.c.provider_id == actor.provider_id
         made = {
             "provider_id": actor.provider_id, "url": command.url, "event_types": types, "active": command.active,
-            "secret": secrets.token_urlsafe(32), "version": 1, "failures": 0, "next_at": now,
+            "secret": _seal().close(secrets.token_urlsafe(32), webhook_id), "version": 1, "failures": 0, "next_at": now,
             "sent_line": session.scalar(select(func.max(LINE_NO)).where(mine)) or 0,
         }  # fmt: skip
         if not insert_new(session, Webhook, webhook_id=webhook_id, **made):
@@ -73,6 +76,32 @@ def record_webhook(
         data={"url": command.url, "event_types": types, "active": command.active, "version": webhook.version},
     )  # fmt: skip
     return webhook
+
+
+def renew_secret(session: Session, actor: Actor, webhook_id: UUID, version: int, now: datetime) -> Webhook:
+    """Give a webhook another secret. For a week calls are signed with both; then the one before is forgotten."""
+    webhook = session.get(Webhook, webhook_id, with_for_update=True)
+    if webhook is None:
+        raise not_found("webhook")
+    check_version(webhook.version, version)
+    webhook.previous_secret, webhook.previous_until = webhook.secret, now + BOTH_SECRETS
+    webhook.secret = _seal().close(secrets.token_urlsafe(32), webhook_id)
+    webhook.version += 1
+    session.flush()
+    audit.append(
+        session, SERVICE, chain=webhook_id, actor=actor, action="webhook_secret_renewed", subject=webhook_id, at=now,
+        data={"version": webhook.version, "both_until": webhook.previous_until},
+    )  # fmt: skip
+    return webhook
+
+
+def secret_of(webhook: Webhook) -> str:
+    """What its calls are signed with, for whoever has just recorded it."""
+    return _seal().open(webhook.secret, webhook.webhook_id)
+
+
+def _seal() -> Seal:
+    return Seal(WebhookSettings().temporal_codec_keys)
 
 
 def _check(command: RecordWebhook) -> None:

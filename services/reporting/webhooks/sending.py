@@ -2,7 +2,8 @@
 
 Who does not take an event is asked again later, ever less often, and gets no later one before it: nothing is skipped.
 Restricted incidents are not told of. A call is signed as notices are: `Plumbline-Signature: t=SECONDS,v1=HMAC-SHA256 of
-"SECONDS.BODY"`; the time is signed too, so that an old call cannot be played again.
+"SECONDS.BODY"`; the time is signed too, so that an old call cannot be played again. After a secret was renewed there are two `v1=`
+for a week, of which the receiver needs one.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from sqlalchemy.orm import Session
 from services.contracts.activities import WebhooksSent
 from services.reporting.domain import THEME
 from services.reporting.store import INCIDENT, LINE_NO, TIMELINE, visible_incidents
+from services.reporting.webhooks.sealing import Seal
 from services.reporting.webhooks.settings import WebhookSettings
 from services.reporting.webhooks.store import Webhook
 from services.runtime.actor import Actor
@@ -68,19 +70,31 @@ def send_all(
 def _send(
     engine: Engine, http: httpx.Client, provider_id: UUID, webhook_id: UUID, now: datetime, settings: WebhookSettings
 ) -> tuple[int, bool]:
+    seal = Seal(settings.temporal_codec_keys)
     with transaction(engine, provider_id) as session:
         webhook = session.get_one(Webhook, webhook_id)
         lines, reached = _waiting(session, webhook, now)
+    try:
+        secrets = _secrets(webhook, seal, now)
+    except ValueError:
+        logger.error("webhook's secret cannot be opened, its key is missing", extra={"webhook_id": str(webhook_id)})
+        return 0, False
     # Outside of a transaction: a slow system must not hold one open.
     taken, answered, sent_line = 0, True, webhook.sent_line
     for line in lines:
-        if not _taken(http, webhook, line, settings):
+        if not _taken(http, webhook, secrets, line, settings):
             answered = False
             break
         taken, sent_line = taken + 1, line.line_no
     with transaction(engine, provider_id) as session:
         webhook = session.get_one(Webhook, webhook_id, with_for_update=True)
         webhook.sent_line = max(webhook.sent_line, reached if answered else sent_line)
+        # So that an old key is needed for no longer than a round.
+        webhook.secret = seal.renewed(webhook.secret, webhook_id)
+        if webhook.previous_until is not None and webhook.previous_until <= now:
+            webhook.previous_secret = webhook.previous_until = None
+        elif webhook.previous_secret is not None:
+            webhook.previous_secret = seal.renewed(webhook.previous_secret, webhook_id)
         if taken:
             webhook.sent_at = now
         if answered:
@@ -121,13 +135,19 @@ def _waiting(session: Session, webhook: Webhook, now: datetime) -> tuple[Sequenc
     return lines, lines[-1].line_no if len(lines) == AT_ONCE else max(last, webhook.sent_line)
 
 
-def _taken(http: httpx.Client, webhook: Webhook, line: Any, settings: WebhookSettings) -> bool:
+def _secrets(webhook: Webhook, seal: Seal, now: datetime) -> list[str]:
+    """What a call is signed with: the secret, and for a while the one before. Raises ValueError where a key is missing."""
+    found = [seal.open(webhook.secret, webhook.webhook_id)]
+    if webhook.previous_secret is not None and webhook.previous_until is not None and webhook.previous_until > now:
+        found.append(seal.open(webhook.previous_secret, webhook.webhook_id))
+    return found
+
+
+def _taken(http: httpx.Client, webhook: Webhook, secrets: Sequence[str], line: Any, settings: WebhookSettings) -> bool:
     body = json.dumps(event(line)).encode()
     at = int(time.time())
-    headers = {
-        "Content-Type": "application/cloudevents+json",
-        "Plumbline-Signature": f"t={at},v1={signature(webhook.secret.encode(), at, body)}",
-    }
+    signed = ",".join(f"v1={signature(secret.encode(), at, body)}" for secret in secrets)
+    headers = {"Content-Type": "application/cloudevents+json", "Plumbline-Signature": f"t={at},{signed}"}
     try:
         if not settings.webhooks_anywhere and not _outside(webhook.url):
             raise ConnectionError("leads to an address that is not public")

@@ -17,7 +17,7 @@ class Table(DeclarativeBase):
 
 class Webhook(Table):
     """A system outside. It has been told of every line up to `sent_line`; `failures` is how often in a row it did not
-    take the next one.
+    take the next one. Both secrets are sealed; calls are signed with the previous one too, until `previous_until`.
     """
 
     __tablename__ = "webhook"
@@ -28,6 +28,8 @@ class Webhook(Table):
     event_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
     active: Mapped[bool]
     secret: Mapped[str]
+    previous_secret: Mapped[str | None]
+    previous_until: Mapped[datetime | None]
     version: Mapped[int]
     sent_line: Mapped[int]
     sent_at: Mapped[datetime | None]
