@@ -1,4 +1,4 @@
-"""Which version of the process a worker runs, and which of them Temporal gives work to (decision 0040).
+"""Which version of the process a worker runs, and which of them Temporal gives work to (decision 0033).
 
 Named by the operator, a worker says to Temporal of which deployment and build it is. Temporal then gives new and running
 processes to the current version only, so that none is taken back to older code while a deployment rolls. A deployment is

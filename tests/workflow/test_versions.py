@@ -1,4 +1,4 @@
-"""On a real server: which version of the process an incident goes on under, while two are deployed (decision 0040)."""
+"""On a real server: which version of the process an incident goes on under, while two are deployed (decision 0033)."""
 
 import asyncio
 import contextlib
