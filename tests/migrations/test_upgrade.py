@@ -17,7 +17,7 @@ def test_migrations_that_start_together_both_end_well(postgres: str) -> None:
         connection.execute(text(f"create database {name}"))
     url = make_url(postgres).set(database=name).render_as_string(hide_password=False)
     settings = MigrationSettings.model_validate({
-        "admin_database_url": url, "database_url": role_url(url, "plumbline_directory"),
+        "environment": "local", "admin_database_url": url, "database_url": role_url(url, "plumbline_directory"),
         "system_database_url": role_url(url, "plumbline_directory_system"),
     })  # fmt: skip
     failed: list[BaseException] = []

@@ -20,6 +20,7 @@ from services.runtime.actor import Actor
 from services.runtime.attachments import Folder
 from tests.conftest import SERVICES, Issuer, MovableClock
 from tests.security.world import NOW, PNG, World, restrict
+from tests.workflow.conftest import KEYS
 
 NEED_TO_KNOW = (Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL)
 
@@ -83,6 +84,8 @@ def served(
     database: str, application: Callable[[str], Any], issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
     """A provider with one record of everything, and one more of everything behind an allegation."""
+    environment = pytest.MonkeyPatch()
+    environment.setenv("PLUMBLINE_TEMPORAL_CODEC_KEYS", KEYS.get_secret_value())  # secrets of webhooks are sealed
     ours = World()
     kept_apart = World(provider_id=ours.provider_id)
     with psycopg.connect(database) as owner:
@@ -105,6 +108,7 @@ def served(
         app.state.engine = engines[name]
         del app.state.attachments
     assert counts(database) == before, "something was changed after all"
+    environment.undo()
 
 
 def counts(database: str) -> dict[str, int]:

@@ -30,7 +30,7 @@ STAND_IN = "0" * 32
 
 NO_RECORDS = {
     "migration", "idempotency_key", "inbox", "outbox", "parked_event", "restriction", "opening", "progress", "audit_entry",
-    "pseudonym_key",
+    "pseudonym_key", "erasure",
 }  # fmt: skip
 """Tables that hold nothing of what people recorded."""
 
@@ -87,7 +87,7 @@ SAID |= {
     "intake.concern.mode": "anonymous", "intake.concern_message.author": "sender", "intake.escalation.reason": "high_risk",
     "intake.ladder_run.reason": "high_risk", "intake.obligation.outcome": "triggered", "intake.obligation.rule": "cqc-abuse", "intake.obligation.must_decide": True,
     "intake.protection.kind": "restriction", "intake.proceeding.kind": "discipline",
-    "intake.appraisal.decision": "destroy", "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
+    "intake.appraisal.decision": "destroy", "intake.legal_hold.incident_id": Same("incident_id"), "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
     "intake.recurrence.closed_incident_id": Same("incident_id"),
     "reporting.incident.kind": "incident", "reporting.incident.category": "medication",
     "reporting.incident.reported_at": AT, "reporting.incident.occurred_at": AT, "reporting.incident.stage": "reviewing",
@@ -103,7 +103,7 @@ SAID |= {
     "reporting.signal.category": "medication", "reporting.signal_decision.decision": "accept",
     "reporting.signal_incident.member": True,
     "reporting.timeline.publisher": "intake", "reporting.timeline.type": "plumbline.incident.reported.v1",
-    "reporting.timeline.actor": str(uuid.uuid4()), "reporting.trait.kind": "person", "reporting.webhook.event_types": [],
+    "reporting.timeline.actor": str(uuid.uuid4()), "reporting.trait.kind": "person", "reporting.person_incident.stand_in": STAND_IN, "reporting.webhook.event_types": [],
     "reporting.meeting.agenda": AGENDA, "reporting.signal.figures": {"seen": 5, "expected": 1, "window_days": 90, "needed": 4, "scope": "location"}, "reporting.theme.commissioned_at": AT, "reporting.theme.incident_id": Same("theme_id"), "reporting.theme.lead_id": Same("lead_id"),
     "review.theme.stage": "reviewing", "review.theme_member.decision": "linked", "review.review.status": "open",
     "review.review.kind": "incident", "review.review.actions_need": "required", "review.review.briefing_need": "required",
