@@ -29,9 +29,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /reviews/{review_id}/contributions/{contribution_id}": {"described": "Somebody who was there"},
     "POST /actions/{action_id}/draws": {"frame_size": 9},
     "PUT /webhooks/{webhook_id}": {"url": "https://system.example/plumbline"},
+    "POST /legal-holds": {"incident_id": ...},
     "POST /meetings": {"level": "executive"},
 }
-"""What a body must say beyond its schema, by operation."""
+"""What a body must say beyond its schema, by operation; an ellipsis is the id of the record."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Operation:
             made["headers"]["Content-Type"] = "text/csv"
         elif "application/json" in content:
             body = smallest(self.service, content["application/json"]["schema"], "", world)
-            made["json"] = {**body, **BODIES.get(self.name, {})}
+            more = BODIES.get(self.name, {})
+            ids = {name: str(world.id(name)) for name, value in more.items() if value is ...}
+            made["json"] = {**body, **more, **ids}
         return made
 
     def parameter(self, name: str, world: World) -> str | UUID:

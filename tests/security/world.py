@@ -30,7 +30,7 @@ STAND_IN = "0" * 32
 
 NO_RECORDS = {
     "migration", "idempotency_key", "inbox", "outbox", "parked_event", "restriction", "opening", "progress", "audit_entry",
-    "pseudonym_key",
+    "pseudonym_key", "erasure",
 }  # fmt: skip
 """Tables that hold nothing of what people recorded."""
 
@@ -87,7 +87,7 @@ SAID |= {
     "intake.concern.mode": "anonymous", "intake.concern_message.author": "sender", "intake.escalation.reason": "high_risk",
     "intake.ladder_run.reason": "high_risk", "intake.obligation.outcome": "triggered", "intake.obligation.rule": "cqc-abuse", "intake.obligation.must_decide": True,
     "intake.protection.kind": "restriction", "intake.proceeding.kind": "discipline",
-    "intake.appraisal.decision": "destroy", "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
+    "intake.appraisal.decision": "destroy", "intake.legal_hold.incident_id": Same("incident_id"), "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
     "intake.recurrence.closed_incident_id": Same("incident_id"),
     "reporting.incident.kind": "incident", "reporting.incident.category": "medication",
     "reporting.incident.reported_at": AT, "reporting.incident.occurred_at": AT, "reporting.incident.stage": "reviewing",
