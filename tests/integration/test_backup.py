@@ -69,6 +69,12 @@ def stack(run_folder: Path, provider: uuid.UUID) -> Iterator[Path]:
                 f"insert into intake.audit_entry ({names}) values ({marks})", {**entry, "data": Jsonb(entry["data"])}
             )
         connection.execute(
+            "insert into intake.incident (incident_id, provider_id, location_id, kind, category, narrative, immediate_danger,"
+            " occurred_at, reported_at, reporter_id, stage, stage_entered_at) values (%(id)s, %(provider)s, %(id)s, 'incident',"
+            " 'fall', 'Found on the stairs.', false, %(now)s, %(now)s, %(id)s, 'reported', %(now)s)",
+            {"id": chain, "provider": provider, "now": now},
+        )
+        connection.execute(
             "insert into intake.attachment values (%(id)s, %(provider)s, %(id)s, 'stairs.png', 'image/png', 12, %(sha)s, %(id)s, now())",
             {"id": chain, "provider": provider, "sha": SHA256},
         )
