@@ -62,14 +62,9 @@ class _Load:
     def __init__(self, order: dict[str, Any]) -> None:
         body = json.dumps(order["body"]).encode()
         head = [f"POST {order['path']} HTTP/1.1", "Host: bench", "Content-Type: application/json"]
-        # Of many people in turn: each may send so many a minute only.
-        self._before = [
-            "\r\n".join(
-                [*head, f"Authorization: Bearer {token}", f"Content-Length: {len(body)}", "Idempotency-Key: "]
-            ).encode()
-            for token in order["tokens"]
-        ]
-        self._after = b"\r\n\r\n" + body
+        head += [f"{name}: {value}" for name, value in order["headers"].items()]
+        head += [f"Content-Length: {len(body)}", "Idempotency-Key: "]
+        self._before, self._after = "\r\n".join(head).encode(), b"\r\n\r\n" + body
         self._run, self._count = uuid.uuid4().hex, 0
         self._most = order.get("requests", 10**9)
         self._started = time.perf_counter()
@@ -81,7 +76,7 @@ class _Load:
 
     def request(self) -> bytes:
         self._count += 1
-        return self._before[self._count % len(self._before)] + f"{self._run}-{self._count}".encode() + self._after
+        return self._before + f"{self._run}-{self._count}".encode() + self._after
 
     def replied(self, status: int, seconds: float) -> None:
         self._statuses[status] = self._statuses.get(status, 0) + 1

@@ -78,13 +78,13 @@ def measure(rig: Rig, *, quick: bool) -> Outcome:
         "immediate_danger": False,
         "narrative": NARRATIVE,
     }
-    carers = rig.carers
+    headers = {"Authorization": f"Bearer {rig.token('carer')}"}
     with rig.running("intake", role="api"), bare_api(rig) as bare_port, contextlib.closing(Generator()) as generator:
         orders = [
             {"port": rig.ports["intake"], "path": "/incidents"},
             {"port": bare_port, "path": "/reports"},
         ]
-        orders = [{**order, "tokens": carers, "body": body, "seconds": seconds} for order in orders]
+        orders = [{**order, "headers": headers, "body": body, "seconds": seconds} for order in orders]
         for order in orders:
             generator.load({**order, "seconds": 1.5})
         results = [[generator.load(order) for order in orders] for _ in range(rounds)]

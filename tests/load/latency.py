@@ -48,14 +48,14 @@ def measure_behind(rig: Rig, *, quick: bool) -> Outcome:
     with rig.running(*SERVICES), contextlib.closing(Generator()) as generator:
         order = {
             "port": rig.ports["intake"], "path": "/incidents", "seconds": 3.0,
-            "tokens": rig.carers, "body": _report(rig, danger=False),
+            "headers": {"Authorization": f"Bearer {rig.token('carer')}"}, "body": _report(rig, danger=False),
         }  # fmt: skip
         accepted = 0
         while accepted < backlog:
             accepted += sum(generator.load(order)["statuses"].values())
         waits, waiting = asyncio.run(_measure_behind(rig, 8 if quick else 50))
     outcome = _outcome("latency-behind", waits, "told", HOLD_BEHIND_SECONDS, f"behind {backlog} low-risk reports")
-    outcome.numbers["backlog"] = {"accepted": accepted, "without_a_first_task_before": waiting[0], "after": waiting[1]}
+    outcome.numbers["backlog"] = {"accepted": accepted, "without_afirst_task_before": waiting[0], "after": waiting[1]}
     outcome.result += f"; {accepted} accepted, {waiting[0]} waiting at the begin, {waiting[1]} at the end"
     if waiting[1] == 0:
         outcome.held = False  # the backlog was gone before the last was told: nothing was shown

@@ -124,7 +124,7 @@ def _report_all(rig: Rig, generator: Generator, wanted: int) -> tuple[int, float
         "immediate_danger": False, "narrative": NARRATIVE,
     }  # fmt: skip
     order = {
-        "port": rig.ports["intake"], "path": "/incidents", "tokens": rig.carers,
+        "port": rig.ports["intake"], "path": "/incidents", "headers": {"Authorization": f"Bearer {rig.token('carer')}"},
         "body": body,
     }  # fmt: skip
     accepted, began = 0, time.monotonic()

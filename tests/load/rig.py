@@ -27,9 +27,6 @@ from services.runtime import db
 SERVERS = ("postgres", "temporal", "kafka", "issuer", MIGRATIONS)
 
 
-CARERS = 200
-
-
 class Rig:
     """One provider on servers of its own. Use it as `with rig() as r`; a service runs as `with r.running("intake")`."""
 
@@ -84,11 +81,6 @@ class Rig:
     def engine(self, service: str) -> Engine:
         """The database in a service's own role."""
         return db.connect(self._url(f"plumbline_{service}"), application="bench", pool_size=5)
-
-    @property
-    def carers(self) -> list[str]:
-        """Access tokens of many people who report: one may report so often a minute only."""
-        return [self.token("carer") for _ in range(CARERS)]
 
     def token(
         self, *roles: str, locations: Collection[uuid.UUID] | None = None, regions: Collection[uuid.UUID] = ()
