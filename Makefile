@@ -68,6 +68,7 @@ chaos: setup ## use a stack and break it meanwhile, then look for everything tha
 
 test-browser: setup ## run the tests in a real browser, with the long journeys and a table of all pages (needs Debian's chromium)
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
+	$(VENV)/pytest tests/e2e/test_scenarios.py -m journey
 	@cat build/pages.md
 
 security: setup ## ask every endpoint as everybody, look for planted personal data and for secrets, check licences

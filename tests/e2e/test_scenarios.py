@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.running import RunningStack
-from tests.e2e.stories import LIVES, SCENARIOS, life
+from tests.e2e.stories import LIVES, LONG, SCENARIOS, life
 
-FIRST_HOURS = [path for path in SCENARIOS if path not in LIVES]
+FIRST_HOURS = [path for path in SCENARIOS if path not in (*LIVES, *LONG)]
 AT_ONCE = 8
 
 Played = dict[str, Future[subprocess.CompletedProcess[str]]]
@@ -42,6 +42,12 @@ def test_every_expectation_holds(first_hours: Played, name: str) -> None:
 @pytest.mark.parametrize("name", [path.stem for path in LIVES])
 def test_a_life_holds_to_its_end(told: Any, name: str) -> None:
     _check(told.life(name))
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("path", LONG, ids=lambda path: path.stem)
+def test_a_long_life_holds_to_its_end(stack: RunningStack, path: Path) -> None:
+    _check(life(stack, path))
 
 
 def test_what_does_not_hold_is_told_and_exits_with_1(slow: RunningStack, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def measure_behind(rig: Rig, *, quick: bool) -> Outcome:
             accepted += sum(generator.load(order)["statuses"].values())
         waits, waiting = asyncio.run(_measure_behind(rig, 8 if quick else 50))
     outcome = _outcome("latency-behind", waits, "told", HOLD_BEHIND_SECONDS, f"behind {backlog} low-risk reports")
-    outcome.numbers["backlog"] = {"accepted": accepted, "without_afirst_task_before": waiting[0], "after": waiting[1]}
+    outcome.numbers["backlog"] = {"accepted": accepted, "without_a_first_task_before": waiting[0], "after": waiting[1]}
     outcome.result += f"; {accepted} accepted, {waiting[0]} waiting at the begin, {waiting[1]} at the end"
     if waiting[1] == 0:
         outcome.held = False  # the backlog was gone before the last was told: nothing was shown
