@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from sqlalchemy import Engine, select, text
+from sqlalchemy import ColumnElement, Engine, Text, literal_column, select, text
 
 from deploy.local import credentials
 from deploy.local.postgres import Database
@@ -37,6 +37,13 @@ AT_ONCE = 200
 _SHOWN = 20
 _OF_PLACES = {directory.LocationRecorded.TYPE, directory.ExposureRecorded.TYPE}
 _PROJECTED = sorted(consumer.PROJECTED)
+_KEY = {
+    "reporting": "case when type in ({}) then coalesce(data->>'incident_id', data->>'theme_id') else key end".format(
+        ", ".join(f"'{one}'" for one in sorted(consumer.GOVERNANCE))
+    )
+}
+"""Of which case or place an event of a publisher is, where that is not its key: of a decision or challenge of a meeting, the
+case that it is about. Of one about none nothing is projected."""
 
 
 @dataclass
@@ -119,7 +126,7 @@ def rebuild(
                     store.take_turns(session, provider_id)
                     # Only now: whatever has been applied by now is in an outbox.
                     events = _events(logs, provider_id, keys)
-                    ids = {UUID(event.key) for event in events if event.type not in _OF_PLACES}
+                    ids = {UUID(_case(event)) for event in events if event.type not in _OF_PLACES}
                     before = store.cases(session, provider_id, ids)
                     asked = select(store.TIMELINE.c.event_id).where(store.TIMELINE.c.incident_id.in_(ids))
                     applied = set(session.scalars(asked))
@@ -166,8 +173,9 @@ def _keys(logs: Mapping[str, Engine], provider_id: UUID) -> Iterator[list[str]]:
     while True:
         found: set[str] = set()
         for publisher, engine in logs.items():
+            key = _KEY.get(publisher, "key")
             asked = text(
-                f"select distinct key from {publisher}.outbox where provider_id = :provider and key > :after"
+                f"select distinct {key} as key from {publisher}.outbox where provider_id = :provider and {key} > :after"
                 " and type = any(:types) order by key limit :most"
             )
             arguments = {"provider": provider_id, "after": after, "types": _PROJECTED, "most": AT_ONCE}
@@ -180,12 +188,20 @@ def _keys(logs: Mapping[str, Engine], provider_id: UUID) -> Iterator[list[str]]:
         after = keys[-1]
 
 
+def _case(event: Received) -> str:
+    """The case that an event is of."""
+    if event.type in consumer.GOVERNANCE:
+        return str(event.data["incident_id"] or event.data["theme_id"])
+    return event.key
+
+
 def _events(logs: Mapping[str, Engine], provider_id: UUID, keys: Sequence[str]) -> list[Received]:
     found: list[Received] = []
     for publisher, engine in logs.items():
         columns = outbox_table(publisher).c
+        key: ColumnElement[str] = literal_column(_KEY[publisher], Text) if publisher in _KEY else columns.key
         asked = select(*columns["event_id", "type", "provider_id", "subject", "key", "version", "occurred_at", "actor", "actor_role", "data"]).where(
-            columns.provider_id == provider_id, columns.key.in_(keys), columns.type.in_(_PROJECTED)
+            columns.provider_id == provider_id, key.in_(keys), columns.type.in_(_PROJECTED)
         )  # fmt: skip
         with engine.connect() as connection:
             rows: list[Any] = list(connection.execute(asked.order_by(columns.seq)))

@@ -154,7 +154,7 @@ def _apply(provider_id: UUID, cases: dict[UUID, Case], told: Iterable[tuple[Case
 
 def _names_a_case(event: Received) -> bool:
     """A decision or challenge of a meeting need not be about any."""
-    return event.type not in _GOVERNANCE or bool(event.data.get("incident_id") or event.data.get("theme_id"))
+    return event.type not in GOVERNANCE or bool(event.data.get("incident_id") or event.data.get("theme_id"))
 
 
 def _entry(incident_id: UUID, event: Received) -> Entry:
@@ -546,7 +546,7 @@ def _impact_judged(case: Case, event: actions.ImpactJudged, received: Received) 
         _plan(case, event.cycle, [event.next_checkpoint], received)
 
 
-_GOVERNANCE = frozenset(event.TYPE for event in reporting.EVENTS if issubclass(event, reporting.GovernanceData))
+GOVERNANCE = frozenset(event.TYPE for event in reporting.EVENTS if issubclass(event, reporting.GovernanceData))
 
 _ON_CASE: Mapping[str, tuple[type[CaseEvent], Callable[[Case, Any, Received], None]]] = {
     model.TYPE: (model, apply)

@@ -180,6 +180,8 @@ class Drill:
         until, found = time.monotonic() + 60, dict[str, Any]()
         while time.monotonic() < until:
             done = self._plumbline(self._new, "reporting", "rebuild", "--check", "--json", fails=True)
+            if not done.stdout:
+                raise StackError(f"plumbline reporting rebuild --check failed:\n{done.stderr.strip()[-2000:]}")
             found = json.loads(done.stdout)
             if not found["missing"] and not found["different"]:
                 self.outcome.projected_events = found["events"]
