@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from services.console.settings import ConsoleSettings
 from services.directory.notices.settings import NoticeSettings
+from services.reporting.webhooks.settings import WebhookSettings
 from services.runtime.attachments import AttachmentSettings
 from services.runtime.settings import Environment, MigrationSettings, ProcessSettings, ServiceSettings
 from workflows.__main__ import WorkflowSettings
@@ -173,7 +174,14 @@ def test_no_setting_with_a_secret_is_left_out() -> None:
         and "BaseSettings" in map(ast.unparse, node.bases)
     ]
     assert left == []
-    for settings in (ServiceSettings, MigrationSettings, WorkflowSettings, ConsoleSettings, NoticeSettings):
+    for settings in (
+        ServiceSettings,
+        MigrationSettings,
+        WorkflowSettings,
+        ConsoleSettings,
+        NoticeSettings,
+        WebhookSettings,
+    ):
         assert issubclass(settings, Environment)
 
 

@@ -19,6 +19,7 @@ from services.runtime import db
 from services.runtime.clock import Clock
 from services.runtime.process import Context
 from tests.integration.test_reporting import Book
+from tests.workflow.conftest import KEYS
 from workflows.patterns import PatternsWorkflow
 from workflows.webhooks import WebhooksWorkflow
 from workflows.worker import build_worker
@@ -29,8 +30,13 @@ QUEUE = "patterns-test"
 
 
 async def test_every_provider_is_looked_at_by_the_real_activities(
-    skipping: WorkflowEnvironment, service_engine: Callable[[str], Engine], provider_id: uuid.UUID, clock: Any
+    skipping: WorkflowEnvironment,
+    service_engine: Callable[[str], Engine],
+    provider_id: uuid.UUID,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("PLUMBLINE_TEMPORAL_CODEC_KEYS", KEYS.get_secret_value())
     book = Book(service_engine("reporting"), provider_id, clock)
     book.location()
     book.project()

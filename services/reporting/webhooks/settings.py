@@ -1,13 +1,12 @@
 """Where webhooks may lead, and what their secrets are sealed with, from the environment."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.runtime.settings import Environment
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(Environment):
     """Out of the house only, unless somebody who runs it says otherwise."""
-
-    model_config = SettingsConfigDict(env_prefix="PLUMBLINE_", extra="ignore", hide_input_in_errors=True)
 
     temporal_codec_keys: SecretStr = Field(
         default=SecretStr(""),
