@@ -23,6 +23,8 @@ _PARTS = {
     "actions": _("Actions and their effect"),
     "reporting": _("Overview and patterns"),
 }
+_MOST = 200
+"""So many late duties are counted; what is late stands first in the list."""
 _BEHIND_SECONDS = 60
 """So long may the overview be behind what happened before it is said to be late."""
 
@@ -50,7 +52,7 @@ def _stands(visit: Visit) -> dict[str, Any]:
     reads |= {
         "overview": lambda: _read(visit, "reporting", "/overview"),
         "searched": lambda: _read(visit, "reporting", "/signals/quality"),
-        "unsent": lambda: _read(visit, "intake", "/obligations", unsent=True, limit=50),
+        "unsent": lambda: _read(visit, "intake", "/obligations", unsent=True, limit=_MOST),
     }
     with ThreadPoolExecutor(len(reads)) as pool:
         running = {name: pool.submit(read) for name, read in reads.items()}
@@ -64,6 +66,7 @@ def _stands(visit: Visit) -> dict[str, Any]:
         "behind": behind is not None and behind > _BEHIND_SECONDS,
         "searched_at": found["searched"]["searched_at"] if found["searched"] else None,
         "late": sum(one["late"] for one in unsent["items"]) if unsent else None,
+        "most": _MOST,
         "well": all(part["answers"] and not part["held"] for part in parts),
     }
 
