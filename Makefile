@@ -71,7 +71,7 @@ test-browser: setup ## run the tests in a real browser, with the long journeys a
 	$(VENV)/pytest tests/e2e/test_scenarios.py -m journey
 	@cat build/pages.md
 
-security: setup ## ask every endpoint as everybody, look for planted personal data and for secrets, check licences
+security: setup ## ask every endpoint as everybody and with what nobody should send, look for planted personal data and for secrets, check licences
 	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/security tests/integration/test_limits.py \
 		tests/integration/test_tenancy.py tests/integration/test_restricted.py tests/e2e/test_secrets.py tests/e2e/test_chain.py
 	@$(VENV)/python -m tests.security.dependencies licences

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
 
 from services.contracts.taxonomy import Role
 from services.directory import commands, cqc_import, queries
@@ -16,7 +15,9 @@ from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, ExpectedVersion, KnownVersion, Reply, fingerprint, once
+from services.runtime.instant import Instant
 from services.runtime.pagination import Cursor, Limit, Page
+from services.runtime.text import Word
 
 router = APIRouter()
 
@@ -141,7 +142,7 @@ def register_location(
 def list_locations(
     actor: Caller,
     database: Database,
-    cqc_location_id: Annotated[str | None, Query(max_length=20)] = None,
+    cqc_location_id: Annotated[Word | None, Query(max_length=20)] = None,
     region_id: UUID | None = None,
     active: bool | None = None,
     limit: Limit = 50,
@@ -286,7 +287,7 @@ def change_person(
 def list_rota(
     actor: Caller,
     database: Database,
-    ending_after: Annotated[AwareDatetime | None, Query(description="Leave out turns that ended by then.")] = None,
+    ending_after: Annotated[Instant | None, Query(description="Leave out turns that ended by then.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[queries.RotaEntryView]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
@@ -36,6 +36,7 @@ from services.runtime.actor import Actor
 from services.runtime.db import insert_new
 from services.runtime.errors import conflict, invalid
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import ShortText
 
@@ -134,8 +135,8 @@ class PutOnCall(RoleHeld):
     """A turn on call, from `starts_at` until just before `ends_at`."""
 
     person_id: UUID
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
 
 
 class RecordExposure(Strict):

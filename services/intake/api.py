@@ -18,6 +18,7 @@ from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once, once_new
 from services.runtime.limit import Limit as Often
 from services.runtime.pagination import Cursor, Limit, Page
+from services.runtime.text import Word
 
 router = APIRouter(tags=["incidents"])
 
@@ -198,7 +199,7 @@ def audit_chain(incident_id: UUID, actor: Caller, database: Database, clock: Tim
 class ImportBatch(commands.Strict):
     """Up to 2,000 historical incidents of one source."""
 
-    source: Annotated[str, Field(min_length=1, max_length=100, examples=["datix-2025"])]
+    source: Annotated[Word, Field(min_length=1, max_length=100, examples=["datix-2025"])]
     incidents: Annotated[list[commands.ImportedIncident], Field(min_length=1, max_length=2000)]
 
 

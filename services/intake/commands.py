@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -73,8 +73,9 @@ from services.runtime.actor import Actor
 from services.runtime.db import Row, insert_new, insert_rows, run
 from services.runtime.errors import ServiceError, conflict, forbidden, invalid, not_found
 from services.runtime.idempotency import Remember, check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
-from services.runtime.text import LongText, ShortText
+from services.runtime.text import LongText, ShortText, Word
 
 SERVICE = "intake"
 MANAGERS = (Role.REGISTERED_MANAGER, Role.REGIONAL_MANAGER, Role.QUALITY_LEAD, Role.SAFEGUARDING_LEAD)
@@ -93,7 +94,7 @@ class ReportIncident(Strict):
     """A first report. Few fields; the rest is asked later."""
 
     location_id: UUID = Field(description="Where it happened.")
-    occurred_at: AwareDatetime = Field(description="When it happened, with time zone.")
+    occurred_at: Instant = Field(description="When it happened, with time zone.")
     kind: Kind = Kind.INCIDENT
     category: Category
     immediate_danger: bool = Field(description="True if somebody is still in danger now.")
@@ -122,7 +123,7 @@ class Receipt(BaseModel):
 
     incident_id: UUID
     stage: Stage
-    triage_due_at: AwareDatetime
+    triage_due_at: Instant
     what_happens_next: str
     fair_blame: str = Field(description="What a reporter may rely on, in the provider's words.")
 
@@ -166,14 +167,14 @@ class ReopenIncident(Strict):
 class ImportedIncident(Strict):
     """One historical incident."""
 
-    source_ref: Annotated[str, Field(min_length=1, max_length=100)]
+    source_ref: Annotated[Word, Field(min_length=1, max_length=100)]
     location_id: UUID
     kind: Kind = Kind.INCIDENT
     category: Category
     actual_harm: PhysicalHarm
-    occurred_at: AwareDatetime
-    reported_at: AwareDatetime | None = None
-    closed_at: AwareDatetime | None = None
+    occurred_at: Instant
+    reported_at: Instant | None = None
+    closed_at: Instant | None = None
     narrative: LongText
 
 

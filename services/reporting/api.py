@@ -4,13 +4,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from services.contracts.taxonomy import Category, Role, ThemeStage
 from services.reporting import history, queries, together
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
+from services.runtime.instant import Instant
 from services.runtime.pagination import Cursor, Limit, Page
 
 router = APIRouter(tags=["reporting"])
@@ -29,7 +29,7 @@ READERS = (
 Wanted = Annotated[queries.Wanted, Depends()]
 """The filters of a list of incidents, as parameters of the query."""
 
-AsOf = Annotated[AwareDatetime | None, Query(description="A moment of the past, with its time zone.")]
+AsOf = Annotated[Instant | None, Query(description="A moment of the past, with its time zone.")]
 
 
 @router.get("/incidents", summary="List incidents")

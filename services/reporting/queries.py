@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
@@ -52,6 +52,7 @@ from services.reporting.store import (
 from services.runtime import pagination
 from services.runtime.actor import Actor
 from services.runtime.errors import invalid
+from services.runtime.instant import Instant
 from services.runtime.pagination import Page
 
 _I, _L, _T = INCIDENT.c, LOCATION.c, TIMELINE.c
@@ -356,8 +357,8 @@ class Wanted:
     unverified: Annotated[bool | None, Query(description="Whether an action is done but not verified.")] = None
     ineffective: Annotated[bool | None, Query(description="Whether the last look found no change, or worse.")] = None
     unanswered: Annotated[bool | None, Query(description="Whether somebody was called and nobody answered yet.")] = None
-    reported_from: Annotated[AwareDatetime | None, Query(description="Reported then or later.")] = None
-    reported_before: Annotated[AwareDatetime | None, Query(description="Reported before then.")] = None
+    reported_from: Annotated[Instant | None, Query(description="Reported then or later.")] = None
+    reported_before: Annotated[Instant | None, Query(description="Reported before then.")] = None
 
     def where(self, actor: Actor, now: datetime) -> list[ColumnElement[bool]]:
         """The conditions for them, in the actor's scope."""

@@ -17,8 +17,9 @@ from services.runtime.metrics import App, HttpMetrics, Message, Receive, Scope, 
 MAX_BODY_BYTES = 1_000_000
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": errors.Problem, "description": description}
+    status: errors.refusal(description)
     for status, description in {
+        400: "The request could not be read",
         401: "No valid token",
         403: "The caller may not do this",
         404: "Not there, or not visible to the caller",
@@ -134,15 +135,24 @@ def _correct(document: dict[str, Any]) -> dict[str, Any]:
         if "Idempotency-Key" in headers:
             headers["Idempotency-Key"]["required"] = True
         impossible = {"413"} if method == "get" else set()
+        impossible |= set() if "requestBody" in operation else {"400"}
         impossible |= {"409"} if "Idempotency-Key" not in headers else set()
         impossible |= {"412", "428"} if "If-Match" not in headers else set()
         impossible |= set() if "x-limit-per-minute" in operation else {"429"}
         impossible |= set() if "security" in operation else {"401", "403"}
-        responses = operation["responses"]
-        operation["responses"] = {status: reply for status, reply in responses.items() if status not in impossible}
+        # What an endpoint says of itself, in words of its own, stays.
+        usual = {str(status): reply["description"] for status, reply in _PROBLEMS.items()}
+        operation["responses"] = {
+            status: reply
+            for status, reply in operation["responses"].items()
+            if status not in impossible or reply["description"] != usual[status]
+        }
         for status, reply in operation["responses"].items():
             if status >= "400":
                 reply["content"] = {errors.MEDIA_TYPE: reply["content"]["application/json"]}
+            elif len(reply["content"]) > 1 and reply["content"].get("application/json") == {"schema": {}}:
+                # FastAPI's guess, beside what the endpoint says that it answers with.
+                del reply["content"]["application/json"]
     return document
 
 

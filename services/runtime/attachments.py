@@ -6,7 +6,7 @@ import os
 import struct
 import tempfile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -32,6 +32,13 @@ MEDIA_TYPES = {
     "application/pdf": {"application/pdf"},
 }
 """What may be attached, and what its content may be called."""
+FETCHED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file",
+        "content": {kept: {} for kept in MEDIA_TYPES if kept != "image/heic"},
+    }
+}
+"""For `responses` of an endpoint that answers with a file. HEIC is kept as JPEG."""
 _NAME_LENGTH = 200
 _FORMATS = {"image/jpeg": ("JPEG", "MPO"), "image/png": ("PNG",), "image/webp": ("WEBP",), "image/heic": ("HEIF",)}
 _MOST_PIXELS = 64_000_000

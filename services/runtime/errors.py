@@ -35,6 +35,11 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = Field(default_factory=list)
 
 
+def refusal(description: str) -> dict[str, Any]:
+    """For `responses` of an endpoint: when it answers with a problem, where that is not for every endpoint of its kind."""
+    return {"model": Problem, "description": description}
+
+
 class ServiceError(Exception):
     """A refusal that the caller can understand and act on.
 

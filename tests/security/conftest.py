@@ -19,7 +19,7 @@ from services.contracts.taxonomy import Role
 from services.runtime.actor import Actor
 from services.runtime.attachments import Folder
 from tests.conftest import SERVICES, Issuer, MovableClock
-from tests.security.world import NOW, PNG, World, restrict
+from tests.security.world import NOW, PACK, PNG, World, restrict
 from tests.workflow.conftest import KEYS
 
 NEED_TO_KNOW = (Role.SAFEGUARDING_LEAD, Role.NOMINATED_INDIVIDUAL)
@@ -61,7 +61,7 @@ class Served:
     """Records that are not there."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _tokens: dict[Actor, str] = field(default_factory=dict)
-    _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    _clients: dict[str, tuple[httpx.ASGITransport, httpx.AsyncClient]] = field(default_factory=dict)
 
     def token(self, actor: Actor) -> str:
         """A token of an actor, signed once: that costs more than a request."""
@@ -69,13 +69,17 @@ class Served:
             self._tokens[actor] = self.issuer.token(actor)
         return self._tokens[actor]
 
-    def send(self, service: str, request: Mapping[str, Any]) -> tuple[httpx.Response, int]:
-        """What a service answers, and how many rows it would have changed."""
+    def send(
+        self, service: str, request: Mapping[str, Any], *, sender: str = "127.0.0.1"
+    ) -> tuple[httpx.Response, int]:
+        """What a service answers to somebody at an address, and how many rows it would have changed."""
         if service not in self._clients:
             transport = httpx.ASGITransport(self.applications[service], raise_app_exceptions=False)
-            self._clients[service] = httpx.AsyncClient(transport=transport, base_url="http://test")
+            self._clients[service] = transport, httpx.AsyncClient(transport=transport, base_url="http://test")
+        transport, client = self._clients[service]
+        transport.client = sender, 123
         before = self.engines[service].changed
-        answer = self._loop.run_until_complete(self._clients[service].request(**request))
+        answer = self._loop.run_until_complete(client.request(**request))
         return answer, self.engines[service].changed - before
 
 
@@ -96,7 +100,8 @@ def served(
                 excluded = [kept_apart.id("accused_id")]
                 restrict(owner, service, kept_apart, "incident_id", NEED_TO_KNOW, excluded)
     store = Folder(tmp_path_factory.mktemp("attachments"))
-    store.keep(ours.provider_id, hashlib.sha256(PNG).hexdigest(), PNG)
+    for kept in (PNG, PACK):
+        store.keep(ours.provider_id, hashlib.sha256(kept).hexdigest(), kept)
     applications: dict[str, FastAPI] = {name: application(name).app for name in SERVICES}  # type: ignore[attr-defined]
     engines = {name: app.state.engine for name, app in applications.items()}
     for app in applications.values():

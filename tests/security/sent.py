@@ -17,6 +17,9 @@ WORDS = {
 }  # fmt: skip
 """Parameters that are no id."""
 
+WORDS_THAT_SAY_ENOUGH = "Some words that say enough."
+"""Any text that people write."""
+
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /rota/{entry_id}": {"role": "registered_manager", "ends_at": "2026-06-20T08:00:00+00:00"},
     "PUT /reviews/{review_id}/answers/{question}": {"answer": "Yes"},
@@ -134,4 +137,4 @@ def smallest(service: str, schema: dict[str, Any], name: str, world: World) -> A
             return AT.isoformat()
         case "date":
             return f"{AT:%Y-%m-%d}"
-    return "Some words that say enough."[: schema.get("maxLength", 30)]
+    return WORDS_THAT_SAY_ENOUGH[: schema.get("maxLength", 30)]

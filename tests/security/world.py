@@ -7,9 +7,11 @@ in `SAID`; any other text is the world's marker, so that whoever reads it has be
 
 import base64
 import hashlib
+import io
 import json
 import uuid
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +23,18 @@ from services.contracts.identity import EVERYWHERE
 
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")
 """A picture of one pixel."""
+
+
+def _pack() -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name in ("index.html", "pack.pdf"):
+            archive.writestr(zipfile.ZipInfo(name), "A pack")
+    return whole.getvalue()
+
+
+PACK = _pack()
+"""An evidence pack, the same each time."""
 
 AT = datetime(2026, 6, 8, 8, tzinfo=UTC)
 NOW = "2026-06-08T09:00:00+00:00"
@@ -44,7 +58,7 @@ SAID: dict[str, Any] = {
     "authority": "local_authority", "direction": "decrease", "level": "service", "raised_level": "service",
     "strength": "stronger", "method": "structured_review", "harm_test": "met", "consent": "given",
     "relation": "same_event", "waits_for": "police", "state": "draft", "answers": {},
-    "limbs": [], "reflections": [], "wishes": [], "grounds": [], "told": [], "policy_version": "default-1", "guide": "guide-1", "question": "known_before",
+    "media_type": "image/png", "limbs": [], "reflections": [], "wishes": [], "grounds": [], "told": [], "policy_version": "default-1", "guide": "guide-1", "question": "known_before",
     "ends_at": AT + timedelta(days=90), "expires_at": AT + timedelta(days=9), "baseline_until": date(2026, 6, 1),
     "due_at": AT + timedelta(days=9), "due_on": date(2026, 6, 30),
 }  # fmt: skip
@@ -87,7 +101,7 @@ SAID |= {
     "intake.concern.mode": "anonymous", "intake.concern_message.author": "sender", "intake.escalation.reason": "high_risk",
     "intake.ladder_run.reason": "high_risk", "intake.obligation.outcome": "triggered", "intake.obligation.rule": "cqc-abuse", "intake.obligation.must_decide": True,
     "intake.protection.kind": "restriction", "intake.proceeding.kind": "discipline",
-    "intake.appraisal.decision": "destroy", "intake.legal_hold.incident_id": Same("incident_id"), "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
+    "intake.appraisal.decision": "destroy", "intake.legal_hold.incident_id": Same("incident_id"), "intake.candour.round": 2, "intake.access_change.revision": 0, "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
     "intake.recurrence.closed_incident_id": Same("incident_id"),
     "reporting.incident.kind": "incident", "reporting.incident.category": "medication",
     "reporting.incident.reported_at": AT, "reporting.incident.occurred_at": AT, "reporting.incident.stage": "reviewing",
@@ -97,7 +111,7 @@ SAID |= {
     "reporting.governance_item.kind": "challenge", "reporting.governance_item.status": "open",
     "reporting.governance_item.round": 2,
     "reporting.pack.kind": "incident", "reporting.pack.state": "ready", "reporting.pack.role": "quality_lead",
-    "reporting.pack.sha256": "0" * 64, "reporting.pack.subject_id": Same("incident_id"), "reporting.pack.bytes": 1,
+    "reporting.pack.sha256": hashlib.sha256(PACK).hexdigest(), "reporting.pack.subject_id": Same("incident_id"), "reporting.pack.bytes": 1,
     "reporting.pack.title": "A pack", "reporting.pack.pack_id": "0" * 32, "reporting.pack.built_at": AT,
     "reporting.signal.kind": "place_and_type", "reporting.signal.status": "raised",
     "reporting.signal.category": "medication", "reporting.signal_decision.decision": "accept",
@@ -156,6 +170,10 @@ class World:
             getattr(self, name, None) if name.endswith(("region_id", "location_id", "provider_id")) else None
         )
         return own or self._ids.setdefault(name, uuid.uuid4())
+
+    def learn(self, ids: Mapping[str, UUID]) -> None:
+        """From here on these names have these ids."""
+        self._ids |= ids
 
     def fill(self, connection: psycopg.Connection[Any], service: str) -> None:
         """A record in every table of a service, as the database's owner. Checks hold; references need not."""

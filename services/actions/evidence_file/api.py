@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from services.actions.evidence_file import commands, queries
 from services.runtime.app import Database, Time
-from services.runtime.attachments import BODY_BYTES, Upload, storage_of
+from services.runtime.attachments import BODY_BYTES, FETCHED, Upload, storage_of
 from services.runtime.auth import Caller
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, Reply, fingerprint, once
@@ -46,7 +46,9 @@ def add_file(
         return once(session, "actions", actor, key, said, run)
 
 
-@router.get("/actions/{action_id}/evidence/{evidence_id}/files/{file_id}", summary="Fetch a file of evidence")
+@router.get(
+    "/actions/{action_id}/evidence/{evidence_id}/files/{file_id}", summary="Fetch a file of evidence", responses=FETCHED
+)
 def fetch_file(
     action_id: UUID,
     evidence_id: UUID,

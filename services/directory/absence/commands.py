@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from services.contracts.directory import AbsenceRecorded
@@ -15,6 +15,7 @@ from services.runtime.actor import Actor
 from services.runtime.db import insert_new
 from services.runtime.errors import conflict, invalid
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 
 LONGEST = timedelta(days=400)
 
@@ -22,8 +23,8 @@ LONGEST = timedelta(days=400)
 class RecordAbsence(Strict):
     """From when until when somebody is away, and who covers. An end that is moved to the past ends it."""
 
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Instant
+    ends_at: Instant
     cover_id: UUID = Field(description="Who answers for what is theirs meanwhile.")
 
 

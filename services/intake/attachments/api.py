@@ -14,7 +14,7 @@ from services.intake.attachments import commands
 from services.intake.attachments.store import Attachment
 from services.intake.store import visible_incident
 from services.runtime.app import Database, Time
-from services.runtime.attachments import BODY_BYTES, Upload, storage_of
+from services.runtime.attachments import BODY_BYTES, FETCHED, Upload, storage_of
 from services.runtime.auth import Caller
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, Reply, fingerprint, once
@@ -82,7 +82,7 @@ def list_attachments(incident_id: UUID, actor: Caller, database: Database, clock
         return attached(session, incident_id)
 
 
-@router.get("/incidents/{incident_id}/attachments/{attachment_id}", summary="Fetch an attachment")
+@router.get("/incidents/{incident_id}/attachments/{attachment_id}", summary="Fetch an attachment", responses=FETCHED)
 def fetch(
     incident_id: UUID, attachment_id: UUID, actor: Caller, database: Database, clock: Time, request: Request
 ) -> Response:

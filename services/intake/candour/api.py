@@ -17,6 +17,7 @@ from services.runtime.actor import Actor
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
+from services.runtime.errors import refusal
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
 
 router = APIRouter(tags=["duty of candour"])
@@ -119,7 +120,11 @@ def record_attempt(
     )  # fmt: skip
 
 
-@router.get("/incidents/{incident_id}/candour/letter-draft", summary="Read the draft of the letter")
+@router.get(
+    "/incidents/{incident_id}/candour/letter-draft",
+    summary="Read the draft of the letter",
+    responses={409: refusal("It was not decided that the duty applies")},
+)
 def read_letter_draft(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> letter.LetterDraft:
     """The written notification from the record: account, apology, enquiries, contact. A person finishes it."""
     require_role(actor, *RECORDERS)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.event import EventData
@@ -40,8 +40,9 @@ from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, invalid
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
-from services.runtime.text import LongText, ShortText
+from services.runtime.text import LongText, ShortText, Word
 
 SERVICE = "intake"
 DECIDERS = (
@@ -72,7 +73,7 @@ class DecideCandour(_Strict):
     )
     professional_role: ShortText | None = Field(default=None, description="Role of the professional, not the name.")
     professional_opinion: LongText | None = Field(default=None, description="The opinion in their words.")
-    opinion_at: AwareDatetime | None = None
+    opinion_at: Instant | None = None
     relevant_person: Literal["service_user", "acting_lawfully"] | None = Field(
         default=None, description="Who is to be told: the person, or who acts lawfully for them. Needed when met."
     )
@@ -85,15 +86,15 @@ class DecideCandour(_Strict):
 class RecordSteps(_Strict):
     """Parts of the duty that were done at one time. A telephone call is no notification in person."""
 
-    steps: Annotated[list[str], Field(min_length=1, max_length=20)]
-    at: AwareDatetime
+    steps: Annotated[list[Word], Field(min_length=1, max_length=20)]
+    at: Instant
     note: LongText | None = None
 
 
 class RecordAttempt(_Strict):
     """An attempt at which the person declined or could not be reached."""
 
-    at: AwareDatetime
+    at: Instant
     how: Literal["visit", "phone", "letter", "email", "other"]
     outcome: Literal["declined", "unreachable"]
     note: LongText | None = None
@@ -104,7 +105,7 @@ class RecordLetter(_Strict):
 
     direction: Literal["sent", "received"]
     purpose: Literal["written_notification", "further_results", "other"]
-    at: AwareDatetime
+    at: Instant
     content: LongText
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,7 @@ from services.intake.store import Incident, visible_incident
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.errors import FieldProblem, ServiceError, conflict, forbidden, invalid, not_found
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText
 
@@ -46,7 +47,7 @@ class RecordCheck(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    done_at: AwareDatetime = Field(description="When it was done, which may be before it is recorded.")
+    done_at: Instant = Field(description="When it was done, which may be before it is recorded.")
     answers: Annotated[
         dict[str, bool | Annotated[int, Field(ge=0, le=1_000_000)] | LongText],
         Field(max_length=20, description="What the check asks for: `asks` of GET /incidents/{id}/checks."),

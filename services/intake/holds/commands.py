@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.event import EventData
@@ -23,6 +23,7 @@ from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText
 
@@ -35,7 +36,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_LookAgain = Annotated[AwareDatetime, Field(description="When somebody asks again if nothing was heard.")]
+_LookAgain = Annotated[Instant, Field(description="When somebody asks again if nothing was heard.")]
 
 
 class PlaceHold(_Body):
@@ -43,7 +44,7 @@ class PlaceHold(_Body):
 
     waits_for: HoldFor
     reason: LongText
-    asked_at: AwareDatetime = Field(description="When they were asked.")
+    asked_at: Instant = Field(description="When they were asked.")
     look_again_at: _LookAgain
 
 
@@ -58,7 +59,7 @@ class LiftHold(_Body):
     """They agreed: from now on internal fact-finding may go on."""
 
     answer: LongText = Field(description="What was agreed, with whom: what may be asked, of whom, from when.")
-    answered_at: AwareDatetime
+    answered_at: Instant
 
 
 def place_hold(session: Session, actor: Actor, incident_id: UUID, command: PlaceHold, now: datetime) -> Hold:

@@ -155,7 +155,12 @@ def decide(
         return once(session, "intake", actor, key, fingerprint(f"decide:{obligation_id}:{version}", body), run)
 
 
-@router.get("/obligations/{obligation_id}/draft", response_model=drafts.Draft, summary="Read the draft of a notice")
+@router.get(
+    "/obligations/{obligation_id}/draft",
+    response_model=drafts.Draft,
+    summary="Read the draft of a notice",
+    responses={200: {"content": {"text/plain; charset=utf-8": {}}}},
+)
 def read_draft(
     obligation_id: UUID, actor: Caller, database: Database, clock: Time, form: Literal["json", "text"] = "json"
 ) -> Response:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.event import EventData
@@ -45,6 +45,7 @@ from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, invalid
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
@@ -74,14 +75,14 @@ class SubmitObligation(_Strict):
     """That the recipient was told, with what proves it."""
 
     reference: Annotated[ShortText, Field(description="Reference of the portal, form or call.")]
-    submitted_at: AwareDatetime
+    submitted_at: Instant
     evidence: LongText | None = Field(default=None, description="What proves it and where it is kept.")
 
 
 class AcknowledgeObligation(_Strict):
     """That the recipient confirmed it."""
 
-    received_at: AwareDatetime
+    received_at: Instant
     reference: ShortText | None = None
 
 

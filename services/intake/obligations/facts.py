@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import Category, Kind, PhysicalHarm
@@ -15,6 +15,7 @@ from services.intake.commissioning.store import contracts_asking
 from services.intake.obligations.domain import Rule, day_in_london, days_incapacitated
 from services.intake.store import Incident, Triage, latest_triage
 from services.runtime.errors import ServiceError, invalid
+from services.runtime.instant import Instant
 from services.runtime.text import LongText, ShortText
 
 Yes = Annotated[bool | None, Field(strict=True)]
@@ -48,7 +49,7 @@ class Facts(BaseModel):
     )
     death_expected: Yes = Field(default=None, description="Was the death expected")
     death_cause: ShortText | None = Field(default=None, description="What is known of the cause")
-    found_at: AwareDatetime | None = Field(default=None, description="When was the person found")
+    found_at: Instant | None = Field(default=None, description="When was the person found")
     found_where: ShortText | None = Field(default=None, description="Where was the person found")
     last_care_by_role: ShortText | None = Field(default=None, description="Which role gave care last, and when")
     restraint_in_7_days_before: Yes = Field(default=None, description="Was restraint used in the 7 days before")
@@ -78,7 +79,7 @@ class Facts(BaseModel):
     professional_role: ShortText | None = Field(
         default=None, description="Role of the health care professional who gave the opinion"
     )
-    professional_opinion_at: AwareDatetime | None = Field(default=None, description="When the opinion was given")
+    professional_opinion_at: Instant | None = Field(default=None, description="When the opinion was given")
     pressure_damage_category: Annotated[int, Field(ge=1, le=4)] | None = Field(
         default=None, description="Category of the pressure damage, 1 to 4"
     )
@@ -181,9 +182,7 @@ class Facts(BaseModel):
     )
     breach_risk_to_people: Yes = Field(default=None, description="Is a risk to people's rights and freedoms likely")
     breach_high_risk_to_people: Yes = Field(default=None, description="Is the risk to people's rights high")
-    breach_aware_at: AwareDatetime | None = Field(
-        default=None, description="When the provider became aware of the breach"
-    )
+    breach_aware_at: Instant | None = Field(default=None, description="When the provider became aware of the breach")
     controlled_drug_concern: Literal["none", "theft_or_misappropriation", "harm", "unresolved_discrepancy"] | None = (
         Field(default=None, description="What the concern about a controlled drug is")
     )

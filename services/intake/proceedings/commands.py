@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.taxonomy import ProceedingKind, Role
@@ -19,6 +19,7 @@ from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
@@ -31,7 +32,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_Next = Annotated[AwareDatetime | None, Field(description="When something is due in it next, if that is known.")]
+_Next = Annotated[Instant | None, Field(description="When something is due in it next, if that is known.")]
 
 
 class BeginProceeding(_Body):
@@ -42,7 +43,7 @@ class BeginProceeding(_Body):
     about: LongText = Field(description="What it is about.")
     shared: LongText = Field(description="What is given to it, by whom, and on which ground; or that nothing is.")
     kept_apart: LongText = Field(description="What is not given to it, as what people said to learn from it.")
-    begun_at: AwareDatetime
+    begun_at: Instant
     next_at: _Next = None
 
 
@@ -57,7 +58,7 @@ class EndProceeding(_Body):
     """How it ended."""
 
     outcome: LongText
-    ended_at: AwareDatetime
+    ended_at: Instant
 
 
 def begin(session: Session, actor: Actor, incident_id: UUID, command: BeginProceeding, now: datetime) -> Proceeding:

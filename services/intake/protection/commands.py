@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.contracts.event import EventData
@@ -24,6 +24,7 @@ from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
@@ -36,7 +37,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_LookAgain = Annotated[AwareDatetime, Field(description="When somebody looks at it again.")]
+_LookAgain = Annotated[Instant, Field(description="When somebody looks at it again.")]
 
 
 class Protect(_Body):
@@ -53,7 +54,7 @@ class Protect(_Body):
     )
     agreed_with: ShortText | None = Field(default=None, description="Who else takes part or agreed. Roles, no names.")
     ends_when: LongText = Field(description="What has to be so for it to end.")
-    started_at: AwareDatetime
+    started_at: Instant
     look_again_at: _LookAgain
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from services.contracts.event import EventData
@@ -60,6 +60,7 @@ from services.runtime import audit, outbox
 from services.runtime.actor import Actor
 from services.runtime.errors import ServiceError, conflict, invalid, not_found
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
@@ -123,7 +124,7 @@ class RecordReferral(_Body):
     person_ref: UUID | None = None
     authority: ShortText = Field(description="The local authority where the abuse happened.")
     reference: ShortText = Field(description="What the authority gave as proof of receipt.")
-    referred_at: AwareDatetime
+    referred_at: Instant
 
 
 class RecordAuthorityDecision(_Body):
@@ -132,7 +133,7 @@ class RecordAuthorityDecision(_Body):
     referral_id: UUID
     decision: AuthorityDecision
     reason: LongText | None = None
-    decided_at: AwareDatetime
+    decided_at: Instant
 
 
 class RecordEnquiryOutcome(_Body):
@@ -141,7 +142,7 @@ class RecordEnquiryOutcome(_Body):
     referral_id: UUID
     outcome: EnquiryOutcome
     summary: LongText
-    concluded_at: AwareDatetime
+    concluded_at: Instant
 
 
 def open_at_report(

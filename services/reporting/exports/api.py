@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import AwareDatetime
 from sqlalchemy import select
 
 from services.contracts.taxonomy import Kind
@@ -17,6 +16,7 @@ from services.runtime.app import Database, Time
 from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.errors import invalid
+from services.runtime.instant import Instant
 from services.runtime.limit import Limit as Often
 from services.runtime.pagination import Cursor, Limit
 
@@ -69,7 +69,7 @@ def list_changes(
     database: Database,
     clock: Time,
     updated_since: Annotated[
-        AwareDatetime | None, Query(description="Where to begin. Has no meaning beside a cursor.")
+        Instant | None, Query(description="Where to begin. Has no meaning beside a cursor.")
     ] = None,
     limit: Limit = 200,
     cursor: Cursor = None,
@@ -83,7 +83,11 @@ def list_changes(
         return queries.changes(session, actor, clock.now(), updated_since=updated_since, limit=limit, cursor=cursor)
 
 
-@router.get("/incidents/{incident_id}/fhir", summary="Export an incident as FHIR R4")
+@router.get(
+    "/incidents/{incident_id}/fhir",
+    summary="Export an incident as FHIR R4",
+    responses={200: {"description": "A Bundle", "content": {"application/fhir+json": {}}}},
+)
 def export_fhir(incident_id: UUID, actor: Caller, database: Database, clock: Time) -> JSONResponse:
     """A Bundle with an AdverseEvent, a Task for each action and a Provenance for each line of the timeline.
 

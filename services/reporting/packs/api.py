@@ -19,7 +19,7 @@ from services.runtime.app import Database, Time
 from services.runtime.attachments import storage_of
 from services.runtime.auth import Caller
 from services.runtime.db import transaction
-from services.runtime.errors import conflict, not_found
+from services.runtime.errors import conflict, not_found, refusal
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
 from services.runtime.pagination import Cursor, Limit, Page
 
@@ -74,7 +74,14 @@ def read_pack(record_id: UUID, actor: Caller, database: Database, clock: Time) -
         return queries.pack_view(session, visible_pack(session, actor, record_id), clock.now())
 
 
-@router.get("/packs/{record_id}/content/{part}", summary="Read a pack itself")
+@router.get(
+    "/packs/{record_id}/content/{part}",
+    summary="Read a pack itself",
+    responses={
+        200: {"description": "The part", "content": {media_type: {} for media_type in queries.MEDIA_TYPES.values()}},
+        409: refusal("The pack is not built yet"),
+    },
+)
 def read_content(
     record_id: UUID,
     part: Annotated[Part, Path(description="pages (HTML), pdf or zip.")],

@@ -21,6 +21,7 @@ from services.runtime.actor import Actor
 from services.runtime.db import insert_new
 from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
+from services.runtime.text import Word
 
 SERVICE = "reporting"
 BOTH_SECRETS = timedelta(days=7)
@@ -37,7 +38,7 @@ class RecordWebhook(BaseModel):
     url: Annotated[str, Field(min_length=8, max_length=500)] = Field(
         description="An https address without a login in it."
     )
-    event_types: Annotated[list[str], Field(max_length=100)] = Field(
+    event_types: Annotated[list[Word], Field(max_length=100)] = Field(
         default_factory=list, examples=[["plumbline.incident.reported.v1"]]
     )
     active: bool = Field(

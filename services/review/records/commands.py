@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from sqlalchemy.orm import Session
 
 from services.review import commands
@@ -24,6 +24,7 @@ from services.runtime import audit, restriction
 from services.runtime.actor import Actor
 from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
+from services.runtime.instant import Instant
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText, ShortText
 
@@ -38,8 +39,8 @@ class WriteTerms(Strict):
 
     to_find_out: LongText
     scope: LongText | None = None
-    covers_from: AwareDatetime | None = None
-    covers_until: AwareDatetime | None = None
+    covers_from: Instant | None = None
+    covers_until: Instant | None = None
     left_out: ShortText | None = Field(default=None, description="What is left out, and why.")
     agreed_with: ShortText | None = Field(default=None, description="By whom the terms were agreed. Roles, no names.")
     agreed_on: date | None = None
@@ -54,7 +55,7 @@ class WriteTerms(Strict):
 class WriteEntry(Strict):
     """One event of the timeline: what is established or what somebody says; what it means stands apart."""
 
-    at: AwareDatetime = Field(description="When it happened.")
+    at: Instant = Field(description="When it happened.")
     what: ShortText
     nature: Nature = Field(description="`fact`: established. `account`: what somebody says.")
     source: Source
@@ -69,7 +70,7 @@ class WriteEntry(Strict):
 class WriteTold(Strict):
     """What somebody was told, and when."""
 
-    at: AwareDatetime
+    at: Instant
     what: ShortText
 
 
@@ -80,7 +81,7 @@ class WriteInvolved(Strict):
     reference: Reference = Field(description="A code or a role, for example P1 or daughter. Never a name.")
     part: ShortText | None = Field(default=None, description="In what part they are involved.")
     approach: Approach = Field(default=Approach.NOT_YET, description="Whether they were asked to take part.")
-    asked_at: AwareDatetime | None = None
+    asked_at: Instant | None = None
     asked_how: ShortText | None = None
     reason: ShortText | None = Field(
         default=None, description="Needed when they declined, were unavailable or were not asked."

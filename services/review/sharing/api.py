@@ -17,6 +17,7 @@ from services.runtime.auth import Caller, require_role
 from services.runtime.db import transaction
 from services.runtime.idempotency import CommandKey, Reply, fingerprint, once
 from services.runtime.pagination import Cursor, Limit, Page
+from services.runtime.text import Word
 
 router = APIRouter(tags=["sharing"])
 
@@ -263,7 +264,7 @@ def search_library(
     actor: Caller,
     database: Database,
     words: Annotated[
-        str | None, Query(alias="q", min_length=2, max_length=200, description="Words, or nearly so; best first.")
+        Word | None, Query(alias="q", min_length=2, max_length=200, description="Words, or nearly so; best first.")
     ] = None,
     category: Category | None = None,
     limit: Limit = 50,
