@@ -15,6 +15,7 @@ from deploy.local.state import Stack
 from services.runtime.audit import verify
 from services.runtime.clock import Clock
 from tests.e2e.running import RunningStack
+from tests.security.planted import somebody
 
 CHAINS = ("intake", "review", "actions")
 """The services that keep an audit chain of each incident."""
@@ -26,14 +27,15 @@ IN_TIME = 5
 class Care:
     """A provider of its own with two homes in one region, and people at work there.
 
-    Whatever they write holds `marker`, so that it can be looked for where it must not be.
+    Whatever they write holds `marker`, which is all of `planted`, so that it can be looked for where it must not be.
     """
 
     def __init__(self, stack: Stack, http: httpx.Client) -> None:
         self.stack, self.http = stack, http
         self.provider_id, self.region_id = uuid.uuid4(), uuid.uuid4()
         self.home_id, self.other_home_id = uuid.uuid4(), uuid.uuid4()
-        self.marker = f"marker{uuid.uuid4().hex}"
+        self.planted = somebody(uuid.uuid4())
+        self.marker = ", ".join(self.planted.values())
         self.carer = self._person("carer", at=(self.home_id,))
         self.other_carer = self._person("carer", at=(self.other_home_id,))
         self.manager = self._person("registered_manager", at=(self.home_id,))

@@ -18,6 +18,7 @@ _STREAM = re.compile(rb"\x1f\x8b\x08(?:\x00.{6}|\x08.{6}[^\x00]*\x00)|\x78[\x01\
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}")
 _HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){8,}")
 _SIXTEEN_BITS = re.compile(rb"(?:[\x20-\x7e]\x00){8,}|(?:\x00[\x20-\x7e]){8,}")
+_WRITTEN = re.compile(rb"[\x20-\x7e]{8,}")
 _MOST_INFLATED, _STEP = 1_000_000, 64
 
 
@@ -50,11 +51,13 @@ def anywhere(parts: Iterable[bytes], planted: Mapping[str, str]) -> set[str]:
 def _unwrapped(content: bytes) -> Iterator[bytes]:
     for run in _SIXTEEN_BITS.finditer(content):
         yield run[0].replace(b"\0", b"")
-    if b"\\u00" in content or b"\\/" in content:
-        plain = re.sub(rb"\\u00([0-7][0-9a-fA-F])", lambda code: bytes.fromhex(code[1].decode()), content)
+    # What was escaped is in letters, so that most of a database's files need not be looked at again.
+    written = b"\n".join(_WRITTEN.findall(content))
+    if b"\\u00" in written or b"\\/" in written:
+        plain = re.sub(rb"\\u00([0-7][0-9a-fA-F])", lambda code: bytes.fromhex(code[1].decode()), written)
         yield plain.replace(b"\\/", b"/")
-    if re.search(rb"%[0-9A-Fa-f]{2}", content):
-        yield urllib.parse.unquote_to_bytes(content.replace(b"+", b" "))
+    if re.search(rb"%[0-9A-Fa-f]{2}", written):
+        yield urllib.parse.unquote_to_bytes(written.replace(b"+", b" "))
     for start in _STREAM.finditer(content):
         yield _inflated(content[start.end() : start.end() + _MOST_INFLATED])
     for run in _HEX.finditer(content):

@@ -50,7 +50,7 @@ CHECKS: list[Any] = [
 ]
 NOT_HERE = {"POST /packs": "/problems/no-pack-sources"}
 """A pack is read from other services over the network, and their addresses are not set here."""
-FEW, MANY = 3, 30
+FEW, MANY = 3, 20
 
 
 @cache

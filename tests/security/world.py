@@ -173,6 +173,8 @@ class World:
 
     def learn(self, ids: Mapping[str, UUID]) -> None:
         """From here on these names have these ids."""
+        self.region_id = ids.get("region_id", self.region_id)
+        self.location_id = ids.get("location_id", self.location_id)
         self._ids |= ids
 
     def fill(self, connection: psycopg.Connection[Any], service: str) -> None:
