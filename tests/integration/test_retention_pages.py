@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.conftest import MovableClock
-from tests.integration.test_console_pages import person  # noqa: F401 - a fixture
+from tests.integration.test_console_pages import person
 from tests.integration.test_escalation import Rig
 from tests.integration.test_recurrence import close
-from tests.integration.test_retention import YEARS, rig  # noqa: F401 - a fixture
+from tests.integration.test_retention import YEARS, rig
+
+__all__ = ["person", "rig"]
 
 
 def test_two_people_decide_about_a_record_and_a_hold_stops_them(
