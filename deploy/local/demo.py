@@ -128,7 +128,7 @@ def demo(
         with _Exposure(cast, home):
             if scenario is ScenarioName.MEDICATION_THEME:
                 _import_history(cast, _now(home))
-                incidents = _play(cast, home, live=6, later=3)
+                incidents = _play(cast, home, live=6, later=3, left=int(leave_some))
             else:
                 incidents = _play(cast, home, live=0, later=1)
         evidence = _evidence(cast, http, incidents, published, started)
@@ -324,11 +324,17 @@ def _import_batch(quality: Person, rows: list[dict[str, Any]]) -> Any:
 # What happens.
 
 
-def _play(cast: Cast, home: Home, *, live: int, later: int) -> list[Incident]:
-    """`live` incidents now, in as many services; `later` near misses after the changes; all to their closure."""
+def _play(cast: Cast, home: Home, *, live: int, later: int, left: int = 0) -> list[Incident]:
+    """`live` incidents now, in as many services; `later` near misses after the changes; all to their closure.
+
+    Beside them `left` more, of which nobody says whether what was done has helped.
+    """
     incidents: list[Incident] = []
-    with ThreadPoolExecutor(live + later) as pool:
+    with ThreadPoolExecutor(live + later + left) as pool:
         stories = []
+        for number in range(left):
+            incident = _report(cast, home, cast.places[-1 - number], number, "incident")
+            stories.append(pool.submit(_from_triage_to_sharing, cast, incident, number))
         for number in range(live):
             incident = _report(cast, home, cast.places[number * 2 % len(cast.places)], number, "incident")
             incidents.append(incident)
@@ -379,13 +385,15 @@ def _step(cast: Cast, incident: Incident, note: str) -> None:
 
 def _whole_chain(cast: Cast, incident: Incident, number: int) -> None:
     try:
-        _from_triage_to_closure(cast, incident, number)
+        _from_triage_to_sharing(cast, incident, number)
+        _judge(cast, incident)
+        _closed(cast, incident)
     except Exception:
         incident.failed = True
         raise
 
 
-def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None:
+def _from_triage_to_sharing(cast: Cast, incident: Incident, number: int) -> None:
     manager, quality = incident.place.manager, cast.quality
     if number != 3:  # nobody triages this one in time: the rule does, and the chain goes on
         _triage(cast, incident, {"consequence": 3, "likelihood": 1, "reason": "Observed; no further harm is credible."})
@@ -421,8 +429,6 @@ def _from_triage_to_closure(cast: Cast, incident: Incident, number: int) -> None
     _acknowledge(cast, incident)
     incident.shared = True
     _step(cast, incident, "learning shared and understood; waiting for the checkpoint")
-    _judge(cast, incident)
-    _closed(cast, incident)
 
 
 def _look(quality: Person, record: str, *, good: int) -> str:

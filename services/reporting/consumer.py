@@ -237,15 +237,6 @@ def _traits(event: Received) -> Iterable[Trait]:
         for kind, codes in found.items():
             known = [code for code in codes if code is not None]
             yield Trait(event.provider_id, told.incident_id, kind, known, told.revision)
-    elif event.type == review.ReviewApproved.TYPE:
-        approved = review.ReviewApproved.model_validate(event.data)
-        # A later cycle's review counts above an earlier one's, whatever their versions.
-        revision = approved.cycle * _CYCLE + min(event.version, _CYCLE - 1)
-        factors = sorted(set(approved.factors))
-        yield Trait(event.provider_id, approved.incident_id, TraitKind.FACTOR, list(factors), revision)
-
-
-_CYCLE = 10_000
 
 
 def _restrict(session: Session, events: Iterable[Received]) -> None:
@@ -394,7 +385,11 @@ def _review_returned(case: Case, event: review.ReviewReturned, received: Receive
 
 def _review_approved(case: Case, event: review.ReviewApproved, received: Received) -> None:
     case.incident.review_approved(
-        cycle=event.cycle, learning=event.learning_count, briefing_needed=event.briefing_needed, at=received.occurred_at
+        cycle=event.cycle,
+        factors=event.factors,
+        learning=event.learning_count,
+        briefing_needed=event.briefing_needed,
+        at=received.occurred_at,
     )
     _review_moved(case, event, received, ReviewStatus.APPROVED)
 

@@ -5,7 +5,7 @@ a lane of their own and publishers do not wait for one another. So each group of
 said, by the publisher's version, and every order of arrival ends in the same case.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -100,6 +100,7 @@ class Incident:
     review_status_at: datetime | None = None
     review_returned_at: datetime | None = None
     review_approved_at: datetime | None = None
+    factors: list[str] | None = None
     learning_count: int | None = None
     briefing_needed: bool | None = None
     briefing_cycle: int = 0
@@ -198,9 +199,12 @@ class Incident:
         if self._review_counts(cycle) and (self.review_returned_at is None or at > self.review_returned_at):
             self.review_returned_at = at
 
-    def review_approved(self, *, cycle: int, learning: int, briefing_needed: bool, at: datetime) -> None:
-        """What was learned, and whether others are to hear of it."""
+    def review_approved(
+        self, *, cycle: int, factors: Collection[str], learning: int, briefing_needed: bool, at: datetime
+    ) -> None:
+        """What contributed, what was learned, and whether others are to hear of it."""
         if self._review_counts(cycle):
+            self.factors = sorted(set(factors))
             self.learning_count, self.briefing_needed, self.review_approved_at = learning, briefing_needed, at
 
     def _review_counts(self, cycle: int) -> bool:
@@ -209,7 +213,7 @@ class Incident:
             self.review_id = self.review_method = self.review_due_at = None
             self.review_status, self.review_version, self.review_status_at = None, 0, None
             self.review_returned_at = self.review_approved_at = None
-            self.learning_count = self.briefing_needed = None
+            self.factors = self.learning_count = self.briefing_needed = None
         return cycle == self.review_cycle
 
     def briefing_sent(
@@ -519,7 +523,6 @@ class TraitKind(StrEnum):
     MEDICINE = "medicine"
     EQUIPMENT = "equipment"
     STAFF_GROUP = "staff_group"
-    FACTOR = "factor"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ ACTION = _table("action", domain.Action, {"provider_id", "incident_id", "action_
 ESCALATION = _table("escalation", domain.Escalation, {"provider_id", "incident_id", "escalation_id"})
 CHECKPOINT = _table("checkpoint", domain.Checkpoint, {"provider_id", "incident_id", "checkpoint_id"})
 THEME = _table("theme", domain.Theme, {"provider_id", "incident_id"})
-TIMELINE = _table("timeline", domain.Entry, {"event_id"})
+TIMELINE = _table("timeline", domain.Entry, {"incident_id", "event_id"})
 LOCATION = _table("location", domain.Location, {"provider_id", "location_id"})
 PROGRESS = _table("progress", domain.Progress, {"provider_id"})
 TRAIT = _table("trait", domain.Trait, {"provider_id", "incident_id", "kind"})
@@ -111,7 +111,7 @@ def _insert_from_json(table: Table) -> str:
 
 _APPEND = f"{_insert_from_json(TIMELINE)} on conflict do nothing"
 _COMPLETE = (
-    f"{_insert_from_json(TIMELINE)} on conflict (event_id) do update set version = excluded.version"
+    f"{_insert_from_json(TIMELINE)} on conflict (incident_id, event_id) do update set version = excluded.version"
     " where timeline.version is null"
 )
 

@@ -5,6 +5,7 @@ number is bounded by time, and what is said of more is a slope over three sizes.
 """
 
 import asyncio
+import random
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -25,15 +26,18 @@ from workflows.incident import WORKFLOW
 WANTED = 100_000
 FEW = 100
 SECONDS = 240.0
-"""So long incidents are begun; looking at them takes some more."""
+"""So long incidents are begun, where nobody says how many; looking at them takes some more."""
+SECONDS_AT_MOST = 5400.0
+"""And so long, where somebody does."""
 HOLD = 2.0
-_AT_ONCE, _LOOKS, _SIZES = 48, 20, 3
+_AT_ONCE, _LAST, _SAMPLE = 96, 4, 200
+_LOOKS, _SIZES = 20, 3
 _LONG = timedelta(days=30)
 
 
 def measure(rig: Rig, *, quick: bool, count: int | None = None) -> Outcome:
     """Begin incidents that nobody triages until all are open or the time is over; look when few are open, and at three sizes."""
-    wanted, seconds = (400, 30.0) if quick else (count or WANTED, SECONDS)
+    wanted, seconds = (400, 30.0) if quick else (WANTED, SECONDS) if count is None else (count, SECONDS_AT_MOST)
     return asyncio.run(_measure(rig, max(wanted, FEW + _SIZES), seconds))
 
 
@@ -84,26 +88,26 @@ def _outcome(looks: list[dict[str, float]], counts: tuple[int, int, int], rate: 
 
 
 async def _begin(lives: Lives, count: int, seconds: float) -> list[WorkflowHandle[Any, Any]]:
-    """So many more are open, or as many as the time allows, each with its first task done and its timer set."""
+    """So many more are open, or as many as the time allows. Of a sample each must have done its first task and set its timer."""
     begun: list[WorkflowHandle[Any, Any]] = []
-    left, until = count, time.monotonic() + seconds
+    until = time.monotonic() + seconds
 
-    async def some() -> None:
-        nonlocal left
-        while left > 0 and time.monotonic() < until:
-            left -= 1
-            try:
-                handle = await lives.report(_LONG)
-            except RPCError:
-                # The server is away for a moment: another one instead, as the router would try again.
-                lives.reported, left = lives.reported - 1, left + 1
-                await asyncio.sleep(0.5)
-            else:
-                # Begun faster than its first task is done, it would only wait in a queue.
-                await event_of(handle, EventType.EVENT_TYPE_TIMER_STARTED, pause=0.5)
-                begun.append(handle)
+    async def one() -> None:
+        try:
+            begun.append(await lives.report(_LONG))
+        except RPCError:
+            # The server is away for a moment: another one instead, as the router would try again.
+            lives.reported -= 1
+            await asyncio.sleep(0.5)
 
-    await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
+    while (left := count - len(begun)) > 0 and time.monotonic() < until:
+        before = len(begun)
+        await asyncio.gather(*(one() for _ in range(min(left, _AT_ONCE))))
+        # Begun faster than their first tasks are done, they would only wait in a queue. Tasks are done about in turn.
+        for handle in begun[before:][-_LAST:]:
+            await event_of(handle, EventType.EVENT_TYPE_TIMER_STARTED, pause=0.2)
+    for handle in random.Random(1).sample(begun, min(_SAMPLE, len(begun))):
+        await event_of(handle, EventType.EVENT_TYPE_TIMER_STARTED)
     return begun
 
 

@@ -112,6 +112,8 @@ _TRAITS = text(
     "select t.incident_id, t.kind, t.codes from reporting.trait t join reporting.incident i"
     " on i.provider_id = t.provider_id and i.incident_id = t.incident_id"
     " where t.provider_id = :provider_id and i.occurred_at >= :since and i.occurred_at <= :now"
+    " union all select incident_id, 'factor', factors from reporting.incident"
+    " where provider_id = :provider_id and occurred_at >= :since and occurred_at <= :now and factors is not null"
 )
 _AGREED = text(
     "select a.action_id, a.incident_id, i.location_id, i.region_id, i.category, a.agreed_at, a.wording, a.weak_wording"

@@ -19,6 +19,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
+    Text,
     Uuid,
     and_,
     bindparam,
@@ -54,10 +55,6 @@ _ACTIONS = (
     "exists (select 1 from reporting.action a where a.provider_id = incident.provider_id"
     " and a.incident_id = incident.incident_id and {} offset 0)"
 )
-_FACTORS = (
-    "exists (select 1 from reporting.trait t where t.provider_id = incident.provider_id"
-    " and t.incident_id = incident.incident_id and t.kind = 'factor' and {} offset 0)"
-)
 
 CHALLENGED = (
     "exists (select 1 from reporting.governance_item g where g.provider_id = incident.provider_id"
@@ -91,8 +88,8 @@ SHARES: Mapping[Weakness, tuple[str, str]] = {
         " and e.sent_at < :now - interval '24 hours' and e.acknowledged_at is null offset 0)",
     ),
     Weakness.BLAME: (
-        f"incident.review_approved_at is not null and {_FACTORS.format('cardinality(t.codes) > 0')}",
-        _FACTORS.format("t.codes = array['person']"),
+        "cardinality(incident.factors) > 0",
+        "incident.factors = array['person']",
     ),
     Weakness.LATE_TO_REPORT: (
         "incident.origin = 'live'",
@@ -151,6 +148,14 @@ _WEEKS = table(
     column("incident_id", Uuid),
     column("holds_until", DateTime(timezone=True)),
     *(column(name, DateTime(timezone=True) if name.startswith("since_") else Integer) for name in _NAMES),
+    schema="reporting",
+)
+
+_MARK = table(
+    "radar_mark",
+    column("provider_id", Uuid),
+    column("made_at", DateTime(timezone=True)),
+    column("oldest", Uuid),
     schema="reporting",
 )
 
@@ -262,6 +267,22 @@ def counts(
     return dict(session.execute(select(*added)).mappings().one())
 
 
+def oldest(session: Session, provider_id: UUID, now: datetime) -> ColumnElement[UUID]:
+    """No id in the window is lower: what was reported long before need not be looked at where few records show something.
+
+    Kept with the weeks. Ids grow with the time of the report and the window moves on, so it stays true until the next time.
+    """
+    kept = select(_MARK.c.oldest).where(_MARK.c.provider_id == provider_id, _MARK.c.made_at <= now)
+    found = session.scalar(kept)
+    return _oldest(provider_id, now) if found is None else literal(found)
+
+
+def _oldest(provider_id: UUID, now: datetime) -> ColumnElement[UUID]:
+    within = _I.provider_id == provider_id, _I.occurred_at >= since(now), _I.reported_at.is_not(None)
+    lowest = select(func.min(cast(_I.incident_id, Text).collate("C"))).where(*within)
+    return cast(lowest.scalar_subquery(), Uuid)
+
+
 def _mark(session: Session, provider_id: UUID, now: datetime) -> int | None:
     """Up to which line of the timeline weeks were added up; None when there are none that go by today's rules."""
     row = session.execute(
@@ -312,16 +333,17 @@ def keep_weeks(session: Session, provider_id: UUID, now: datetime) -> int:
     )
     session.execute(
         text(
-            "insert into reporting.radar_mark (provider_id, line_no, made_at, policy_version, silent)"
-            " values (:provider_id, :line_no, :now, :version, cast(:silent as jsonb)) on conflict (provider_id) do update set"
-            " line_no = excluded.line_no, made_at = excluded.made_at, policy_version = excluded.policy_version,"
-            " silent = excluded.silent"
+            "insert into reporting.radar_mark (provider_id, line_no, made_at, policy_version, silent, oldest)"
+            " values (:provider_id, :line_no, :now, :version, cast(:silent as jsonb), :oldest)"
+            " on conflict (provider_id) do update set line_no = excluded.line_no, made_at = excluded.made_at,"
+            " policy_version = excluded.policy_version, silent = excluded.silent, oldest = excluded.oldest"
         ),
         {
             "provider_id": provider_id,
             "line_no": line_no,
             "now": now,
             "version": policy.shipped().version,
+            "oldest": session.scalar(select(_oldest(provider_id, now))),
             "silent": silence.SILENT.dump_json(silence.find(session, provider_id, now)).decode(),
         },
     )

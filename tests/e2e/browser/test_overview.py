@@ -107,6 +107,9 @@ def test_people_decide_about_patterns(
         for one in fell
         for days in (1, 2)
     }
+    for one in ours:  # who fell is told on with the triage
+        scores = {"actual_harm": "none", "consequence": 2, "likelihood": 2, "reason": "Seen, nothing hurts."}
+        api("registered_manager").triage(one, scores)
 
     def is_ours(signal_id: str) -> bool:
         members = lead.get("reporting", f"/signals/{signal_id}/incidents", member=True)["items"]

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "/packs/{record_id}/content/{part}": "a frame of the page of a pack: test_packs",
     "/patterns/{signal_id}": "raised when there is reason to: test_overview",
     "/recurrences/{recurrence_id}": "asked when a closed case may be back: tests/integration/test_console_pages",
+    "/administration/policies/{kind}/{policy_id}": "a version that somebody drafted: test_administration",
     "/handover": "when somebody leaves: test_agreeing",
 }
 """Pages to which no link may lead in the demonstration, and where they are looked at."""
