@@ -5,6 +5,7 @@ it ends. `today` is played afterwards on a slower clock, so that what waits stil
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from deploy.local.people import Person, Refused
+from deploy.local.people import PATIENCE_SECONDS, Person, Refused
 from deploy.local.personas import LOCATION_NORTH_1, LOCATION_NORTH_2, PERSONAS, PROVIDER
 from deploy.local.state import Stack
 
@@ -212,8 +213,17 @@ class LivedIn:
             "category": category, "immediate_danger": danger, "narrative": story,
             **({"about_staff": [self._as[name].id for name in about]} if about else {}),
         }  # fmt: skip
-        found: str = self._as[by].post("intake", "/incidents", body)["incident_id"]
-        return found
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                found: str = self._as[by].post("intake", "/incidents", body)["incident_id"]
+            except Refused as refused:
+                # Intake hears of a new place a moment later than directory.
+                if "location_id" not in str(refused) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return found
 
     def _triage(self, incident: str, **scores: Any) -> None:
         said = {"actual_harm": "none", "reason": "Seen and talked through with those on duty.", **scores}

@@ -25,8 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and isinstance(item, pytest.Function):
             item.add_marker(pytest.mark.xdist_group(_group(item)))
-    # First what is judged by the clock; pages, what breaks things and Apache Kafka's own nodes when the machine has more to spare.
+    # First what is judged by the clock; what breaks things and Apache Kafka's own nodes when the machine has more to spare.
     items.sort(key=_turn)
+    # Pages take one worker as long as all that comes after them takes the others.
+    pages = [item for item in items if _turn(item) == 2]
+    others = [item for item in items if _turn(item) != 2]
+    items[:] = [*others[: len(others) // 10], *pages, *others[len(others) // 10 :]]
 
 
 _STACK: list[RunningStack] = []

@@ -316,7 +316,7 @@ def _accepted(answer: Answer) -> Answer:
 def _wait_until_known(stage: _Stage, place_id: str) -> None:
     """Ask with an impossible date: refused for the place until intake knows it, then for the date. Nothing is kept."""
     body = {
-        "location_id": place_id, "occurred_at": "2999-01-01T00:00:00Z", "category": "other",
+        "location_id": place_id, "occurred_at": "2199-01-01T00:00:00Z", "category": "other",
         "immediate_danger": False, "narrative": "Is this place known yet?",
     }  # fmt: skip
     deadline = time.monotonic() + 60
