@@ -14,7 +14,7 @@ router = APIRouter(include_in_schema=False)
 _ = TEXTS.gettext
 
 SHOWN = 50
-"""So many of each are shown at once; what has been decided makes room for the next."""
+"""So many due and erased records are shown at once; what has been decided makes room for the next."""
 
 STEPS = {
     "decide": Step(
@@ -37,7 +37,7 @@ def begin(visit: Visitor) -> Response:
         return visit.page("retention.html", 403, due=None)
     due = visit.api.all("intake", "/retention/due", SHOWN)
     return visit.page(
-        "retention.html", due=due, holds=visit.api.all("intake", "/legal-holds", SHOWN),
+        "retention.html", due=due, holds=visit.api.all("intake", "/legal-holds"),
         erased=visit.api.get("intake", "/retention/erasures", limit=SHOWN)["items"],
         places=_places(visit),
     )  # fmt: skip
