@@ -10,7 +10,7 @@ import pytest
 from deploy.local.state import Home
 from tests.e2e import stories
 from tests.e2e.journey import Care, at_work
-from tests.e2e.running import PATIENCE, RunningStack, at_a_day_a_second
+from tests.e2e.running import PATIENCE, RunningStack, at_a_day_a_second, slower
 
 AT_ONCE = 5
 SLOWER = 720
@@ -80,7 +80,7 @@ def slow(run_folder: Path, worker_id: str) -> Iterator[RunningStack]:
     """A stack on which twelve minutes pass in a second."""
     running = RunningStack(Home(run_folder / f"slow-{worker_id}"))
     try:
-        running.up(f"--clock-speed={SLOWER}", f"--clock-start={START}")
+        running.up(f"--clock-speed={SLOWER / slower():.0f}", f"--clock-start={START}")
         yield running
     finally:
         running.down()
@@ -117,7 +117,7 @@ class Told:
             self._playing["demonstration"] = self._pool.submit(stories.demonstration, self._stack, "--leave-some")
             # Theirs are months of waiting, which cost nothing while the others are played.
             self._playing |= {path.stem: self._pool.submit(stories.life, self._stack, path) for path in stories.LIVES}
-        return self._playing[name].result(timeout=4 * PATIENCE)
+        return self._playing[name].result(timeout=10 * PATIENCE)
 
     def finish(self) -> None:
         """Play nothing more."""

@@ -10,7 +10,7 @@ import yaml
 
 from deploy.local.state import PROJECT
 from tests.e2e.journey import Care, Journey
-from tests.e2e.running import SPEED, RunningStack
+from tests.e2e.running import PATIENCE, SPEED, RunningStack
 
 SCENARIOS = sorted((PROJECT / "scenarios").glob("*.yaml"))
 _AT_A_DAY_A_SECOND = [path for path in SCENARIOS if yaml.safe_load(path.read_text()).get("speed") == SPEED]
@@ -109,7 +109,7 @@ STORIES: tuple[Callable[[Care], Any], ...] = (
 
 def life(stack: RunningStack, path: Path) -> subprocess.CompletedProcess[str]:
     """`plumbline scenario run --json` of a case that is played from its report to its end."""
-    return stack.plumbline("scenario", "run", str(path), "--json")
+    return stack.plumbline("scenario", "run", str(path), "--json", f"--patience={PATIENCE:.0f}")
 
 
 def demonstration(stack: RunningStack, *words: str) -> tuple[subprocess.CompletedProcess[str], Any]:

@@ -25,7 +25,7 @@ from deploy.local.state import Home
 from deploy.local.tokens import issue_token
 from services.runtime.temporal import data_converter
 from tests.e2e.journey import Care, Journey, at_work
-from tests.e2e.running import SPEED, RunningStack, at_a_day_a_second, eventually
+from tests.e2e.running import RunningStack, at_a_day_a_second, eventually
 from workflows.incident import workflow_id
 from workflows.reconciler import Outcome, ReconcileWorkflow
 from workflows.router import INCIDENT_QUEUE
@@ -227,6 +227,7 @@ def test_everything_killed_at_once(stack: RunningStack, care: Care, reports: lis
     reports += [under_way, fresh]
     under_way.reaches("reviewing")
     before = stack.record
+    ran = json.loads(stack.home.clock.read_text())["segments"][-1]
     seen = care.now()
     stack.kill_everything()
     assert not listens("127.0.0.1", before.ports["intake"])
@@ -234,7 +235,7 @@ def test_everything_killed_at_once(stack: RunningStack, care: Care, reports: lis
     assert stack.record.addresses() == before.addresses()
     # It stood still while nothing ran: it goes on from where the kill found it, give or take a heartbeat.
     resumed = json.loads(stack.home.clock.read_text())["segments"][-1]
-    assert resumed["speed"] == SPEED
+    assert resumed["speed"] == ran["speed"]
     jump = datetime.fromisoformat(resumed["virtual"]) - seen
     assert timedelta(0) <= jump < timedelta(days=10)
     under_way.to_closure_at_once()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
@@ -378,7 +379,8 @@ class Case:
 
     async def until(self, condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:
         """Poll in real time, bounded; the server's clock does not skip while nobody waits for a result."""
-        for _ in range(200):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             result = condition()
             if isinstance(result, bool):
                 if result:

@@ -31,7 +31,13 @@ def check_file(file: File, as_json: AsJson = False) -> None:
 
 
 @scenario.command("run")
-def run(file: File, as_json: AsJson = False) -> None:
+def run(
+    file: File,
+    as_json: AsJson = False,
+    patience: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="Real seconds that a slow machine is given for each step.")
+    ] = 45,
+) -> None:
     """Play a scenario as its people, and say of each expectation whether it held. Exits with 0 only if all did."""
     from deploy.local.scenarios.play import Outcome, play
 
@@ -62,7 +68,7 @@ def run(file: File, as_json: AsJson = False) -> None:
             if not said.held and (said.why or said.source):
                 typer.echo(f"     why it matters: {said.why or ''} {f'[{said.source}]' if said.source else ''}")
 
-    played = play(stack, checked, show)
+    played = play(stack, checked, show, patience)
     if as_json:
         typer.echo(json.dumps(played.to_json(), indent=1))
     else:

@@ -55,10 +55,8 @@ from services.intake.safeguarding.policy import SHIPPED as SAFEGUARDING
 from services.runtime.calendar import LONDON, is_working_day
 from services.runtime.clock import Clock
 
-LEAST_PATIENCE = 45.0
-"""Real seconds that the machine is given for what takes no time on the clock: events travel, a process reacts."""
-_TOO_FAST_TO_TELL = 86_400
-"""From this speed on a time in hours says nothing of the machine: a day passes while an event travels."""
+_TOO_FAST_TO_TELL = 10_000
+"""From this speed on a time in hours says nothing of the machine: half a day passes while an event travels."""
 _AGAIN_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 1.0
 _STEP_FIELDS = frozenset(Step.model_fields) | {"of", "action", "check", "obligation", "escalation"}
@@ -117,6 +115,7 @@ class _Stage:
     http: httpx.Client
     clock: Clock
     speed: float
+    patience: float
     start: datetime = field(init=False)
     provider_id: uuid.UUID = field(default_factory=uuid.uuid4)
     results: dict[str, _Result] = field(default_factory=dict)
@@ -332,15 +331,19 @@ def _wait_until_known(stage: _Stage, place_id: str) -> None:
 # The play.
 
 
-def play(stack: Stack, checked: Checked, show: Callable[[Outcome | str], None]) -> Played:
-    """Play a checked scenario. Raises StackError when the stack cannot be used; all else is in the outcomes."""
+def play(stack: Stack, checked: Checked, show: Callable[[Outcome | str], None], patience: float) -> Played:
+    """Play a checked scenario. Raises StackError when the stack cannot be used; all else is in the outcomes.
+
+    `patience`: real seconds that the machine is given for what takes no time on the clock: events travel, a process
+    reacts.
+    """
     assert checked.scenario is not None
     clock, speed = Clock.from_file(stack.home.clock), ClockFile(stack.home).speed
     if speed <= 0:
         raise StackError("the stack's clock stands still: start it with 'plumbline up'")
     began = time.monotonic()
     with httpx.Client(timeout=30, limits=httpx.Limits(max_connections=10)) as http:
-        stage = _Stage(stack, checked.scenario, http, clock, speed)
+        stage = _Stage(stack, checked.scenario, http, clock, speed, patience)
         _register(stage)
         stage.start = _first(clock.now(), checked.scenario.starts)
         stage.sleep_until(stage.start)
@@ -438,7 +441,7 @@ def _is_refused(wanted: Refused, answer: Answer) -> tuple[bool, str]:
 
 def _request(stage: _Stage, player: Player, step: Step) -> Answer:
     """The call of a verb. What is only briefly not so (a newer version, an event on its way) is tried again."""
-    deadline = time.monotonic() + LEAST_PATIENCE
+    deadline = time.monotonic() + stage.patience
     while True:
         answer = _call(stage, player, step) if isinstance(step, Call) else _verb(stage, player, step)
         again = answer.status == 412 or (answer.status == 404 and not isinstance(step, Call) and step.api.patient)
@@ -520,7 +523,7 @@ def _look_up(stage: _Stage, player: Player, step: Step, find: Find, words: dict[
             if value is None:
                 continue
         wanted[name] = value
-    deadline = time.monotonic() + LEAST_PATIENCE
+    deadline = time.monotonic() + stage.patience
     while True:
         answer = player.get(step.api.service, find.path.format(**words))
         rows = [row for row in _rows(answer.body, find.rows) if _fits(row, wanted)] if not answer.refused else []
@@ -702,7 +705,7 @@ def _key(found: Look, row: dict[str, Any], key: str | None) -> str:
 
 def _path(stage: _Stage, player: Player, found: Look, of: str | None) -> str:
     if found.of_review:
-        return found.path.replace("{review}", _newest_review(player, stage.incident(of)))
+        return found.path.replace("{review}", _newest_review(stage, player, stage.incident(of)))
     if found.of_incident:
         return found.path.replace("{of}", stage.incident(of))
     return str(stage.text(found.path))
@@ -733,9 +736,9 @@ def _expect(stage: _Stage, wanted: Expect) -> Outcome:
     return Outcome(0, wanted.expect, held, seen, record, 0)
 
 
-def _newest_review(player: Player, incident: str) -> str:
+def _newest_review(stage: _Stage, player: Player, incident: str) -> str:
     """The review that was opened last, as soon as this person sees one; an id that nothing has, if it never comes."""
-    deadline = time.monotonic() + LEAST_PATIENCE
+    deadline = time.monotonic() + stage.patience
     while True:
         answer = player.get("review", f"/reviews?incident_id={incident}")
         rows = [] if answer.refused else _rows(answer.body, "")
@@ -761,8 +764,8 @@ def _would_hold_of_nothing(wanted: Expect) -> bool:
 def _deadline(stage: _Stage, said: str | None) -> float:
     real = moments.duration(said).total_seconds() / stage.speed if said else 0.0
     if said is None or stage.speed >= _TOO_FAST_TO_TELL:
-        return time.monotonic() + max(real, LEAST_PATIENCE)
-    return time.monotonic() + max(real, min(LEAST_PATIENCE, 5 + real))
+        return time.monotonic() + max(real, stage.patience)
+    return time.monotonic() + max(real, min(stage.patience, 5 + real))
 
 
 def _judge(stage: _Stage, wanted: Expect, found: Look, answer: Answer) -> tuple[bool, Any, Any]:

@@ -34,7 +34,7 @@ PEOPLE = (
 )  # fmt: skip
 """Who sees most comes first, for a page is timed as they see it."""
 NO_PAGE = re.compile(
-    r"/report/(state|form|worker)|^/session|\.(csv|xlsx|json|js)$|/live|/draft$|/files/|/attachments/|/export|/download"
+    r"/report/(state|form|worker)|^/session|\.(csv|xlsx|json|js)$|/live|/draft$|/files/|/attachments/|/export|/download|/now$"
 )
 ELSEWHERE = {
     "/escalations/{escalation_id}": "a link in a message: test_work",
