@@ -273,7 +273,7 @@ class LivedIn:
             "interim_control": "Looked at at each handover until then.",
             "owner_id": manager.id, "owner_role": "registered_manager",
         }  # fmt: skip
-        action: str = manager.post("actions", "/actions", body)["action_id"]
+        action: str = manager.post_soon("actions", "/actions", body)["action_id"]
         self._hand_in(manager, review, story, acts=True)
         self._as["quality_lead"].change("review", f"/reviews/{review}", "approval", {"answers": []})
         manager.until("actions", f"/actions/{action}", lambda one: one["status"] == "open", f"the action of {category}")

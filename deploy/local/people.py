@@ -53,6 +53,17 @@ class Person:
         """Write. `key` makes the command the same each time it is given."""
         return self._call("POST", service, path, json=body, headers=self._headers(version, key)).json()
 
+    def post_soon(self, service: str, path: str, body: Any) -> Any:
+        """Write as soon as the service has heard of what it is about: until then it knows of nothing."""
+        deadline, key = time.monotonic() + PATIENCE_SECONDS, str(uuid.uuid4())
+        while True:
+            try:
+                return self.post(service, path, body, key=key)
+            except Refused as refused:
+                if refused.status != 404 or time.monotonic() > deadline:
+                    raise
+                time.sleep(_AGAIN_SECONDS)
+
     def put(self, service: str, path: str, body: Any = None, *, version: int | None = None, key: str = "") -> Any:
         """Replace."""
         return self._call("PUT", service, path, json=body, headers=self._headers(version, key)).json()

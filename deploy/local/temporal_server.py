@@ -14,10 +14,17 @@ SEARCH_ATTRIBUTES = {
     "NextDueAt": "Datetime",
 }
 
-_DYNAMIC_CONFIG = {
+MATCHING = {
     # Priority and fairness keys: escalation overtakes any backlog, no provider starves another.
     "matching.useNewMatcher": "true",
     "matching.enableFairness": "true",
+    # They order what is in one partition of a task queue. What is written goes into one; all are read, so that nothing
+    # which an older setting put elsewhere is left there.
+    "matching.numTaskqueueWritePartitions": "1",
+}
+"""Settings without which urgent work waits behind other work, for every Temporal server that Plumbline runs on."""
+
+_DYNAMIC_CONFIG = MATCHING | {
     # A search attribute that was just registered can be used at once.
     "system.forceSearchAttributesCacheRefreshOnRead": "true",
 }

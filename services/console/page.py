@@ -18,13 +18,27 @@ _HERE = Path(__file__).parent
 TEXTS = NullTranslations()
 """English is written in the pages, each text marked, so that Welsh can follow. There is no catalogue yet."""
 
-PAGES = Environment(
+
+class _Pages(Environment):
+    """Jinja's environment, for pages of which nearly all that is asked for a name is a dict."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """What a name leads to, as Jinja has it, without an exception raised and caught for each key of a dict."""
+        if obj.__class__ is dict and attribute not in _DICT:
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
+_DICT = frozenset(dir(dict))
+
+PAGES = _Pages(
     loader=ChoiceLoader([FileSystemLoader(_HERE / "templates"), PackageLoader("nhsuk_frontend_jinja")]),
     autoescape=True,
     undefined=ChainableUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     extensions=["jinja2.ext.i18n"],
+    auto_reload=False,  # a page of forms is put together from hundreds of files: looking whether each changed was a fifth
 )
 PAGES.install_gettext_translations(TEXTS, newstyle=True)  # type: ignore[attr-defined]
 

@@ -142,9 +142,7 @@ def test_temporal_is_prepared_as_the_workflows_need_it() -> None:
     assert made == {key.name: "Keyword" for key in search_attributes.ALL}
     assert made.items() <= temporal_server.SEARCH_ATTRIBUTES.items()
     dynamic = yaml.safe_load((FOLDER / "temporal.yaml").read_text())
-    assert {name: str(rows[0]["value"]).lower() for name, rows in dynamic.items()} == {
-        "matching.useNewMatcher": "true", "matching.enableFairness": "true",
-    }  # fmt: skip
+    assert {name: str(rows[0]["value"]).lower() for name, rows in dynamic.items()} == temporal_server.MATCHING
     for path in sorted(FOLDER.glob("*.sh")):
         assert subprocess.run(["sh", "-n", str(path)], timeout=60).returncode == 0, path
 

@@ -40,7 +40,7 @@ def agreed(api: As, incident_id: str) -> str:
         "proof": [{"description": "Doors tried on two shifts"}],
         "owner_id": manager.id, "owner_role": "registered_manager", "due_working_days": 5,
     }  # fmt: skip
-    found: str = manager.post("actions", "/actions", body)["action_id"]
+    found: str = manager.post_soon("actions", "/actions", body)["action_id"]
     return found
 
 
