@@ -17,6 +17,10 @@ class ConsoleSettings(ProcessSettings, AuthSettings):
     console_session_keys: SecretStr
     console_client_id: str = "plumbline-console"
     console_client_secret: SecretStr | None = Field(default=None, description="For issuers that want one beside PKCE.")
+    console_scopes: str = Field(
+        default="openid profile offline_access",
+        description="What is asked of the issuer. Leave `offline_access` out where tokens are renewed without it.",
+    )
     console_idle_minutes: int = Field(default=30, ge=1, le=720, description="Without a click for so long, it is over.")
     console_speak_up_url: str | None = Field(
         default=None,

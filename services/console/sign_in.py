@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import jwt
@@ -15,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from services.console.page import render
 from services.console.session import Session
 from services.console.settings import ConsoleSettings
+from services.console.visit import ForeignForm
 from services.runtime.errors import ServiceError
 from services.runtime.limit import Limit, Sender
 
@@ -51,9 +53,9 @@ class SignIn:
                     self._endpoint("token_endpoint"),
                     grant_type="authorization_code", code=code, code_verifier=verifier,
                 )  # fmt: skip
-            except (AuthlibBaseError, HTTPError, ValueError):
+                return _session(token)
+            except (AuthlibBaseError, HTTPError, jwt.PyJWTError, ValueError):
                 return None
-        return _session(token)
 
     def renew(self, session: Session) -> Session | None:
         """The session with a new token, where the issuer gave the means for it."""
@@ -62,9 +64,21 @@ class SignIn:
         with self._client() as client:
             try:
                 token = client.refresh_token(self._endpoint("token_endpoint"), refresh_token=session.refresh_token)
-            except (AuthlibBaseError, HTTPError, ValueError):
+                return replace(_session(token), name=session.name)
+            except (AuthlibBaseError, HTTPError, jwt.PyJWTError, ValueError):
                 return None
-        return _session(token)
+
+    def revoke(self, session: Session) -> bool:
+        """End the session at the issuer as well (RFC 7009). False where that is not sure: it has no way, or did not answer."""
+        if session.refresh_token is None:
+            return False
+        try:
+            address = self._endpoint("revocation_endpoint")
+            with self._client() as client:
+                answer = client.revoke_token(address, token=session.refresh_token, token_type_hint="refresh_token")  # noqa: S106 - a kind
+        except (KeyError, AuthlibBaseError, HTTPError, ValueError):
+            return False
+        return bool(answer.status_code == 200)
 
     def _client(self) -> OAuth2Client:
         secret = self._settings.console_client_secret
@@ -73,7 +87,7 @@ class SignIn:
             secret.get_secret_value() if secret else None,
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
             redirect_uri=self.return_to,
-            scope="openid profile offline_access",
+            scope=self._settings.console_scopes,
             code_challenge_method="S256",
             timeout=10,
         )
@@ -87,14 +101,15 @@ class SignIn:
 
 def _session(token: Mapping[str, Any]) -> Session:
     access = str(token["access_token"])
-    # Read for the name and the end only; every service checks the signature, and so does the console before a page.
+    # Read for the end and the name only; every service checks the signature, and so does the console before a page.
     claims = jwt.decode(access, options={"verify_signature": False})
+    about = {**claims, **jwt.decode(token["id_token"], options={"verify_signature": False})} if token.get("id_token") else claims
     now = time.time()
     return Session(
         access_token=access,
         refresh_token=token.get("refresh_token"),
         expires_at=float(claims.get("exp", now)),
-        name=str(claims.get("name") or claims.get("preferred_username") or "You"),
+        name=str(about.get("name") or about.get("preferred_username") or "You"),
         started_at=now,
         seen_at=now,
     )
@@ -156,10 +171,12 @@ def end(request: Request, sender: Sender, code: str = "", state: str = "") -> Re
 
 @router.post("/sign-out")
 def sign_out(request: Request, form_token: Annotated[str, Form()] = "") -> Response:
-    """End the session on this device."""
+    """End the session on this device and at the issuer, which would let the next person in without asking."""
     cookies = request.app.state.cookies
     session = cookies.open(request.cookies)
-    response = render("signed_out.html", visit=None)
-    if session is not None and form_token == session.form_token:
-        cookies.end(response)
+    if session is not None and form_token != session.form_token:
+        raise ForeignForm
+    everywhere = session is not None and request.app.state.sign_in.revoke(session)
+    response = render("signed_out.html", visit=None, everywhere=everywhere)
+    cookies.end(response)
     return response
