@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench chaos drill security audit sbom kafka promtool helm vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench chaos drill security audit sbom kafka keycloak promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ sbom: setup ## write the bill of materials to dist/plumbline.cdx.json
 
 kafka: setup ## run relay and consumer on Apache Kafka itself (needs Java 17 and Maven)
 	$(VENV)/pytest tests/broker/apache
+
+keycloak: setup ## sign in with Keycloak itself, on the realm of Compose (needs Java 17 and Maven)
+	$(VENV)/pytest tests/deployment/keycloak
 
 drill: setup ## lose a whole stack and bring it back from its backup, in a scratch folder
 	$(VENV)/plumbline backup drill

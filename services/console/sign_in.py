@@ -103,7 +103,11 @@ def _session(token: Mapping[str, Any]) -> Session:
     access = str(token["access_token"])
     # Read for the end and the name only; every service checks the signature, and so does the console before a page.
     claims = jwt.decode(access, options={"verify_signature": False})
-    about = {**claims, **jwt.decode(token["id_token"], options={"verify_signature": False})} if token.get("id_token") else claims
+    about = (
+        {**claims, **jwt.decode(token["id_token"], options={"verify_signature": False})}
+        if token.get("id_token")
+        else claims
+    )
     now = time.time()
     return Session(
         access_token=access,

@@ -14,6 +14,8 @@ import yaml
 
 from deploy.compose import make_secrets as secrets
 from deploy.local import temporal_server
+from services.console.session import ABSOLUTE_SECONDS
+from services.console.settings import ConsoleSettings
 from tests.deployment import roles
 from workflows import search_attributes
 
@@ -175,10 +177,29 @@ def test_keycloak_puts_into_tokens_what_we_read_from_them() -> None:
     (client,) = realm["clients"]
     claims = {mapper["config"].get("claim.name") for mapper in client["protocolMappers"]} - {None}
     assert claims == {"provider_id", "roles", "scope_all", "locations", "regions"}
+    assert all(
+        mapper["config"]["access.token.claim"] == str(mapper["name"] != "name").lower()
+        for mapper in client["protocolMappers"]
+    )
     audiences = [mapper["config"].get("included.custom.audience") for mapper in client["protocolMappers"]]
     assert "plumbline" in audiences
     assert client["attributes"]["pkce.code.challenge.method"] == "S256"
     assert "users" not in realm, "no account that everybody knows"
+
+
+def test_keycloak_is_the_one_that_was_tried_and_its_sessions_last_as_long_as_the_consoles() -> None:
+    """`make keycloak` runs the version of the pom."""
+    services = read(FOLDER / "compose.keycloak.yaml")["services"]
+    tried = re.search(r"<version>(\d+\.\d+\.\d+)</version>", (ROOT / "deploy/keycloak/pom.xml").read_text())
+    assert tried is not None
+    assert services["keycloak"]["image"] == f"quay.io/keycloak/keycloak:{tried[1]}"
+    realm = json.loads((FOLDER / "realm.json").read_text())
+    idle = ConsoleSettings.model_fields["console_idle_minutes"].default * 60
+    # Keycloak hears of somebody when their token is renewed, at most its life before their last click.
+    assert realm["ssoSessionIdleTimeout"] == idle + realm["accessTokenLifespan"]
+    assert realm["ssoSessionMaxLifespan"] == ABSOLUTE_SECONDS
+    asked = services["console"]["environment"]["PLUMBLINE_CONSOLE_SCOPES"].split()
+    assert set(asked) <= {"openid", *realm["clients"][0]["optionalClientScopes"]}, "Keycloak refuses any other"
 
 
 def test_the_dockerfile_is_as_it_should_be() -> None:

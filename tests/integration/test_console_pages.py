@@ -692,3 +692,16 @@ def test_a_form_that_came_back_says_where_its_page_is(case: Case, person: Any, a
         page.send(action)
         assert page.status == 422
         page.says(f'data-address="{path}"')
+
+
+def test_signing_out_says_what_it_ended(person: Any, actor: Any) -> None:
+    page = person(actor("carer")).open("/")
+    page.forms["/sign-out"]["form_token"] = "of the session before"
+    page.send("/sign-out").says("This form is out of date")
+    assert page.status == 403
+    assert page.open("/").status == 200, "still signed in"
+    # Its session came without the means to end it at the issuer.
+    answer = page.http.post("/sign-out", data=page.forms["/sign-out"])
+    assert "You are signed out" in answer.text
+    assert "The sign-in service may still know this device" in answer.text
+    assert 'plumbline_session_0="";' in answer.headers["set-cookie"]

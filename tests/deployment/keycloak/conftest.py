@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "deploy" / "compose"
 POM = ROOT / "deploy" / "keycloak" / "pom.xml"
 CONSOLE = "http://127.0.0.1:8000"
-PASSWORD = "a plumb line is straight"  # noqa: S105 - of people who live as long as this Keycloak
+PASSWORD = "a plumb line is straight"
 PATIENCE = 600
 """Seconds for a start: on one slow core it builds itself for a minute and makes its tables for another."""
 
@@ -142,7 +142,8 @@ def keycloak(distribution: Path) -> Iterator[Keycloak]:
     password = make_secrets.variables()["KEYCLOAK_PASSWORD"]
     url = f"http://127.0.0.1:{port}"
     given = {
-        name: re.sub(r"\$\{KEYCLOAK_PASSWORD:[^}]*\}", password, value) for name, value in service["environment"].items()
+        name: re.sub(r"\$\{KEYCLOAK_PASSWORD:[^}]*\}", password, value)
+        for name, value in service["environment"].items()
     }
     given |= {
         "KC_HOSTNAME": url,
@@ -153,7 +154,7 @@ def keycloak(distribution: Path) -> Iterator[Keycloak]:
     }
     with (distribution / "log").open("wb") as log:
         process = subprocess.Popen(
-            [distribution / "bin" / "kc.sh", *service["command"]], env={**os.environ, **given},
+            ["sh", distribution / "bin" / "kc.sh", *service["command"]], env={**os.environ, **given},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     check = service["healthcheck"]["test"][1].replace("/9000", f"/{management}")
