@@ -1,10 +1,9 @@
 """Signing in with Keycloak itself, on the realm of Compose: who gets in, what tokens say, how it ends, keys that are replaced."""
 
-import threading
+import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 from playwright.sync_api import expect, sync_playwright
 from starlette.responses import Response
@@ -21,6 +19,7 @@ from services.console.session import ABSOLUTE_SECONDS, Session
 from services.runtime import auth
 from tests.deployment.keycloak.conftest import CONSOLE, PASSWORD, Browser, Keycloak, Person
 from tests.e2e.browser.conftest import CHROMIUM
+from tests.integration.test_imports import serving
 
 pytestmark = pytest.mark.deep
 
@@ -137,8 +136,12 @@ def test_in_a_real_browser_the_next_person_on_a_device_is_asked_who_they_are(
 ) -> None:
     if CHROMIUM is None:
         pytest.skip("NO BROWSER TESTS: install Debian's chromium, or set PLUMBLINE_CHROMIUM")
-    console = browser().console.app
-    with served(console), sync_playwright() as playwright:
+    # Where Compose has the console: Keycloak sends people back to nowhere else.
+    port = int(CONSOLE.rpartition(":")[2])
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            pytest.skip(f"NOT TRIED IN A BROWSER: something else listens on port {port}")
+    with serving(browser().console.app, port), sync_playwright() as playwright:  # type: ignore[arg-type]
         page = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
         page.goto(CONSOLE)
         page.locator("#username").fill(manager.name)
@@ -150,25 +153,6 @@ def test_in_a_real_browser_the_next_person_on_a_device_is_asked_who_they_are(
         expect(page.get_by_role("heading", name="You are signed out")).to_be_visible(timeout=60_000)
         page.get_by_role("link", name="Sign in again").click()
         expect(page.locator("#kc-login")).to_be_visible(timeout=60_000)
-
-
-@contextmanager
-def served(app: Any) -> Iterator[None]:
-    """An application at the address where Compose has the console, to which alone Keycloak sends people back."""
-    port = int(CONSOLE.rpartition(":")[2])
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    try:
-        listening = server.config.bind_socket()
-    except SystemExit:
-        pytest.skip(f"NOT TRIED IN A BROWSER: port {port} is taken")
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        listening.close()
 
 
 def test_tokens_say_who_in_which_roles_and_where_and_no_name(
