@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import httpx
+import pytest
+
 from services.console import chart
 from services.console.pages import body, review_draft
+from services.console.service_api import Refused, ServiceApi
 from services.intake.details.policy import shipped
 
 REVIEW: dict[str, Any] = {
@@ -108,3 +112,36 @@ def test_no_page_gives_a_word_that_the_frame_gives() -> None:
     ]
     assert len(calls) > 20
     assert [name for name, node in calls if frame & {word.arg for word in node.keywords}] == []
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("..", "/incidents/%2E%2E/audit"), (".", "/incidents/%2E/audit"), ("x?role=director", "/incidents/x%3Frole%3Ddirector/audit"),
+        ("x#y", "/incidents/x%23y/audit"), ("a\0b", "/incidents/a%00b/audit"), ("%2e%2e", "/incidents/%252e%252e/audit"),
+    ],
+)  # fmt: skip
+def test_what_stands_in_place_of_an_id_leads_nowhere_else(named: str, asked: str) -> None:
+    seen: list[httpx.Request] = []
+    service_api(seen).get("intake", f"/incidents/{named}/audit", limit=1)
+    assert [one.url.raw_path.decode() for one in seen] == [f"{asked}?limit=1"]
+
+
+def test_what_is_longer_than_any_address_is_no_address() -> None:
+    with pytest.raises(Refused) as refused:
+        service_api([]).get("intake", f"/incidents/{'9' * 70_000}")
+    assert refused.value.status == 422
+
+
+def test_a_version_that_no_service_gave_is_sent_for_it_to_refuse() -> None:
+    seen: list[httpx.Request] = []
+    service_api(seen).send("PUT", "intake", "/incidents/x", {}, key="ke\u0301y\r\nX: y", version='"\ud800"')
+    assert (seen[0].headers["Idempotency-Key"], seen[0].headers["If-Match"]) == ("ke?y??X: y", '"?"')
+
+
+def service_api(seen: list[httpx.Request]) -> ServiceApi:
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={})
+
+    return ServiceApi(httpx.Client(transport=httpx.MockTransport(answer)), {"intake": "http://intake"}, "token")
