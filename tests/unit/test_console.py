@@ -12,6 +12,7 @@ import pytest
 from services.console import chart
 from services.console.pages import body, review_draft
 from services.console.service_api import Refused, ServiceApi
+from services.console.visit import inside
 from services.intake.details.policy import shipped
 
 REVIEW: dict[str, Any] = {
@@ -145,3 +146,14 @@ def service_api(seen: list[httpx.Request]) -> ServiceApi:
         return httpx.Response(200, json={})
 
     return ServiceApi(httpx.Client(transport=httpx.MockTransport(answer)), {"intake": "http://intake"}, "token")
+
+
+@pytest.mark.parametrize(
+    ("path", "led"),
+    [
+        ("/incidents?q=a%20b#c", "/incidents?q=a%20b#c"), ("https://evil.example", "/"), ("//evil.example", "/"), ("", "/"),
+        ("/\\evil.example", "/"), ("/\t/evil.example", "/"), ("/\n/evil.example", "/"), ("javascript:alert(1)", "/"),
+    ],
+)  # fmt: skip
+def test_nobody_is_led_out_of_the_console(path: str, led: str) -> None:
+    assert inside(path) == led
