@@ -1,8 +1,10 @@
 """The pages' own parts: the text of a review between form and draft, and the figure of a chart. No socket."""
 
 import ast
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -10,11 +12,14 @@ import httpx
 import pytest
 
 from services.console import chart
-from services.console.pages import body, review_draft
+from services.console.page import day, when
+from services.console.pages import body, report, review_draft
 from services.console.service_api import Refused, ServiceApi
+from services.console.steps import number
 from services.console.visit import inside
 from services.intake.details.policy import shipped
 
+NOW = datetime(2026, 6, 8, 9, tzinfo=UTC)
 REVIEW: dict[str, Any] = {
     "what_happened": "It fell.", "why": None, "only_person_reason": None, "no_actions_reason": None,
     "no_briefing_reason": None, "known_cause": None,
@@ -157,3 +162,28 @@ def service_api(seen: list[httpx.Request]) -> ServiceApi:
 )  # fmt: skip
 def test_nobody_is_led_out_of_the_console(path: str, led: str) -> None:
     assert inside(path) == led
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"), [("28", 28), ("-1", "-1"), ("1.5", "1.5"), ("²", "²"), ("", ""), ("9" * 5000, "9" * 5000)]
+)
+def test_what_is_no_number_stays_for_the_service_to_name(typed: str, sent: int | str) -> None:
+    assert number(typed) == sent
+
+
+@pytest.mark.parametrize(
+    ("answers", "at"),
+    [
+        ({"when": "now", "at": "2026-06-08T08:30:00+01:00"}, datetime(2026, 6, 8, 7, 30, tzinfo=UTC)),
+        *(({"when": "now", "at": odd}, NOW) for odd in ("", "x", "2026-06-08T08:30", "9" * 5000)),
+        ({"when": "earlier", "date": "0000-00-00", "time": "9"}, None),
+    ],
+)
+def test_a_time_that_no_page_put_into_the_form_is_none(answers: dict[str, str], at: datetime | None) -> None:
+    visit: Any = SimpleNamespace(now=NOW)
+    assert report.occurred_at(visit, answers) == at
+
+
+def test_a_time_at_the_ends_of_the_years_is_shown_as_it_is() -> None:
+    assert when("0001-01-01T00:00:00+00:00") == "1 January 1, 00:00"
+    assert day("9999-12-31T23:59:59-14:00") == "31 December 9999"
