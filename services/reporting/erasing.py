@@ -1,7 +1,7 @@
 """Erasing what reporting holds of an incident, once intake has decided that its time has come: what was asked and answered
 about it, what stands for the people it happened to, and the packs that it has a page in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from services.contracts.intake import IncidentDescribed
+from services.contracts.taxonomy import RecordKind
 from services.reporting.packs.commands import State
 from services.reporting.packs.store import Pack
 from services.runtime import erasure
@@ -21,7 +22,7 @@ _OF_ITEM = "item_id in (select item_id from reporting.governance_item where inci
 _OF_PACK = "incident_ids @> array[cast(:record as uuid)] or subject_id = :record"
 _OF_GRANT = f"record_id in (select record_id from reporting.pack where {_OF_PACK})"
 
-PARTS: Sequence[Part] = (
+_OF_INCIDENT = (
     Part("action", ("wording",), _OF),
     Part("governance_answer", ("said", "reason"), _OF_ITEM),
     Part("governance_item", ("question", "said"), _OF),
@@ -29,6 +30,7 @@ PARTS: Sequence[Part] = (
     Part("pack_grant", ("recipient", "purpose"), _OF_GRANT),
     Part("trait", ("codes",), "incident_id = :record and kind = 'person'"),
 )
+PARTS: Mapping[RecordKind, Sequence[Part]] = {RecordKind.INCIDENT: _OF_INCIDENT}
 """Every place in reporting where somebody may have written about an incident, or that stands for whom it happened to."""
 
 _STAND_INS = text(
@@ -40,12 +42,12 @@ _END_PACKS = text(
 )
 
 
-def erase(session: Session, actor: Actor, incident_id: UUID, now: datetime) -> Erased:
+def erase(session: Session, actor: Actor, kind: RecordKind, record_id: UUID, now: datetime) -> Erased:
     """Erase it, and end the packs that it has a page in: their files are to go, and nobody reads them any more."""
-    session.execute(_STAND_INS, {"record": incident_id, "type": IncidentDescribed.TYPE})
-    files = session.scalars(_PACKS, {"record": incident_id}).all()
-    made = erasure.erase(session, SERVICE, actor, incident_id, PARTS, now, files=files)
-    session.execute(_END_PACKS, {"record": incident_id})
+    session.execute(_STAND_INS, {"record": record_id, "type": IncidentDescribed.TYPE})
+    files = session.scalars(_PACKS, {"record": record_id}).all()
+    made = erasure.erase(session, SERVICE, actor, record_id, PARTS[kind], now, files=files)
+    session.execute(_END_PACKS, {"record": record_id})
     return made
 
 

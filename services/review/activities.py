@@ -11,7 +11,7 @@ from services.review import commands, erasing
 from services.review.sharing import commands as sharing
 from services.review.sharing import follow_up
 from services.review.thematic import commands as thematic
-from services.runtime import erasure, idempotency, outbox
+from services.runtime import idempotency, outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -87,9 +87,8 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("review", contract.ERASE)
     def erase(command: contract.Erase) -> contract.ErasedTexts:
         with transaction(context.engine, command.provider_id) as session:
-            made = erasure.erase(
-                session, "review", system(command.provider_id), command.incident_id, erasing.PARTS, context.clock.now()
-            )
+            actor, now = system(command.provider_id), context.clock.now()
+            made = erasing.erase(session, actor, command.kind, command.incident_id, now)
             return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
 
     @activity.defn(name=f"review.{contract.CLEAR_REPLIES}")

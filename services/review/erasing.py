@@ -1,8 +1,15 @@
 """Erasing what people wrote in reviews and briefings of an incident, once intake has decided that its time has come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
 
-from services.runtime.erasure import Part
+from sqlalchemy.orm import Session
+
+from services.contracts.taxonomy import RecordKind
+from services.runtime import erasure
+from services.runtime.actor import Actor
+from services.runtime.erasure import Erased, Part
 
 SERVICE = "review"
 _OF = "incident_id = :record"
@@ -17,7 +24,7 @@ _OF_SUBMISSION = (
     " where r.incident_id = :record)"
 )
 
-PARTS: Sequence[Part] = (
+_OF_INCIDENT = (
     Part(
         "review",
         (
@@ -49,4 +56,10 @@ PARTS: Sequence[Part] = (
     Part("theme_member", ("reason",), _OF),
     Part("timeline_entry", ("what", "source_detail", "analysis", "withdrawn_reason"), _OF_REVIEW),
 )  # fmt: skip
+PARTS: Mapping[RecordKind, Sequence[Part]] = {RecordKind.INCIDENT: _OF_INCIDENT}
 """Every place in review where somebody may have written about an incident, or that says whom it happened to."""
+
+
+def erase(session: Session, actor: Actor, kind: RecordKind, record_id: UUID, now: datetime) -> Erased:
+    """Erase it."""
+    return erasure.erase(session, SERVICE, actor, record_id, PARTS[kind], now)

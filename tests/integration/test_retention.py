@@ -114,7 +114,7 @@ def refused(reply: Any) -> tuple[int, str]:
     return reply.status_code, reply.json()["type"].rsplit("/", 1)[-1]
 
 
-def left(database: str) -> set[str]:
+def left(database: str, marker: str = MARKER) -> set[str]:
     """Every table of every service in which the marker stands."""
     engine = create_engine(make_url(database).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
@@ -124,7 +124,7 @@ def left(database: str) -> set[str]:
             for table in tables(connection, service)
             if connection.scalar(
                 text(f"select exists (select from {service}.{table} t where to_jsonb(t)::text like :m)"),
-                {"m": f"%{MARKER}%"},
+                {"m": f"%{marker}%"},
             )
         }
     engine.dispose()
@@ -254,7 +254,7 @@ def test_a_record_is_appraised_kept_preserved_and_appraised_anew(
         "serious",
         20,
         False,
-        "retention-1",
+        "retention-2",
     )
     clock.advance(YEARS)
     destroy = {"decision": "destroy", "reason": "It is old."}

@@ -1,0 +1,195 @@
+"""Retention of what is not of one incident, from the due list to the proof: concerns of speaking up."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from services.intake.speak_up import api
+from services.runtime import audit
+from services.runtime.actor import Actor
+from services.runtime.db import transaction
+from services.runtime.limit import Limit
+from tests.conftest import SERVICES, MovableClock, ServiceClient
+from tests.integration.test_escalation import Rig
+from tests.integration.test_recurrence import close
+from tests.integration.test_retention import YEARS, anyio_backend, folder, home, left, refused, rig, sweep
+from workflows.retention import Swept
+
+__all__ = ["anyio_backend", "folder", "home", "rig", "sweep"]
+
+pytestmark = pytest.mark.anyio
+
+MARKER = f"Obadiah Wren {uuid.uuid4().hex[:8]}"
+DESTROY = {"decision": "destroy", "reason": f"The time of what {MARKER} said has passed."}
+KEPT = {f"{service}.idempotency_key" for service in SERVICES}
+"""Replies are cleared by their age in real time, which these tests cannot let pass."""
+
+
+@pytest.fixture(autouse=True)
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAISING", "OPENING"):
+        monkeypatch.setattr(api, name, Limit("test", 10_000))
+
+
+@pytest.fixture
+def concern(rig: Rig, provider_id: uuid.UUID, actor: Any, home: uuid.UUID) -> tuple[str, str]:
+    """An answered concern about a colleague: its id, and its receipt code."""
+    body = {
+        "provider_id": str(provider_id), "mode": "confidential", "contact": f"{MARKER}, room 4", "location_id": str(home),
+        "message": f"{MARKER} shouts at people at night.",
+    }  # fmt: skip
+    raised = rig.intake.http.post("/speak-up", json=body)
+    assert raised.status_code == 201, raised.text
+    lead = actor("safeguarding_lead")
+    [one] = rig.intake.get("/concerns", lead).json()["items"]
+    concern_id: str = one["concern_id"]
+    review = {"reviewer_id": str(lead.id), "protection": f"Known as {MARKER} to two.", "reason": "Outside the line."}
+    assert rig.intake.post(f"/concerns/{concern_id}/review", lead, review, version=1).status_code == 200
+    answer(rig, lead, concern_id)
+    code: str = raised.json()["code"]
+    return concern_id, code
+
+
+def answer(rig: Rig, who: Actor, concern_id: str) -> None:
+    said = rig.intake.post(f"/concerns/{concern_id}/messages", who, {"text": f"We have spoken with {MARKER}."})
+    assert said.status_code == 200, said.text
+
+
+def due(intake: ServiceClient, who: Actor) -> set[str]:
+    return {row["record_id"] for row in intake.get("/retention/records/due", who).json()["items"]}
+
+
+def destroy(intake: ServiceClient, record_id: str, one: Actor, other: Actor) -> None:
+    """Two people decide to destroy a record."""
+    path = f"/retention/records/{record_id}/appraisal"
+    before = intake.get(f"/retention/records/{record_id}", one).json()["appraisal"]
+    made = intake.post(path, one, DESTROY, version=None if before is None else before["version"])
+    assert made.status_code == 200, made.text
+    assert refused(intake.post(f"{path}/confirm", one, version=made.json()["version"])) == (409, "own-decision")
+    confirmed = intake.post(f"{path}/confirm", other, version=made.json()["version"])
+    assert confirmed.status_code == 200, confirmed.text
+
+
+def proved(engine: Engine, service: str, provider_id: uuid.UUID, record_id: str) -> None:
+    """The audit chain of a record verifies, says that it was erased with what digest, and holds no words."""
+    with transaction(engine, provider_id) as session:
+        chain = audit.read(session, service, uuid.UUID(record_id))
+        digest = session.scalar(
+            text(f"select digest from {service}.erasure where record_id = :id"), {"id": uuid.UUID(record_id)}
+        )
+    assert audit.verify(chain) is None
+    [erased] = [entry["data"] for entry in chain if entry["action"] == "erased"]
+    assert (len(digest), erased["digest"]) == (64, digest)
+    assert MARKER not in str(chain)
+
+
+async def test_a_concern_is_erased_by_two_who_see_it_and_nobody_else(
+    rig: Rig, concern: tuple[str, str], actor: Any, clock: MovableClock, sweep: Callable[[], Any], database: str,
+    provider_id: uuid.UUID,
+) -> None:  # fmt: skip
+    intake, (concern_id, code) = rig.intake, concern
+    lead, guardian, director = actor("safeguarding_lead"), actor("speak_up_guardian"), actor("director")
+    path = f"/retention/records/{concern_id}"
+    assert await sweep() == Swept()
+    stands = intake.get(path, guardian).json()
+    assert (stands["kind"], stands["rule"], stands["due"], stands["holds"]) == ("concern", "concern", False, [])
+    assert stands["source"].endswith("to be confirmed")
+    assert refused(intake.post(f"{path}/appraisal", guardian, DESTROY)) == (409, "not-due")
+    clock.advance(YEARS)
+    for who in (director, actor("registered_manager"), actor("quality_lead")):
+        assert due(intake, who) == set(), "who sees no concern decides about none"
+        assert intake.get(path, who).status_code == 404
+        assert intake.post(f"{path}/appraisal", who, DESTROY).status_code == 404
+        assert intake.post(f"{path}/appraisal/confirm", who, version=1).status_code == 404
+    assert due(intake, lead) == due(intake, guardian) == {concern_id}
+
+    hold = intake.post("/legal-holds", guardian, {"record_id": concern_id, "reason": f"A tribunal asks of {MARKER}."})
+    assert hold.status_code == 201, hold.text
+    assert intake.get("/legal-holds", director).json()["items"] == []
+    assert [one["record_id"] for one in intake.get("/legal-holds", lead).json()["items"]] == [concern_id]
+    assert refused(intake.post(f"{path}/appraisal", lead, DESTROY)) == (409, "not-due")
+    lift = f"/legal-holds/{hold.json()['hold_id']}/lift"
+    assert intake.post(lift, director, {"reason": "It is over."}, version=1).status_code == 404
+    assert intake.post(lift, lead, {"reason": "It is over."}, version=1).status_code == 200
+
+    destroy(intake, concern_id, guardian, lead)
+    assert due(intake, lead) == set()
+    again = intake.post("/legal-holds", lead, {"record_id": concern_id, "reason": "The police ask."})
+    assert await sweep() == Swept(erased=0, stopped=1), "what is held is never erased"
+    lift = f"/legal-holds/{again.json()['hold_id']}/lift"
+    assert intake.post(lift, guardian, {"reason": "They need it no more."}, version=1).status_code == 200
+
+    assert {"intake.concern", "intake.concern_message"} <= left(database, MARKER)
+    assert await sweep() == Swept(erased=1, stopped=0)
+    assert await sweep() == Swept()
+    assert left(database, MARKER) <= KEPT
+    assert intake.get(f"/concerns/{concern_id}", lead).status_code == 404
+    opened = intake.http.post("/speak-up/conversation", json={"code": code})
+    never = intake.http.post("/speak-up/conversation", json={"code": "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"})
+    assert (opened.status_code, opened.json()["detail"]) == (404, never.json()["detail"]), "as if it never was"
+    assert intake.http.post("/speak-up/messages", json={"code": code, "text": "Are you there?"}).status_code == 404
+    proved(rig.engine, "intake", provider_id, concern_id)
+    for who in (lead, guardian):
+        [proof] = intake.get("/retention/erasures", who).json()["items"]
+        assert (proof["record_id"], proof["kind"], proof["incident_id"]) == (concern_id, "concern", None)
+        assert (proof["decided_by"], proof["confirmed_by"]) == (str(guardian.id), str(lead.id))
+        assert [one["service"] for one in proof["proofs"]] == ["intake"]
+    assert intake.get("/retention/erasures", director).json()["items"] == []
+    assert intake.get("/retention/erasures", actor("quality_lead")).status_code == 403
+
+
+async def test_a_concern_that_goes_on_is_not_what_was_decided_about(
+    rig: Rig, concern: tuple[str, str], actor: Any, clock: MovableClock, sweep: Callable[[], Any]
+) -> None:
+    intake, (concern_id, code) = rig.intake, concern
+    lead, guardian = actor("safeguarding_lead"), actor("speak_up_guardian")
+    await sweep()
+    clock.advance(YEARS)
+    destroy(intake, concern_id, lead, guardian)
+    assert intake.http.post("/speak-up/messages", json={"code": code, "text": "It goes on."}).status_code == 200
+    assert await sweep() == Swept(erased=0, stopped=1)
+    assert due(intake, lead) == set()
+    again = f"/retention/records/{concern_id}/appraisal"
+    assert refused(intake.post(again, lead, DESTROY, version=2)) == (409, "not-closed")
+    answer(rig, lead, concern_id)
+    assert await sweep() == Swept(erased=0, stopped=1), "it begins anew"
+    clock.advance(YEARS)
+    assert await sweep() == Swept(erased=0, stopped=1), "what was decided was about another conversation"
+    assert due(intake, lead) == {concern_id}
+    destroy(intake, concern_id, lead, guardian)
+    assert await sweep() == Swept(erased=1, stopped=0)
+
+
+async def test_a_concern_is_kept_with_the_incident_that_was_made_of_it(
+    rig: Rig, concern: tuple[str, str], actor: Any, clock: MovableClock, sweep: Callable[[], Any], home: uuid.UUID
+) -> None:
+    intake, (concern_id, _) = rig.intake, concern
+    lead, individual = actor("safeguarding_lead"), actor("nominated_individual")
+    version = intake.get(f"/concerns/{concern_id}", lead).json()["version"]
+    report = {
+        "occurred_at": clock.now().isoformat(),
+        "location_id": str(home),
+        "kind": "incident",
+        "category": "medication",
+        "narrative": "As told.",
+        "immediate_danger": False,
+        "restricted": False,
+    }
+    made = intake.post(f"/concerns/{concern_id}/incident", lead, report, version=version)
+    assert made.status_code == 201, made.text
+    incident = made.json()["incident_id"]
+    await sweep()
+    clock.advance(YEARS)
+    assert due(intake, lead) == set(), "its incident is open"
+    close(rig, incident)
+    assert due(intake, lead) == set(), "its incident was in use until now"
+    clock.advance(YEARS)
+    assert due(intake, lead) == {concern_id}
+    hold = intake.post("/legal-holds", individual, {"incident_id": incident, "reason": "An inquest."})
+    assert hold.status_code == 201, hold.text
+    assert due(intake, lead) == set(), "what is held of the incident is held of what was told of it"
+    stands = intake.get(f"/retention/records/{concern_id}", lead).json()
+    assert (stands["due"], stands["held"], stands["holds"]) == (False, True, []), "whose hold it is, is not told"
