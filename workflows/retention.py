@@ -27,9 +27,17 @@ HOLDERS = {
         activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE
     ),
     RecordKind.CONCERN: (activities.INTAKE_QUEUE,),
+    RecordKind.THEME: (
+        activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE
+    ),
+    RecordKind.MEETING: (activities.REPORTING_QUEUE, activities.INTAKE_QUEUE),
 }  # fmt: skip
 """Who holds texts of records, the owner first. Intake last: what it says of a record is what the others go by."""
-OWNERS = {RecordKind.CONCERN: activities.INTAKE_QUEUE}
+OWNERS = {
+    RecordKind.CONCERN: activities.INTAKE_QUEUE,
+    RecordKind.THEME: activities.REVIEW_QUEUE,
+    RecordKind.MEETING: activities.REPORTING_QUEUE,
+}
 """Whose a record that is not of one incident is."""
 KEEPERS_OF_FILES = (activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE)
 REPLIERS = (*HOLDERS[RecordKind.INCIDENT], activities.DIRECTORY_QUEUE)
@@ -98,7 +106,7 @@ class RetentionWorkflow:
             erase = activities.Erase(kind=record.kind, last_used_at=begun.last_used_at, **of(queue))
             proof = await self._ask(f"{queue}.{activities.ERASE}", queue, activities.ErasedTexts, erase)
             if proof.in_use:
-                stop = activities.StopDisposal(**of("stop"))
+                stop = activities.StopDisposal(last_used_at=proof.last_used_at, **of("stop"))
                 await self._ask(activities.STOP_DISPOSAL, activities.INTAKE_QUEUE, type(None), stop)
                 return False
             proofs[queue] = proof

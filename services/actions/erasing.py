@@ -1,4 +1,4 @@
-"""Erasing what people wrote about the actions of an incident, once intake has decided that its time has come.
+"""Erasing what people wrote about the actions of an incident or a theme, once intake has decided that its time has come.
 
 An action that serves other incidents keeps its words until the last of them is erased.
 """
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from services.actions.evidence_file.store import EvidenceFile
 from services.contracts.taxonomy import RecordKind
-from services.runtime import erasure
+from services.runtime import erasure, restriction
 from services.runtime.actor import Actor
 from services.runtime.erasure import Erased, Part
 
@@ -47,14 +47,16 @@ _OF_INCIDENT = (
     Part("verification", ("finding", "not_drawn_reason", "missing", "remaining_risk"), _OF_ACTION),
     Part("weaker_accepted", ("reason",), _OF),
 )
-PARTS: Mapping[RecordKind, Sequence[Part]] = {RecordKind.INCIDENT: _OF_INCIDENT}
-"""Every place in actions where somebody may have written about what followed from an incident."""
+PARTS: Mapping[RecordKind, Sequence[Part]] = {RecordKind.INCIDENT: _OF_INCIDENT, RecordKind.THEME: _OF_INCIDENT}
+"""Every place in actions where somebody may have written about what followed from an incident or a theme."""
 
 _FILES = text(f"select sha256 from actions.evidence_file where {_OF_EVIDENCE}")
 
 
 def erase(session: Session, actor: Actor, kind: RecordKind, record_id: UUID, now: datetime) -> Erased:
-    """Erase it, with the files that were evidence."""
+    """Erase it, with the files that were evidence. A theme is hidden from everybody first: nobody else has done so."""
+    if kind is RecordKind.THEME:
+        restriction.keep(session, SERVICE, provider_id=actor.provider_id, record_id=record_id, revision=1)
     files = session.scalars(_FILES, {"record": record_id}).all()
     return erasure.erase(session, SERVICE, actor, record_id, PARTS[kind], now, files=files)
 

@@ -702,20 +702,31 @@ class Erase(Command):
 class ErasedTexts(BaseModel):
     """How much a service erased, the digest of all of it, and the checksums of files that it needs no longer.
 
-    `in_use`: nothing was erased, for the record was used since, as only its owner knows.
+    `in_use`: nothing was erased, for the record was used since, as only its owner knows; `last_used_at` says when it ended
+    again, if it has.
     """
 
     cells: int
     files: list[str]
     digest: str
     in_use: bool = False
+    last_used_at: datetime | None = None
+
+
+def erasure_stopped(*, in_use: bool, changed_at: datetime, last_used_at: datetime | None) -> ErasedTexts | None:
+    """The answer of a record's owner where it is in use, or has changed since it was decided about; else None."""
+    if not in_use and changed_at == last_used_at:
+        return None
+    return ErasedTexts(cells=0, files=[], digest="", in_use=True, last_used_at=None if in_use else changed_at)
 
 
 STOP_DISPOSAL = "intake.stop_disposal"
 
 
 class StopDisposal(Command):
-    """Take back that an erasure has begun, where the owner of the record says that it is in use."""
+    """Take back that an erasure has begun, where the owner of the record says that it is in use, or was since."""
+
+    last_used_at: datetime | None
 
 
 FILES_IN_USE = "files_in_use"

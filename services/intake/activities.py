@@ -172,7 +172,9 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("intake", contract.STOP_DISPOSAL)
     def stop_disposal(command: contract.StopDisposal) -> None:
         with transaction(context.engine, command.provider_id) as session:
-            erasing.stop(session, system(command.provider_id), command.incident_id, context.clock.now())
+            erasing.stop(
+                session, system(command.provider_id), command.incident_id, command.last_used_at, context.clock.now()
+            )
 
     @activity.defn(name=contract.FINISH_DISPOSAL)
     @activity_errors("intake", contract.FINISH_DISPOSAL)

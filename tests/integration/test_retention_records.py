@@ -1,4 +1,4 @@
-"""Retention of what is not of one incident, from the due list to the proof: concerns of speaking up."""
+"""Retention of what is not of one incident, from the due list to the proof: concerns of speaking up, themes."""
 
 import uuid
 from collections.abc import Callable
@@ -16,10 +16,13 @@ from services.runtime.limit import Limit
 from tests.conftest import SERVICES, MovableClock, ServiceClient
 from tests.integration.test_escalation import Rig
 from tests.integration.test_recurrence import close
+from tests.integration.test_restricted import deliver, events
 from tests.integration.test_retention import YEARS, anyio_backend, folder, home, left, refused, rig, sweep
+from tests.integration.test_review import DRAFT
+from tests.integration.test_thematic import Office, office
 from workflows.retention import Swept
 
-__all__ = ["anyio_backend", "folder", "home", "rig", "sweep"]
+__all__ = ["anyio_backend", "folder", "home", "office", "rig", "sweep"]
 
 pytestmark = pytest.mark.anyio
 
@@ -134,10 +137,10 @@ async def test_a_concern_is_erased_by_two_who_see_it_and_nobody_else(
     lift = f"/legal-holds/{again.json()['hold_id']}/lift"
     assert intake.post(lift, guardian, {"reason": "They need it no more."}, version=1).status_code == 200
 
-    assert {"intake.concern", "intake.concern_message"} <= left(database, MARKER)
+    assert {"intake.concern", "intake.concern_message"} <= left(database, MARKER, provider_id)
     assert await sweep() == Swept(erased=1, stopped=0)
     assert await sweep() == Swept()
-    assert left(database, MARKER) <= KEPT
+    assert left(database, MARKER, provider_id) <= KEPT
     assert intake.get(f"/concerns/{concern_id}", lead).status_code == 404
     opened = intake.http.post("/speak-up/conversation", json={"code": code})
     never = intake.http.post("/speak-up/conversation", json={"code": "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA"})
@@ -211,3 +214,66 @@ async def test_a_concern_is_kept_with_the_incident_that_was_made_of_it(
     assert due(intake, lead) == set(), "what is held of the incident is held of what was told of it"
     stands = intake.get(f"/retention/records/{concern_id}", lead).json()
     assert (stands["due"], stands["held"], stands["holds"]) == (False, True, []), "whose hold it is, is not told"
+
+
+def a_theme(office: Office, incident: str) -> uuid.UUID:
+    """A theme that rests on an incident, with its review begun, an action of it, and what others heard of it."""
+    theme = office.theme(title=f"Shouting as {MARKER} told", why=f"{MARKER} was not the first.")
+    kept = office.api.put(
+        f"/themes/{theme}/members/{incident}", office.lead, {"decision": "linked", "reason": f"It is about {MARKER}."}
+    )
+    assert kept.status_code == 200, kept.text
+    path = f"/reviews/{office.opened(theme).review_id}/draft"
+    wrote = office.api.put(path, office.lead, {**DRAFT, "what_happened": f"{MARKER} was heard."}, version=1)
+    assert wrote.status_code == 200, wrote.text
+    office.pass_on(theme)
+    return theme
+
+
+async def test_an_incident_is_kept_while_a_theme_rests_on_it_and_a_theme_for_its_own_time(
+    rig: Rig, office: Office, home: uuid.UUID, actor: Any, clock: MovableClock, sweep: Callable[[], Any], database: str,
+    provider_id: uuid.UUID, service_engine: Callable[[str], Engine], place: Any,
+) -> None:  # fmt: skip
+    intake, individual, director = rig.intake, actor("nominated_individual"), office.director
+    incident = rig.report(actor("carer"), home, narrative="Shouting at night.")
+    rig.triage(actor("registered_manager"), incident)
+    close(rig, incident)
+    place("review", location_id=home)
+    deliver(service_engine("review"), "review", events(service_engine("intake"), provider_id))
+    theme = str(a_theme(office, incident))
+    clock.advance(YEARS)
+    path = f"/incidents/{incident}"
+    assert intake.get(f"{path}/retention", director).json()["due"] is True
+    assert intake.post(f"{path}/appraisal", director, DESTROY).status_code == 200
+    assert intake.post(f"{path}/appraisal/confirm", individual, version=1).status_code == 200
+    assert await sweep() == Swept(erased=0, stopped=1), "a theme that runs rests on it, as the same night has learned"
+    stands = intake.get(f"{path}/retention", director).json()
+    assert (stands["due"], stands["theme_runs"], stands["proceeding_runs"]) == (False, True, False)
+    assert refused(intake.post(f"{path}/appraisal", director, DESTROY, version=2)) == (409, "not-due")
+    assert due(intake, director) == set(), "it runs"
+    assert refused(intake.post(f"/retention/records/{theme}/appraisal", director, DESTROY)) == (409, "not-closed")
+
+    version = int(office.api.get(f"/themes/{theme}", director).headers["ETag"].strip('"'))
+    ended = office.api.post(f"/themes/{theme}/end", director, {"reason": f"{MARKER} has left."}, version=version)
+    assert ended.status_code == 200, ended.text
+    assert await sweep() == Swept(erased=1, stopped=0), "nothing rests on the incident any more"
+    assert MARKER in office.api.get(f"/themes/{theme}", director).json()["title"], "it has a time of its own"
+    clock.advance(YEARS)
+    assert due(intake, director) == set(), "20 years"
+    clock.advance(YEARS)
+    assert due(intake, director) == {theme}
+    for who in (actor("quality_lead"), actor("director", locations=[home])):
+        assert due(intake, who) == set()
+        assert intake.post(f"/retention/records/{theme}/appraisal", who, DESTROY).status_code == 404
+    destroy(intake, theme, director, individual)
+    assert {"review.theme", "review.review"} <= left(database, MARKER, provider_id)
+    assert await sweep() == Swept(erased=1, stopped=0)
+    assert left(database, MARKER, provider_id) <= KEPT
+    for service in ("review", "actions", "reporting", "intake"):
+        proved(service_engine(service), service, provider_id, theme)
+    assert office.api.get(f"/themes/{theme}", director).status_code == 404
+    assert office.api.get(f"/reviews?incident_id={theme}", director).json()["items"] == []
+    assert office.clients("reporting").get(f"/themes/{theme}", director).status_code == 404
+    assert office.api.get("/themes", director).json()["items"] == []
+    [proof] = [one for one in intake.get("/retention/erasures", director).json()["items"] if one["kind"] == "theme"]
+    assert {one["service"] for one in proof["proofs"]} == {"review", "actions", "reporting", "intake"}

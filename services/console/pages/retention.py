@@ -22,6 +22,8 @@ DECIDERS = (*KEEPERS, Role.SPEAK_UP_GUARDIAN)
 
 WORDS = {
     RecordKind.CONCERN: (_("A concern"), "/concerns/{}"),
+    RecordKind.THEME: (_("A theme"), "/themes/{}"),
+    RecordKind.MEETING: (_("A meeting"), "/meetings/{}"),
 }
 """What records that are not of one incident are called, and where each is shown."""
 

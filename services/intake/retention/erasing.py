@@ -117,14 +117,14 @@ def erase(session: Session, actor: Actor, kind: RecordKind, record_id: UUID, now
     return erasure.erase(session, SERVICE, actor, record_id, PARTS[kind], now, files=files)
 
 
-def stop(session: Session, actor: Actor, record_id: UUID, now: datetime) -> None:
-    """Take back that an erasure has begun: its owner says that the record is in use. What was decided is void."""
+def stop(session: Session, actor: Actor, record_id: UUID, last_used_at: datetime | None, now: datetime) -> None:
+    """Take back that an erasure has begun: its owner says that the record was used since. What was decided is void."""
     row = session.get(Appraisal, record_id, with_for_update=True)
     if row is None or row.begun_at is None or row.finished_at is not None:
         return
     row.begun_at = row.confirmed_by = row.confirmed_at = None
     row.version += 1
-    session.get_one(KeptRecord, record_id).last_used_at = None
+    session.get_one(KeptRecord, record_id).last_used_at = last_used_at
     session.flush()
     audit.append(
         session, SERVICE, chain=record_id, actor=actor, action="disposal_stopped", subject=record_id, at=now, data={}
@@ -155,7 +155,7 @@ def finish(session: Session, actor: Actor, store: Storage | None, command: Finis
             record_id=incident_id,
             service=service,
             provider_id=actor.provider_id,
-            **proof.model_dump(exclude={"in_use"}),
+            **proof.model_dump(include={"cells", "files", "digest"}),
         )
         for service, proof in elsewhere.items()
     )
