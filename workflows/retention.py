@@ -31,12 +31,14 @@ HOLDERS = {
         activities.REVIEW_QUEUE, activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE
     ),
     RecordKind.MEETING: (activities.REPORTING_QUEUE, activities.INTAKE_QUEUE),
+    RecordKind.PERSON: (activities.DIRECTORY_QUEUE, activities.REVIEW_QUEUE, activities.INTAKE_QUEUE),
 }  # fmt: skip
 """Who holds texts of records, the owner first. Intake last: what it says of a record is what the others go by."""
 OWNERS = {
     RecordKind.CONCERN: activities.INTAKE_QUEUE,
     RecordKind.THEME: activities.REVIEW_QUEUE,
     RecordKind.MEETING: activities.REPORTING_QUEUE,
+    RecordKind.PERSON: activities.DIRECTORY_QUEUE,
 }
 """Whose a record that is not of one incident is."""
 KEEPERS_OF_FILES = (activities.ACTIONS_QUEUE, activities.REPORTING_QUEUE, activities.INTAKE_QUEUE)

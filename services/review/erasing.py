@@ -1,4 +1,4 @@
-"""Erasing what people wrote in reviews and briefings of an incident, or about a theme, once intake has decided that its time
+"""Erasing what people wrote in reviews and briefings of an incident, about a theme, or in somebody's supervision, once intake has decided that its time
 has come; and which themes there are, for intake to know when theirs has."""
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from services.runtime.erasure import Erased, Part
 SERVICE = "review"
 _OF = "incident_id = :record"
 _OF_REVIEW = "review_id in (select review_id from review.review where incident_id = :record)"
+_OF_SUPERVISION = "supervision_id in (select supervision_id from review.supervision where worker_id = :record)"
 _OF_BRIEFING = "briefing_id in (select briefing_id from review.briefing where incident_id = :record)"
 _OF_CHECK = (
     "check_id in (select c.check_id from review.adoption_check c join review.briefing b on b.briefing_id = c.briefing_id"
@@ -67,6 +68,7 @@ PARTS: Mapping[RecordKind, Sequence[Part]] = {
         Part("theme", ("title", "why", "questions", "sources", "team", "end_reason"), "theme_id = :record"),
         Part("theme_member", ("reason",), "theme_id = :record"),
     ),
+    RecordKind.PERSON: (Part("supervision_content", ("reflections", "agreed"), _OF_SUPERVISION),),
 }
 """Every place in review where somebody may have written about a record, or that says whom an incident happened to."""
 

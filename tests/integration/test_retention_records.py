@@ -1,7 +1,10 @@
-"""Retention of what is not of one incident, from the due list to the proof: concerns of speaking up, themes."""
+"""Retention of what is not of one incident, from the due list to the proof: concerns of speaking up, themes,
+meetings with their minutes, and the register of staff with reflective supervision."""
 
+import json
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,15 +17,18 @@ from services.runtime.actor import Actor
 from services.runtime.db import transaction
 from services.runtime.limit import Limit
 from tests.conftest import SERVICES, MovableClock, ServiceClient
+from tests.integration.test_console_pages import person
 from tests.integration.test_escalation import Rig
+from tests.integration.test_governance import book
 from tests.integration.test_recurrence import close
+from tests.integration.test_reporting import Book
 from tests.integration.test_restricted import deliver, events
 from tests.integration.test_retention import YEARS, anyio_backend, folder, home, left, refused, rig, sweep
 from tests.integration.test_review import DRAFT
 from tests.integration.test_thematic import Office, office
 from workflows.retention import Swept
 
-__all__ = ["anyio_backend", "folder", "home", "office", "rig", "sweep"]
+__all__ = ["anyio_backend", "book", "folder", "home", "office", "person", "rig", "sweep"]
 
 pytestmark = pytest.mark.anyio
 
@@ -277,3 +283,138 @@ async def test_an_incident_is_kept_while_a_theme_rests_on_it_and_a_theme_for_its
     assert office.api.get("/themes", director).json()["items"] == []
     [proof] = [one for one in intake.get("/retention/erasures", director).json()["items"] if one["kind"] == "theme"]
     assert {one["service"] for one in proof["proofs"]} == {"review", "actions", "reporting", "intake"}
+
+
+async def test_a_meeting_is_erased_whole_once_all_of_it_is_settled(
+    rig: Rig, actor: Any, clock: MovableClock, sweep: Callable[[], Any], database: str, provider_id: uuid.UUID,
+    service_engine: Callable[[str], Engine], client: Any, book: Book,
+) -> None:  # fmt: skip
+    intake, api, home = rig.intake, client("reporting"), book.location()
+    book.project()
+    lead, owner = actor("quality_lead"), actor("registered_manager", locations=[home])
+    director, individual = actor("director"), actor("nominated_individual")
+    called = api.post(
+        "/meetings", lead, {"level": "service", "location_id": str(home), "reason": f"{MARKER} asks for one."}
+    )
+    assert called.status_code == 201, called.text
+    meeting = called.json()["meeting_id"]
+    challenge = {
+        "kind": "challenge", "question": "are_actions_in_place_and_working", "said": f"Did you watch {MARKER}?",
+        "owner_id": str(owner.id), "owner_role": "registered_manager",
+    }  # fmt: skip
+    raised = api.post(f"/meetings/{meeting}/items", lead, challenge)
+    assert raised.status_code == 201, raised.text
+    item = raised.json()["item_id"]
+    clock.advance(timedelta(hours=1))
+    held = {"held_at": clock.now().isoformat(), "present": 4, "minutes": f"{MARKER} spoke."}
+    assert api.post(f"/meetings/{meeting}/held", lead, held, version=1).status_code == 200
+    clock.advance(YEARS + YEARS)
+    assert await sweep() == Swept()
+    assert meeting not in due(intake, director), "a challenge waits for its answer"
+    answer = {"said": f"I did, with {MARKER}."}
+    assert api.post(f"/governance-items/{item}/answers", owner, answer, version=1).status_code == 200
+    judged = {"accepted": True, "altered": ["plan"], "reason": f"{MARKER} says so too."}
+    accepted = api.post(f"/governance-items/{item}/judgements", lead, judged, version=2)
+    assert accepted.status_code == 200, accepted.text
+    assert await sweep() == Swept()
+    assert meeting not in due(intake, director), "it was in use until now"
+    clock.advance(YEARS + YEARS)
+    assert meeting in due(intake, director)
+    destroy(intake, meeting, director, individual)
+    # Somebody raises something at it in the last moment.
+    late = api.post(f"/meetings/{meeting}/items", lead, challenge)
+    assert late.status_code == 201, late.text
+    assert await sweep() == Swept(erased=0, stopped=1), "its owner says that it is in use"
+    assert api.get(f"/meetings/{meeting}", lead).json()["minutes"] == f"{MARKER} spoke."
+    item = late.json()["item_id"]
+    assert api.post(f"/governance-items/{item}/answers", owner, answer, version=1).status_code == 200
+    assert api.post(f"/governance-items/{item}/judgements", lead, judged, version=2).status_code == 200
+    await sweep()
+    clock.advance(YEARS + YEARS)
+    destroy(intake, meeting, individual, director)
+    assert {"reporting.meeting", "reporting.governance_item"} <= left(database, MARKER, provider_id)
+    assert await sweep() == Swept(erased=1, stopped=0)
+    assert left(database, MARKER, provider_id) <= KEPT
+    for service in ("reporting", "intake"):
+        proved(service_engine(service), service, provider_id, meeting)
+    assert api.get(f"/meetings/{meeting}", lead).status_code == 404
+    for who in (lead, owner):
+        assert api.get(f"/governance-items/{item}", who).status_code == 404
+        assert api.get("/governance-items", who).json()["items"] == []
+
+
+async def test_who_has_left_is_somebody_who_has_left_some_years_later(
+    rig: Rig, actor: Any, clock: MovableClock, sweep: Callable[[], Any], database: str, provider_id: uuid.UUID,
+    service_engine: Callable[[str], Engine], client: Any, person: Any,
+) -> None:  # fmt: skip
+    intake, directory = rig.intake, client("directory")
+    director, individual = actor("director"), actor("nominated_individual")
+    registered = directory.post("/providers", director, {"name": "Alder Care"})
+    assert registered.status_code == 201, registered.text
+    made = directory.post("/people", director, {"display_name": MARKER, "roles": [{"role": "carer"}]})
+    assert made.status_code == 201, made.text
+    who = made.json()["person_id"]
+    reach = {"email": "quill@example.org", "mobile": "+447700900123"}
+    assert directory.put(f"/people/{who}/contact", director, reach).status_code == 200
+    supervised(service_engine("review"), provider_id, who)
+    person(director).open(f"/administration/people/{who}").says(MARKER)
+
+    def change(version: int, *, active: bool) -> None:
+        body = {"display_name": MARKER, "active": active, "roles": []}
+        changed = directory.put(f"/people/{who}", director, body, version=version)
+        assert changed.status_code == 200, changed.text
+
+    clock.advance(timedelta(days=1))
+    change(1, active=False)
+    await sweep()
+    assert due(intake, director) == set()
+    clock.advance(YEARS)
+    assert due(intake, director) == {who}, "6 years"
+    destroy(intake, who, director, individual)
+    change(2, active=True)
+    assert await sweep() == Swept(erased=0, stopped=1), "somebody came back"
+    assert directory.get(f"/people/{who}", director).json()["display_name"] == MARKER
+    assert due(intake, director) == set()
+    clock.advance(timedelta(days=1))
+    change(3, active=False)
+    await sweep()
+    clock.advance(YEARS)
+    destroy(intake, who, director, individual)
+    assert {"directory.person", "review.supervision_content"} <= left(database, MARKER, provider_id)
+    assert await sweep() == Swept(erased=1, stopped=0)
+    assert left(database, MARKER, provider_id) <= KEPT
+    assert left(database, "quill@example.org", provider_id) <= KEPT
+    for service in ("directory", "review", "intake"):
+        proved(service_engine(service), service, provider_id, who)
+
+    found = directory.get(f"/people/{who}", director).json()
+    assert (found["person_id"], found["display_name"], found["active"]) == (who, "", False), "the id says who, still"
+    assert who not in {one["person_id"] for one in directory.get("/people", director).json()["items"]}
+    back = {"display_name": "Somebody else", "active": True, "roles": []}
+    assert refused(directory.put(f"/people/{who}", director, back, version=4)) == (409, "already-erased")
+    assert refused(directory.put(f"/people/{who}/contact", director, reach, version=1)) == (409, "already-erased")
+    page = person(director).open(f"/administration/people/{who}")
+    page.says("Somebody who has left", "registered anew")
+    assert list(page.forms) == ["/sign-out"]
+
+
+def supervised(engine: Engine, provider_id: uuid.UUID, who: str) -> None:
+    """Somebody's reflective supervision, as its use-case keeps it."""
+    ids = {
+        "id": uuid.uuid4(),
+        "p": provider_id,
+        "by": uuid.uuid4(),
+        "who": uuid.UUID(who),
+        "said": json.dumps([{"prompt": "What now?", "said": MARKER}]),
+    }
+    with transaction(engine, provider_id) as session:
+        session.execute(
+            text(
+                "insert into review.supervision (supervision_id, provider_id, supervisor_id, worker_id, location_id, held_on,"
+                " topics, recorded_at) values (:id, :p, :by, :who, :id, '2026-06-01', '{}', now())"
+            ),
+            ids,
+        )
+        session.execute(
+            text("insert into review.supervision_content values (:id, :p, cast(:said as jsonb), :said)"), ids
+        )

@@ -24,6 +24,7 @@ WORDS = {
     RecordKind.CONCERN: (_("A concern"), "/concerns/{}"),
     RecordKind.THEME: (_("A theme"), "/themes/{}"),
     RecordKind.MEETING: (_("A meeting"), "/meetings/{}"),
+    RecordKind.PERSON: (_("Somebody who has left"), "/administration/people/{}"),
 }
 """What records that are not of one incident are called, and where each is shown."""
 

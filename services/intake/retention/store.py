@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Text, Uuid, and_, exists, false, func, or_, select, text, true
+from sqlalchemy import ARRAY, ColumnElement, Row, Text, Uuid, and_, exists, false, func, not_, or_, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -19,7 +19,7 @@ from services.intake.safeguarding.store import SafeguardingAdult
 from services.intake.speak_up.store import Concern, visible_concerns
 from services.intake.store import Incident, Table
 from services.runtime.actor import Actor
-from services.runtime.erasure import erasure_table
+from services.runtime.erasure import erasure_table, is_erased
 
 PROOF = erasure_table("intake")
 Proof = Row[Any]
@@ -166,24 +166,26 @@ def standing_of_record(session: Session, record: KeptRecord) -> Standing:
 
 
 def visible_records(actor: Actor) -> ColumnElement[bool]:
-    """The condition for records that are not of an incident: concerns for those who see them, the others for those who
-    answer for records of the whole provider."""
+    """The condition for records that are not of an incident and were not erased: concerns for those who see them, the others
+    for those who answer for records of the whole provider."""
     answers = actor.all_locations and bool(actor.roles.intersection(KEEPERS))
     concern = exists().where(Concern.concern_id == KeptRecord.record_id, visible_concerns(actor))
-    return or_(
-        and_(KeptRecord.kind == RecordKind.CONCERN, concern),
-        and_(KeptRecord.kind != RecordKind.CONCERN, true() if answers else false()),
+    return and_(
+        not_(is_erased("intake", KeptRecord.record_id)),
+        or_(
+            and_(KeptRecord.kind == RecordKind.CONCERN, concern),
+            and_(KeptRecord.kind != RecordKind.CONCERN, true() if answers else false()),
+        ),
     )
 
 
 def records_before(
     session: Session, actor: Actor, before: datetime, after: UUID | None, limit: int
 ) -> Sequence[KeptRecord]:
-    """Records that the actor sees, that ended before a time and are not erased, in the order of their ids."""
+    """Records that the actor sees and that ended before a time, in the order of their ids."""
     query = select(KeptRecord).where(
-        KeptRecord.provider_id == actor.provider_id, KeptRecord.last_used_at < before, visible_records(actor),
-        KeptRecord.record_id.not_in(select(PROOF.c.record_id)),
-    )  # fmt: skip
+        KeptRecord.provider_id == actor.provider_id, KeptRecord.last_used_at < before, visible_records(actor)
+    )
     if after is not None:
         query = query.where(KeptRecord.record_id > after)
     return session.scalars(query.order_by(KeptRecord.record_id).limit(limit)).all()
