@@ -25,7 +25,7 @@ from workflows.thematic import ThematicReviewWorkflow
 from workflows.versions import deployment_config
 from workflows.webhooks import WebhooksWorkflow
 
-PASSED_THROUGH = (
+_SHARED = (
     "services",
     "workflows.process_clock",
     "pydantic",
@@ -39,9 +39,15 @@ WORKFLOW_TASKS = 8
 """Tasks at once. One process cannot compute more, and behind fewer writes an urgent one waits less."""
 
 
-def runner() -> SandboxedWorkflowRunner:
-    """The sandbox; modules without workflow code are shared, which saves memory and start time for each workflow."""
-    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+def runner(*, isolated: bool = False) -> SandboxedWorkflowRunner:
+    """What workflow code runs in.
+
+    `isolated`, as in tests: each run loads the workflow's modules anew, and what is not deterministic in them (the machine's
+    clock, chance, files) is refused. What passed these tests is then shared by all runs: loading it was most of what it
+    costs to begin one, see ADR 0039.
+    """
+    shared = _SHARED if isolated else (*_SHARED, "workflows")
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*shared))
 
 
 WORKFLOWS = (
@@ -62,11 +68,16 @@ WORKFLOWS = (
 
 
 def build_worker(
-    client: Client, *, task_queue: str, max_cached_workflows: int = 1000, version: WorkerDeploymentVersion | None = None
+    client: Client,
+    *,
+    task_queue: str,
+    max_cached_workflows: int = 1000,
+    version: WorkerDeploymentVersion | None = None,
+    isolated: bool = False,
 ) -> Worker:
     """A worker for incidents, themes, concerns, broken glass, briefings, challenges, and what runs on schedules.
 
-    With a `version` it is given work only while that is the current one of its deployment.
+    With a `version` it is given work only while that is the current one of its deployment. `isolated`: see `runner`.
     """
     reconciler = ReconcilerActivities(client)
     return Worker(
@@ -74,7 +85,7 @@ def build_worker(
         task_queue=task_queue,
         workflows=WORKFLOWS,
         activities=[reconciler.compare, reconciler.report],
-        workflow_runner=runner(),
+        workflow_runner=runner(isolated=isolated),
         max_cached_workflows=max_cached_workflows,
         max_concurrent_workflow_tasks=WORKFLOW_TASKS,
         graceful_shutdown_timeout=GRACE,

@@ -106,9 +106,7 @@ def summary(incident: Incident) -> IncidentSummary:
 
 def view(session: Session, actor: Actor, incident: Incident) -> IncidentView:
     """The full form of an incident, as the actor may see it."""
-    triage = session.scalars(
-        select(Triage).where(Triage.incident_id == incident.incident_id).order_by(Triage.decided_at)
-    )
+    triage = session.scalars(select(Triage).where(Triage.incident_id == incident.incident_id).order_by(Triage.revision))
     return IncidentView.model_validate(
         {
             **_columns(IncidentView, incident),

@@ -85,7 +85,7 @@ async def sweep(service_engine: Callable[[str], Engine], clock: MovableClock) ->
                 Worker(env.client, task_queue=service, activities=made, activity_executor=threads)
             )
         await workers.enter_async_context(
-            Worker(env.client, task_queue="sweep", workflows=[RetentionWorkflow], workflow_runner=runner())
+            Worker(env.client, task_queue="sweep", workflows=[RetentionWorkflow], workflow_runner=runner(isolated=True))
         )
 
         async def run() -> Swept:

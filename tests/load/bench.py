@@ -112,8 +112,8 @@ def main() -> int:
     options = parser.parse_args()
     names = [name for name in MEASUREMENTS if name in (options.only or MEASUREMENTS.keys() - LONG)]
     MEASUREMENTS["reads"] = functools.partial(reads.measure, incidents=options.incidents or reads.LARGE, say=_say)
-    MEASUREMENTS["national-day"] = functools.partial(national_day.measure, incidents=options.incidents)
-    MEASUREMENTS["open-workflows"] = functools.partial(open_workflows.measure, count=options.count)
+    MEASUREMENTS["national-day"] = functools.partial(national_day.measure, incidents=options.incidents, say=_say)
+    MEASUREMENTS["open-workflows"] = functools.partial(open_workflows.measure, count=options.count, say=_say)
     found = run(names, quick=options.quick, say=_say)
     text = json.dumps(found, indent=1)
     options.output.parent.mkdir(parents=True, exist_ok=True)

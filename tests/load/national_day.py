@@ -7,6 +7,7 @@ everything is counted: what was accepted is a record, an event, a row and a line
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ HOLD_SECONDS = 600.0
 HOLD_TOLD_SECONDS = 3.0
 _SERVICES = ("directory", "intake", "review", "actions", "reporting", "workflows")
 _IDLE = 10
+_SAY_EVERY = 10
 _SIDE = 100
 """While more than so many wait, it is still the day."""
 
@@ -41,19 +43,21 @@ _COUNTS = {
 }
 
 
-def measure(rig: Rig, *, quick: bool, incidents: int | None = None) -> Outcome:
+def measure(rig: Rig, *, quick: bool, incidents: int | None = None, say: Callable[[str], None]) -> Outcome:
     """Report evenly over the time that the day may take, or as fast as the API takes it; then wait for all that follows."""
     wanted = 300 if quick else incidents or A_DAY
     limit = HOLD_SECONDS * wanted / A_DAY if wanted < A_DAY else HOLD_SECONDS
     engine = create_engine(make_url(rig.admin_url).set(drivername="postgresql+psycopg"))
     try:
         with rig.running(*_SERVICES), contextlib.closing(Generator()) as generator:
-            return asyncio.run(_day(rig, engine, generator, wanted, max(limit, 30.0)))
+            return asyncio.run(_day(rig, engine, generator, wanted, max(limit, 30.0), say))
     finally:
         engine.dispose()
 
 
-async def _day(rig: Rig, engine: Engine, generator: Generator, wanted: int, limit: float) -> Outcome:
+async def _day(
+    rig: Rig, engine: Engine, generator: Generator, wanted: int, limit: float, say: Callable[[str], None]
+) -> Outcome:
     client, token = await client_of(rig), rig.token("registered_manager")
     async with httpx.AsyncClient(timeout=60) as http:
         desk = Desk(http, rig)
@@ -72,6 +76,11 @@ async def _day(rig: Rig, engine: Engine, generator: Generator, wanted: int, limi
             now = await _counts(engine, rig, client)
             counts = {name: count - before[name] for name, count in now.items()}
             lag.append(counts["records"] - counts["processes"])
+            if len(lag) % _SAY_EVERY == 0:
+                say(
+                    f"  {time.monotonic() - began:.0f} s: "
+                    + ", ".join(f"{count:,} {name}" for name, count in counts.items())
+                )
             if flood.done() and set(counts.values()) == {(await flood)[0] + len(dangers)}:
                 followed = True
                 break

@@ -7,6 +7,7 @@ number is bounded by time, and what is said of more is a slope over three sizes.
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,25 +32,26 @@ SECONDS_AT_MOST = 5400.0
 """And so long, where somebody does."""
 HOLD = 2.0
 _AT_ONCE, _LAST, _SAMPLE = 96, 4, 200
+_SAY_EVERY = 5_000
 _LOOKS, _SIZES = 20, 3
 _LONG = timedelta(days=30)
 
 
-def measure(rig: Rig, *, quick: bool, count: int | None = None) -> Outcome:
+def measure(rig: Rig, *, quick: bool, count: int | None = None, say: Callable[[str], None]) -> Outcome:
     """Begin incidents that nobody triages until all are open or the time is over; look when few are open, and at three sizes."""
     wanted, seconds = (400, 30.0) if quick else (WANTED, SECONDS) if count is None else (count, SECONDS_AT_MOST)
-    return asyncio.run(_measure(rig, max(wanted, FEW + _SIZES), seconds))
+    return asyncio.run(_measure(rig, max(wanted, FEW + _SIZES), seconds, say))
 
 
-async def _measure(rig: Rig, wanted: int, seconds: float) -> Outcome:
+async def _measure(rig: Rig, wanted: int, seconds: float, say: Callable[[str], None]) -> Outcome:
     client = await connect(settings(rig))
     async with Lives(client, answering=False) as lives:
-        first = await _begin(lives, FEW, seconds)
+        first = await _begin(lives, FEW, seconds, say)
         looks, begun, spent = [await _look(rig, lives)], 0, 0.0
         for size in range(1, _SIZES + 1):
             began = time.monotonic()
             missing = wanted * size // _SIZES - lives.reported
-            begun += len(await _begin(lives, missing, (seconds - spent) / (_SIZES + 1 - size)))
+            begun += len(await _begin(lives, missing, (seconds - spent) / (_SIZES + 1 - size), say))
             spent += time.monotonic() - began
             looks.append(await _look(rig, lives))
         opened, reported = await _open(client), lives.reported
@@ -87,7 +89,9 @@ def _outcome(looks: list[dict[str, float]], counts: tuple[int, int, int], rate: 
     )  # fmt: skip
 
 
-async def _begin(lives: Lives, count: int, seconds: float) -> list[WorkflowHandle[Any, Any]]:
+async def _begin(
+    lives: Lives, count: int, seconds: float, say: Callable[[str], None]
+) -> list[WorkflowHandle[Any, Any]]:
     """So many more are open, or as many as the time allows. Of a sample each must have done its first task and set its timer."""
     begun: list[WorkflowHandle[Any, Any]] = []
     until = time.monotonic() + seconds
@@ -102,6 +106,8 @@ async def _begin(lives: Lives, count: int, seconds: float) -> list[WorkflowHandl
 
     while (left := count - len(begun)) > 0 and time.monotonic() < until:
         before = len(begun)
+        if lives.reported % _SAY_EVERY < _AT_ONCE:
+            say(f"  {lives.reported:,} begun")
         await asyncio.gather(*(one() for _ in range(min(left, _AT_ONCE))))
         # Begun faster than their first tasks are done, they would only wait in a queue. Tasks are done about in turn.
         for handle in begun[before:][-_LAST:]:

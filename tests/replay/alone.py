@@ -75,7 +75,7 @@ class Alone:
                 task_queue=queue,
                 workflows=WORKFLOWS if queue == QUEUE else (),
                 activities=[self._standing_for(name, answer) for name, answer in named.items()],
-                workflow_runner=runner(),
+                workflow_runner=runner(isolated=True),
             )
             for queue, named in answers.items()
         ]

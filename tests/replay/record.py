@@ -239,7 +239,7 @@ class ChallengeUnderWay:
         self._due: datetime | None = None
         self._climbs = 0
         self._workers = [
-            build_worker(env.client, task_queue="challenge-test"),
+            build_worker(env.client, task_queue="challenge-test", isolated=True),
             Worker(env.client, task_queue=contract.REPORTING_QUEUE, activities=[self._watch]),
             Worker(env.client, task_queue=contract.DIRECTORY_QUEUE, activities=[self._resolve, self._deliver]),
         ]

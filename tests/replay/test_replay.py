@@ -6,12 +6,13 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from services.contracts import activities as contract
 from services.contracts.taxonomy import Stage
 from tests.replay import alone
+from tests.replay.clock_reading import ClockReadingWorkflow
 from tests.replay.record import BRIEFINGS, CHALLENGES, HISTORIES, PATHS, RELEASE, THEMES
 from tests.replay.release import checksums, differs, sealed
 from workflows.incident import WORKFLOW, IncidentWorkflow
@@ -39,7 +40,7 @@ async def test_it_replays(file: Path) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS,
         data_converter=pydantic_data_converter,
-        workflow_runner=runner(),
+        workflow_runner=runner(isolated=True),
     )
     await replayer.replay_workflow(read(file))
 
@@ -84,11 +85,11 @@ class PatchedWorkflow(IncidentWorkflow):
 INCIDENTS_BEGUN = [file for file in FILES if file.stem == "low_harm-1"]
 
 
-async def _replay(changed: type, file: Path) -> None:
+async def _replay(changed: type, file: Path, within: WorkflowRunner | None = None) -> None:
     replayer = Replayer(
         workflows=[changed],
         data_converter=pydantic_data_converter,
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=within or UnsandboxedWorkflowRunner(),
     )
     await replayer.replay_workflow(read(file))
 
@@ -102,6 +103,11 @@ async def test_a_change_that_running_incidents_would_not_survive_is_detected(fil
 @pytest.mark.parametrize("file", INCIDENTS_BEGUN, ids=lambda file: file.parent.name)
 async def test_the_same_change_with_a_patch_is_survived(file: Path) -> None:
     await _replay(PatchedWorkflow, file)
+
+
+async def test_what_is_not_deterministic_is_refused_where_workflows_are_tested() -> None:
+    with pytest.raises(RuntimeError, match=r"Cannot access datetime\.datetime\.now"):
+        await _replay(ClockReadingWorkflow, INCIDENTS_BEGUN[-1], runner(isolated=True))
 
 
 def test_what_a_release_recorded_stays_as_it_went_out() -> None:

@@ -484,7 +484,9 @@ class Running:
     async def __aenter__(self) -> Case:
         """Start."""
         client: Client = self._env.client
-        self._workers = [build_worker(client, task_queue=self.task_queue, max_cached_workflows=self._cache)]
+        self._workers = [
+            build_worker(client, task_queue=self.task_queue, max_cached_workflows=self._cache, isolated=True)
+        ]
         for queue, functions in self.services.activities().items():
             self._workers.append(Worker(client, task_queue=queue, activities=functions))
         for worker in self._workers:

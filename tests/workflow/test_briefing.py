@@ -84,7 +84,7 @@ class Running:
         self.env, self.services, self.id = env, Services(), uuid.uuid4()
         follow_up, others = self.services.activities()
         self._workers = [
-            build_worker(env.client, task_queue=QUEUE),
+            build_worker(env.client, task_queue=QUEUE, isolated=True),
             Worker(env.client, task_queue=contract.REVIEW_QUEUE, activities=[follow_up]),
             Worker(env.client, task_queue=contract.DIRECTORY_QUEUE, activities=others),
         ]

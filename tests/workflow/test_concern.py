@@ -76,7 +76,7 @@ class Running:
         self.env, self.reviewers, self.id = env, Reviewers(), uuid.uuid4()
         watch, others = self.reviewers.activities()
         self._workers = [
-            build_worker(env.client, task_queue=QUEUE),
+            build_worker(env.client, task_queue=QUEUE, isolated=True),
             Worker(env.client, task_queue=contract.INTAKE_QUEUE, activities=[watch]),
             Worker(env.client, task_queue=contract.DIRECTORY_QUEUE, activities=others),
         ]

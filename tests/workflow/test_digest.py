@@ -48,7 +48,7 @@ async def test_all_pages_reach_all_providers_also_when_one_cannot_be_reached(
 
     client = skipping.client
     async with (
-        build_worker(client, task_queue=QUEUE),
+        build_worker(client, task_queue=QUEUE, isolated=True),
         Worker(client, task_queue=contract.INTAKE_QUEUE, activities=[list_waiting]),
         Worker(client, task_queue=contract.DIRECTORY_QUEUE, activities=[send_digest]),
     ):

@@ -66,7 +66,7 @@ async def test_whoever_needs_to_know_is_told_and_told_again_until_somebody_answe
     received = broken(ended=True)
     path = f"/incidents/{received.key}"
     async with (
-        build_worker(skipping.client, task_queue=QUEUE),
+        build_worker(skipping.client, task_queue=QUEUE, isolated=True),
         Worker(skipping.client, task_queue=contract.INTAKE_QUEUE, activities=[watch]),
         Worker(skipping.client, task_queue=contract.DIRECTORY_QUEUE, activities=[resolve, deliver]),
     ):

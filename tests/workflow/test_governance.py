@@ -93,7 +93,7 @@ async def test_agendas_come_by_themselves_and_an_unanswered_challenge_climbs(
     real = [one for one in real if one.__name__ != "list_providers"]
     with ThreadPoolExecutor(2) as pool:
         async with (
-            build_worker(client, task_queue=QUEUE),
+            build_worker(client, task_queue=QUEUE, isolated=True),
             Worker(
                 client, task_queue=contract.REPORTING_QUEUE, activities=[*real, list_providers], activity_executor=pool
             ),

@@ -44,7 +44,7 @@ async def test_every_provider_is_looked_at_by_the_real_activities(
     client = skipping.client
     with ThreadPoolExecutor(2) as pool:
         async with (
-            build_worker(client, task_queue=QUEUE),
+            build_worker(client, task_queue=QUEUE, isolated=True),
             Worker(
                 client,
                 task_queue=contract.REPORTING_QUEUE,
@@ -75,7 +75,7 @@ async def test_one_that_cannot_be_looked_at_does_not_keep_the_others_waiting(ski
 
     client = skipping.client
     async with (
-        build_worker(client, task_queue=QUEUE),
+        build_worker(client, task_queue=QUEUE, isolated=True),
         Worker(client, task_queue=contract.REPORTING_QUEUE, activities=[list_providers, search]),
     ):
         assert await client.execute_workflow(PatternsWorkflow.run, id="patterns", task_queue=QUEUE) == 3

@@ -371,7 +371,7 @@ async def test_urgent_work_overtakes_a_backlog(dev: WorkflowEnvironment) -> None
     """One worker that can do one thing at a time: what must be told now is told before what was asked for earlier."""
     services, backlog = Services(), 25
     now = datetime.now(UTC)
-    async with build_worker(dev.client, task_queue="incident-priority"):
+    async with build_worker(dev.client, task_queue="incident-priority", isolated=True):
         routine = [RoutedCase(dev, services, "incident-priority") for _ in range(backlog)]
         for case in routine:
             await case.reported(triage_hours=0)

@@ -53,7 +53,7 @@ class Deployment:
 
     def worker(self, build: str | None) -> Worker:
         of = None if build is None else self.version(build)
-        return build_worker(self.env.client, task_queue=self.queue, version=of)
+        return build_worker(self.env.client, task_queue=self.queue, version=of, isolated=True)
 
     async def promote(self, build: str) -> None:
         await promote(self.env.client, self.version(build), patience=timedelta(seconds=30))

@@ -139,7 +139,9 @@ def attempts_of(session: Session, candour_id: UUID) -> list[CandourAttempt]:
     """Every attempt, in the order of time."""
     return list(
         session.scalars(
-            select(CandourAttempt).where(CandourAttempt.candour_id == candour_id).order_by(CandourAttempt.at)
+            select(CandourAttempt)
+            .where(CandourAttempt.candour_id == candour_id)
+            .order_by(CandourAttempt.at, CandourAttempt.attempt_id)
         )
     )
 
@@ -147,5 +149,9 @@ def attempts_of(session: Session, candour_id: UUID) -> list[CandourAttempt]:
 def letters_of(session: Session, candour_id: UUID) -> list[CandourLetter]:
     """All correspondence, in the order of time."""
     return list(
-        session.scalars(select(CandourLetter).where(CandourLetter.candour_id == candour_id).order_by(CandourLetter.at))
+        session.scalars(
+            select(CandourLetter)
+            .where(CandourLetter.candour_id == candour_id)
+            .order_by(CandourLetter.at, CandourLetter.letter_id)
+        )
     )

@@ -159,7 +159,7 @@ def earlier(session: Session, actor: Actor, incident: Incident) -> Earlier:
     rows = session.execute(
         select(Incident, same_person, same_place, linked)
         .where(condition)
-        .order_by(Incident.occurred_at.desc())
+        .order_by(Incident.occurred_at.desc(), Incident.incident_id.desc())
         .limit(SHOWN)
     )
     found = [

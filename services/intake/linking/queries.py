@@ -72,7 +72,7 @@ def links(session: Session, actor: Actor, incident: Incident) -> LinksView:
             ~select(Link.link_id).where(joins(mine, Incident.incident_id)).exists(),
             seen,
         )
-        .order_by(Incident.occurred_at.desc())
+        .order_by(Incident.occurred_at.desc(), Incident.incident_id.desc())
         .limit(SHOWN)
     )
     return LinksView(

@@ -141,7 +141,10 @@ def _of_incidents(
 
 def _of_patterns(session: Session, actor: Actor, before: Mapping[Topic, TopicView]) -> list[TopicView]:
     themes = session.scalars(
-        select(_I.incident_id).join(THEME, SAME_CASE).where(visible_themes(actor), _OPEN).order_by(_I.earliest_due_at)
+        select(_I.incident_id)
+        .join(THEME, SAME_CASE)
+        .where(visible_themes(actor), _OPEN)
+        .order_by(_I.earliest_due_at, _I.incident_id)
     ).all()
     signals = session.scalars(
         select(Signal.signal_id)

@@ -339,7 +339,7 @@ def _accepted(session: Session, signal: Signal, lead_id: UUID | None) -> SignalA
         select(INCIDENT.c.incident_id, INCIDENT.c.location_id, INCIDENT.c.band)
         .join(SignalIncident, SignalIncident.incident_id == INCIDENT.c.incident_id)
         .where(SignalIncident.signal_id == signal.signal_id, SignalIncident.member)
-        .order_by(INCIDENT.c.occurred_at)
+        .order_by(INCIDENT.c.occurred_at, INCIDENT.c.incident_id)
     ).all()
     return SignalAccepted(
         signal_id=signal.signal_id,

@@ -41,7 +41,7 @@ def past(session: Session, actor: Actor) -> Iterator[Past]:
             .label("repeats_after"),
             select(Effect.verdict)
             .where(Effect.incident_id == Review.incident_id)
-            .order_by(Effect.at.desc())
+            .order_by(Effect.at.desc(), Effect.checkpoint_id.desc())
             .limit(1)
             .scalar_subquery()
             .label("verdict"),

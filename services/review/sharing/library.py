@@ -237,11 +237,15 @@ def _entries(
     incidents = {one.incident_id for one in briefings}
     effects = {
         (row.incident_id, row.cycle): row.verdict
-        for row in session.scalars(select(Effect).where(Effect.incident_id.in_(incidents)).order_by(Effect.at))
+        for row in session.scalars(
+            select(Effect).where(Effect.incident_id.in_(incidents)).order_by(Effect.at, Effect.checkpoint_id)
+        )
     }
     changes: defaultdict[UUID, list[Change]] = defaultdict(list)
     for row in session.scalars(
-        select(Improvement).where(Improvement.incident_id.in_(incidents)).order_by(Improvement.at)
+        select(Improvement)
+        .where(Improvement.incident_id.in_(incidents))
+        .order_by(Improvement.at, Improvement.action_id)
     ):
         state = state_of(row.state, effects.get((row.incident_id, row.cycle)))
         strength = None if row.strength is None else Strength(row.strength)
