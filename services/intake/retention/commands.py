@@ -167,10 +167,9 @@ def confirm(session: Session, actor: Actor, about: Subject, version: int, now: d
     `about` is held by the caller's transaction.
     """
     row = session.get(Appraisal, about.record_id)
-    if row is None:
-        raise not_found("appraisal")
-    check_version(row.version, version)
-    if row.decision != Disposal.DESTROY:
+    if row is not None:
+        check_version(row.version, version)
+    if row is None or row.decision != Disposal.DESTROY:
         raise conflict("nothing-to-confirm", "Nobody has decided to destroy this record", "Appraise it first.")
     if row.confirmed_at is not None:
         raise conflict("already-confirmed", "This was confirmed before", "Nothing more is needed.")
