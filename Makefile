@@ -6,6 +6,7 @@ UV         := .tools/bin/uv
 SPEED      ?= 86400
 LATER      ?= 60
 WORKERS    ?= 4
+TEMPORAL   := 1.31.0
 
 # A Python that works and has wheels for everything; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do \
@@ -15,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run up stop status test test-browser lint format types check bench chaos drill security audit sbom kafka promtool helm vendor schemas clean distclean
+.PHONY: help setup run up stop status test test-browser lint format types check bench chaos drill security audit sbom kafka temporal promtool helm vendor schemas clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +97,12 @@ vendor: setup ## fetch the browser libraries of the console again (needs npm)
 promtool: ## test the alarm rules (needs Debian's prometheus)
 	promtool check config deploy/observability/prometheus.yml
 	promtool test rules tests/deployment/rules.yml tests/deployment/rules_of_cases.yml
+
+temporal: setup ## build Temporal's server as Compose runs it and run its tests on PostgreSQL (needs Go)
+	GOBIN=$(CURDIR)/.tools/bin/built go install go.temporal.io/server/cmd/server@v$(TEMPORAL) go.temporal.io/server/cmd/tools/sql@v$(TEMPORAL)
+	@mv .tools/bin/built/server .tools/bin/temporal-server
+	@mv .tools/bin/built/sql .tools/bin/temporal-sql-tool
+	$(VENV)/pytest tests/deployment/temporal
 
 helm: ## install helm for the tests of the chart (needs Go)
 	GOBIN=$(CURDIR)/.tools/bin go install helm.sh/helm/v3/cmd/helm@v3.22.0

@@ -107,17 +107,27 @@ async def hand_on(
             ROUTED.labels(lane, "ended").inc()
             return
         except RPCError as error:
-            if error.status in _PERMANENT:
+            if error.status in _PERMANENT and not _unprepared(error):
                 ROUTED.labels(lane, "refused").inc()
                 logger.error("Temporal refuses an event", extra={"event_id": str(received.event_id)})
                 return
             ROUTED.labels(lane, "retried").inc()
-            logger.warning("Temporal does not answer, trying again", extra={"status": error.status.name})
+            logger.warning(
+                "Temporal lacks a search attribute: make those of deploy/compose/temporal-namespace.sh; trying again"
+                if _unprepared(error)
+                else "Temporal does not answer, trying again",
+                extra={"status": error.status.name},
+            )
             await asyncio.sleep(1)
             continue
         ROUTED.labels(lane, "signalled").inc()
         return
     raise Stopped
+
+
+def _unprepared(error: RPCError) -> bool:
+    """Whether the namespace does not know what processes are searched by: for seconds after it was made, or until somebody makes it."""
+    return error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in error.message.lower()
 
 
 def _start(received: Received) -> dict[str, Any]:

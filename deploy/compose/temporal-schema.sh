@@ -7,5 +7,5 @@ for database in temporal temporal_visibility; do
   temporal-sql-tool --db "$database" create
   # Says an error where the schema has begun already; the update below then finds it.
   temporal-sql-tool --db "$database" setup-schema -v 0.0 || true
-  temporal-sql-tool --db "$database" update-schema -d "/etc/temporal/schema/postgresql/v12/$kind/versioned"
+  temporal-sql-tool --db "$database" update-schema --schema-name "postgresql/v12/$kind"
 done

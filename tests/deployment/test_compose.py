@@ -147,6 +147,11 @@ def test_temporal_is_prepared_as_the_workflows_need_it() -> None:
         assert subprocess.run(["sh", "-n", str(path)], timeout=60).returncode == 0, path
 
 
+def test_the_server_that_is_tried_without_containers_is_the_one_that_compose_runs(core: dict[str, Any]) -> None:
+    [built] = re.findall(r"^TEMPORAL\s*:= (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {core[name]["image"].partition(":")[2] for name in core if name.startswith("temporal")} == {built}
+
+
 def test_the_version_that_workers_say_they_are_is_the_one_that_is_made_current(core: dict[str, Any]) -> None:
     worker, promotion = core["workflows"], core["workflows-promote"]
     assert worker["environment"] == promotion["environment"]

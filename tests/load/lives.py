@@ -4,12 +4,14 @@ The services are the stand-ins of the workflow tests, which answer at once; ever
 """
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from services.contracts import activities as contract
@@ -143,8 +145,11 @@ class Lives:
     def _answer(self, event: EventData) -> None:
         async def signal() -> None:
             await asyncio.sleep(REACTION)
-            handle = self._client.get_workflow_handle(workflow_id(event.key))
-            await handle.signal(EVENT_SIGNAL, _routed(event))
+            handle, routed = self._client.get_workflow_handle(workflow_id(event.key)), _routed(event)
+            while True:  # as the router does, while the server is away
+                with contextlib.suppress(RPCError):
+                    return await handle.signal(EVENT_SIGNAL, routed)
+                await asyncio.sleep(0.5)
 
         task = asyncio.create_task(signal())
         self._answers.add(task)

@@ -4,6 +4,7 @@ They are the parts of the one-machine stack with its settings (fsync on), so wha
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 import uuid
@@ -54,8 +55,8 @@ class Rig:
 
     @property
     def temporal(self) -> str:
-        """The address of the process engine."""
-        return f"127.0.0.1:{self.ports['temporal']}"
+        """The address of the process engine: one that runs elsewhere if PLUMBLINE_TEMPORAL_ADDRESS says so."""
+        return os.environ.get("PLUMBLINE_TEMPORAL_ADDRESS") or f"127.0.0.1:{self.ports['temporal']}"
 
     @property
     def temporal_files(self) -> list[Path]:

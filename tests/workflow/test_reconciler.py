@@ -1,5 +1,6 @@
 """On a real server: the reconciler, histories that grow long, and urgent work behind a backlog."""
 
+import asyncio
 import contextlib
 import threading
 import uuid
@@ -8,11 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from prometheus_client import REGISTRY
 from temporalio import activity
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, RegisterNamespaceRequest
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -392,6 +396,29 @@ async def test_urgent_work_overtakes_a_backlog(dev: WorkflowEnvironment) -> None
         for case in (*routine, urgent):
             await case.handle.terminate()
     assert services.names().index(contract.RING_CLOCK) == 0
+
+
+async def test_what_comes_before_the_namespace_is_prepared_is_handed_on_once_it_is(dev: WorkflowEnvironment) -> None:
+    """A new installation: events come while nobody has made what processes are searched by. None may be dropped."""
+    name = f"care-{uuid.uuid4().hex[:8]}"
+    registered = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
+    await dev.client.workflow_service.register_namespace(registered)
+    made = Client(dev.client.service_client, namespace=name, data_converter=data_converter(KEYS))
+    case = RoutedCase(WorkflowEnvironment.from_client(made), Services(), "incident-unprepared")
+    before = _routed("retried")
+    told = asyncio.create_task(case.reported())
+    await case.until(lambda: _routed("retried") > before, "the namespace to be missed")
+    assert not told.done()
+    attributes = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in search_attributes.ALL}
+    await made.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=name, search_attributes=attributes)
+    )
+    await asyncio.wait_for(told, 60)
+    assert (await case.handle.describe()).status is WorkflowExecutionStatus.RUNNING
+
+
+def _routed(outcome: str) -> float:
+    return REGISTRY.get_sample_value("plumbline_router_events_total", {"lane": "normal", "outcome": outcome}) or 0.0
 
 
 async def _waiting(dev: WorkflowEnvironment, count: int) -> bool:

@@ -1,0 +1,1 @@
+"""Temporal's server on PostgreSQL, as `deploy/compose` runs it."""
