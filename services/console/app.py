@@ -28,6 +28,7 @@ MAX_FORM_BYTES = 25_000_000
 """Five photographs; what one may weigh is intake's to say."""
 
 _SAFE = {
+    "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -58,9 +59,9 @@ def build_app(settings: ConsoleSettings, routers: Sequence[APIRouter]) -> FastAP
     for router in routers:
         app.include_router(router)
     _explain(app)
+    app.add_middleware(BodyLimit, limits=lambda _: MAX_FORM_BYTES, refusal=_too_large)
     app.middleware("http")(_keep_session)
     app.add_middleware(GZipMiddleware, minimum_size=800)
-    app.add_middleware(BodyLimit, limits=lambda _: MAX_FORM_BYTES)
     app.add_middleware(HttpMetrics, service="console")
     return app
 
@@ -132,7 +133,12 @@ def _explain(app: FastAPI) -> None:
     def not_there(_: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
             return _problem(404, "Page not found", "Check the address, or start from your work.")
-        return _problem(error.status_code, "That did not work", str(error.detail))
+        if error.status_code == 405:
+            return _problem(405, "This address takes no such request", "Open it from a page of Plumbline, or start from your work.")  # fmt: skip
+        return _problem(
+            error.status_code, "This form could not be read",
+            "Nothing was saved. Go back, where what you typed still stands, shorten it or choose fewer files, and send it again.",
+        )  # fmt: skip
 
     @app.exception_handler(Exception)
     def unforeseen(_: Request, __: Exception) -> Response:
@@ -140,6 +146,13 @@ def _explain(app: FastAPI) -> None:
             500, "Something went wrong on our side",
             "Nothing that you sent before is lost. Go back, where what you typed still stands, and try again; if it fails again, tell support.",
         )  # fmt: skip
+
+
+def _too_large(limit: int) -> Response:
+    return _problem(
+        413, "This is too large to send",
+        f"Nothing was saved. Send at most {limit // 1_000_000} MB at once: go back, and choose smaller files or fewer.",
+    )  # fmt: skip
 
 
 def _problem(status: int, title: str, detail: str) -> Response:

@@ -47,7 +47,10 @@ def _moment(value: str | datetime | None) -> datetime | None:
     if value is None or value == "":
         return None
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return at.astimezone(LONDON)
+    try:
+        return at.astimezone(LONDON)
+    except OverflowError:
+        return at  # at the ends of the years that Python knows
 
 
 def when(value: str | datetime | None) -> str:

@@ -1,9 +1,11 @@
 """The services' APIs as a page calls them: with the caller's own token, and refusals that a page can show."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -85,9 +87,9 @@ class ServiceApi:
         headers = {"Idempotency-Key": key, "Content-Type": media_type}
         return self._call("POST", service, path, content=content, headers=headers)
 
-    def fetch(self, service: str, path: str) -> httpx.Response:
+    def fetch(self, service: str, path: str, **query: Any) -> httpx.Response:
         """A file as it is. Raises Refused."""
-        return self._response("GET", service, path)
+        return self._response("GET", service, path, params=query)
 
     def _call(self, method: str, service: str, path: str, **how: Any) -> Answer:
         response = self._response(method, service, path, **how)
@@ -95,8 +97,13 @@ class ServiceApi:
 
     def _response(self, method: str, service: str, path: str, **how: Any) -> httpx.Response:
         headers = {**how.pop("headers", {}), **({"Authorization": f"Bearer {self._token}"} if self._token else {})}
+        headers = {name: _NOT_IN_HEADERS.sub("?", value) for name, value in headers.items()}
         try:
-            response = self._http.request(method, self._services[service] + path, headers=headers, **how)
+            response = self._http.request(method, self._services[service] + _names_only(path), headers=headers, **how)
+        except httpx.InvalidURL:
+            raise Refused(
+                422, "This is longer than any address", "Check the address, or choose again what you chose."
+            ) from None
         except httpx.HTTPError:
             raise Refused(
                 503, "This part of Plumbline does not answer at the moment",
@@ -105,6 +112,15 @@ class ServiceApi:
         if response.is_error:
             raise _refusal(response)
         return response
+
+
+_NOT_IN_HEADERS = re.compile(r"[^ -~]")
+"""Versions and keys are printable ASCII: whatever else stands in their place, the service refuses it."""
+
+
+def _names_only(path: str) -> str:
+    """A path whose parts are names, whatever somebody put in place of an id: none begins a query or leads up to another."""
+    return "/".join("%2E" * len(name) if name in (".", "..") else quote(name, safe="") for name in path.split("/"))
 
 
 def _refusal(response: httpx.Response) -> Refused:

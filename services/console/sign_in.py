@@ -3,18 +3,19 @@
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import jwt
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import OAuth2Client
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from httpx import Client, HTTPError
 from starlette.responses import RedirectResponse, Response
 
 from services.console.page import render
 from services.console.session import Session
 from services.console.settings import ConsoleSettings
+from services.console.visit import ForeignForm, SentForm, inside
 from services.runtime.errors import ServiceError
 from services.runtime.limit import Limit, Sender
 
@@ -100,11 +101,6 @@ def _session(token: Mapping[str, Any]) -> Session:
     )
 
 
-def _inside(path: str) -> str:
-    """Only paths of the console itself: nobody is led elsewhere by a link."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
-
-
 def _too_often(sender: str) -> Response | None:
     try:
         SIGNING_IN.take(sender)
@@ -129,7 +125,7 @@ def begin(request: Request, sender: Sender, to: str = "/") -> Response:
         return render("problem.html", 503, title="Signing in is not possible at the moment",
                       detail="The sign-in service does not answer. Wait a few seconds, then try again.", visit=None)  # fmt: skip
     response = RedirectResponse(address, 303)
-    attempt = {"state": state, "verifier": verifier, "to": _inside(to)}
+    attempt = {"state": state, "verifier": verifier, "to": inside(to)}
     request.app.state.cookies.set(response, _ATTEMPT, request.app.state.cookies.seal(attempt), seconds=_ATTEMPT_SECONDS)
     return response
 
@@ -148,18 +144,19 @@ def end(request: Request, sender: Sender, code: str = "", state: str = "") -> Re
         return render("problem.html", 400, title="You are not signed in", visit=None,
                       detail="This sign-in has ended or belongs to another window. Start again.",
                       link={"href": "/sign-in", "text": "Sign in"})  # fmt: skip
-    response = RedirectResponse(_inside(str(attempt["to"])), 303)
+    response = RedirectResponse(inside(str(attempt["to"])), 303)
     response.delete_cookie(_ATTEMPT, path="/")
     cookies.keep(response, session, None)
     return response
 
 
 @router.post("/sign-out")
-def sign_out(request: Request, form_token: Annotated[str, Form()] = "") -> Response:
+def sign_out(request: Request, form: SentForm) -> Response:
     """End the session on this device."""
     cookies = request.app.state.cookies
     session = cookies.open(request.cookies)
+    if session is not None and form.get("form_token") != session.form_token:
+        raise ForeignForm
     response = render("signed_out.html", visit=None)
-    if session is not None and form_token == session.form_token:
-        cookies.end(response)
+    cookies.end(response)
     return response

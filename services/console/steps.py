@@ -57,6 +57,14 @@ def moment(typed: str) -> str:
         return typed
 
 
+_MOST_DIGITS = 18
+
+
+def number(typed: str) -> int | str:
+    """A whole number as it was typed; what is none, or longer than any, stays, for the service to name."""
+    return int(typed) if typed.isdecimal() and len(typed) <= _MOST_DIGITS else typed
+
+
 def at(*names: str) -> Callable[[Visit, Body], Body]:
     """A body in which these fields are times in England."""
     return lambda visit, body: {**body, **{name: moment(body[name]) for name in names if name in body}}

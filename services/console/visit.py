@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
 
@@ -101,9 +102,18 @@ def go(path: str) -> Response:
     return RedirectResponse(path, 303)
 
 
+def inside(path: str) -> str:
+    """Only paths of the console itself: nobody is led elsewhere by a link. Browsers read `\\` as `/`, and over tabs and ends of lines."""
+    here = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if here else "/"
+
+
 async def _form(request: Request) -> FormData:
     if request.method in ("GET", "HEAD"):
         return FormData()
+    _, said = parse_options_header(request.headers.get("content-type"))
+    if said.get(b"charset", b"utf-8").lower() != b"utf-8":
+        raise HTTPException(415)  # no page of ours sends it, and halves of characters come in by some of them
     return await request.form(max_files=5, max_fields=500, max_part_size=1_000_000)
 
 
@@ -113,7 +123,7 @@ SentForm = Annotated[FormData, Depends(_form)]
 def _is_resumed(request: Request) -> bool:
     """The page that held a form while nobody was signed in knows no token: its origin must do. It only shows the form."""
     origin = request.headers.get("origin")
-    same = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    same = origin is not None and origin.partition("://")[2] == request.headers.get("host")
     return same and request.url.path == "/session/resume"
 
 

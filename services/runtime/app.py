@@ -45,10 +45,15 @@ _CONVENTIONS = """
 
 
 class BodyLimit:
-    """ASGI middleware that refuses bodies over a limit with 413, whether or not they state their length."""
+    """ASGI middleware that refuses bodies over a limit with 413, whether or not they state their length.
 
-    def __init__(self, app: App, limits: Callable[[str], int]) -> None:
-        self._app, self._limits = app, limits
+    `refusal` is what is answered then, by the limit.
+    """
+
+    def __init__(
+        self, app: App, limits: Callable[[str], int], refusal: Callable[[int], Response] | None = None
+    ) -> None:
+        self._app, self._limits, self._refusal = app, limits, refusal or _too_large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -61,11 +66,7 @@ class BodyLimit:
         async def refuse() -> None:
             nonlocal refused
             refused = True
-            response = errors.problem_response(
-                413, "too-large", "The request is too large",
-                f"Nothing was saved. Send at most {limit:,} bytes; shorten the text or split the file.",
-            )  # fmt: skip
-            await response(scope, receive, send)
+            await self._refusal(limit)(scope, receive, send)
 
         if stated > limit:
             await refuse()
@@ -83,6 +84,13 @@ class BodyLimit:
             await self._app(scope, counted, send)
         except _TooLarge:
             await refuse()
+
+
+def _too_large(limit: int) -> Response:
+    return errors.problem_response(
+        413, "too-large", "The request is too large",
+        f"Nothing was saved. Send at most {limit:,} bytes; shorten the text or split the file.",
+    )  # fmt: skip
 
 
 class _TooLarge(Exception):

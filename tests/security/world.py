@@ -86,7 +86,7 @@ BRIEFING = {
 SAID |= {
     "actions.action.status": "open", "actions.action.opened_at": AT,
     "actions.action.due_at": AT + timedelta(days=9), "actions.checkpoint.status": "measured", "actions.evidence.kind": "document",
-    "actions.measure.kind": "incident_rate", "actions.measure.scope": "location", "actions.site.state": "open",
+    "actions.measure.kind": "incident_rate", "actions.measure.category": "medication", "actions.measure.unit": "occupied_bed_days", "actions.measure.scope": "location", "actions.site.state": "open",
     "actions.verification.outcome": "passed", "actions.verification.method": "spot_check",
     "actions.evidence_file.sha256": hashlib.sha256(PNG).hexdigest(), "intake.attachment.sha256": hashlib.sha256(PNG).hexdigest(), "actions.dependency.waits_for": Same("another_action_id"),
     "actions.indicator_value.value": 1, "actions.sample_draw.frame": None, "actions.indicator.counted": True,
@@ -130,7 +130,7 @@ SAID |= {
     "review.involved.approach": "asked", "review.finding_answer.step": "submitted", "review.finding_answer.finding": "blame",
     "review.review_step.step": "opened", "review.improvement.state": "open", "review.contribution.person_id": Same("person_id"),
     "review.contribution.how": "interview", "review.contribution.outcome": "asked", "review.contribution.part": "staff_involved",
-    "review.effect.verdict": "no_change", "review.timeline_entry.nature": "fact", "review.timeline_entry.source": "record",
+    "review.effect.verdict": "no_change", "review.recall.question": 0, "review.timeline_entry.nature": "fact", "review.timeline_entry.source": "record",
     "review.theme.team": {"members": [], "people": []}, "review.review.briefing": BRIEFING,
 }  # fmt: skip
 

@@ -1,15 +1,25 @@
 """The pages' own parts: the text of a review between form and draft, and the figure of a chart. No socket."""
 
 import ast
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
+import httpx
+import pytest
+
 from services.console import chart
-from services.console.pages import body, review_draft
+from services.console.page import day, when
+from services.console.pages import body, report, review_draft
+from services.console.service_api import Refused, ServiceApi
+from services.console.steps import number
+from services.console.visit import inside
 from services.intake.details.policy import shipped
 
+NOW = datetime(2026, 6, 8, 9, tzinfo=UTC)
 REVIEW: dict[str, Any] = {
     "what_happened": "It fell.", "why": None, "only_person_reason": None, "no_actions_reason": None,
     "no_briefing_reason": None, "known_cause": None,
@@ -108,3 +118,72 @@ def test_no_page_gives_a_word_that_the_frame_gives() -> None:
     ]
     assert len(calls) > 20
     assert [name for name, node in calls if frame & {word.arg for word in node.keywords}] == []
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("..", "/incidents/%2E%2E/audit"), (".", "/incidents/%2E/audit"), ("x?role=director", "/incidents/x%3Frole%3Ddirector/audit"),
+        ("x#y", "/incidents/x%23y/audit"), ("a\0b", "/incidents/a%00b/audit"), ("%2e%2e", "/incidents/%252e%252e/audit"),
+    ],
+)  # fmt: skip
+def test_what_stands_in_place_of_an_id_leads_nowhere_else(named: str, asked: str) -> None:
+    seen: list[httpx.Request] = []
+    service_api(seen).get("intake", f"/incidents/{named}/audit", limit=1)
+    assert [one.url.raw_path.decode() for one in seen] == [f"{asked}?limit=1"]
+
+
+def test_what_is_longer_than_any_address_is_no_address() -> None:
+    with pytest.raises(Refused) as refused:
+        service_api([]).get("intake", f"/incidents/{'9' * 70_000}")
+    assert refused.value.status == 422
+
+
+def test_a_version_that_no_service_gave_is_sent_for_it_to_refuse() -> None:
+    seen: list[httpx.Request] = []
+    service_api(seen).send("PUT", "intake", "/incidents/x", {}, key="ke\u0301y\r\nX: y", version='"\ud800"')
+    assert (seen[0].headers["Idempotency-Key"], seen[0].headers["If-Match"]) == ("ke?y??X: y", '"?"')
+
+
+def service_api(seen: list[httpx.Request]) -> ServiceApi:
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={})
+
+    return ServiceApi(httpx.Client(transport=httpx.MockTransport(answer)), {"intake": "http://intake"}, "token")
+
+
+@pytest.mark.parametrize(
+    ("path", "led"),
+    [
+        ("/incidents?q=a%20b#c", "/incidents?q=a%20b#c"), ("https://evil.example", "/"), ("//evil.example", "/"), ("", "/"),
+        ("/\\evil.example", "/"), ("/\t/evil.example", "/"), ("/\n/evil.example", "/"), ("javascript:alert(1)", "/"),
+    ],
+)  # fmt: skip
+def test_nobody_is_led_out_of_the_console(path: str, led: str) -> None:
+    assert inside(path) == led
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"), [("28", 28), ("-1", "-1"), ("1.5", "1.5"), ("²", "²"), ("", ""), ("9" * 5000, "9" * 5000)]
+)
+def test_what_is_no_number_stays_for_the_service_to_name(typed: str, sent: int | str) -> None:
+    assert number(typed) == sent
+
+
+@pytest.mark.parametrize(
+    ("answers", "at"),
+    [
+        ({"when": "now", "at": "2026-06-08T08:30:00+01:00"}, datetime(2026, 6, 8, 7, 30, tzinfo=UTC)),
+        *(({"when": "now", "at": odd}, NOW) for odd in ("", "x", "2026-06-08T08:30", "9" * 5000)),
+        ({"when": "earlier", "date": "0000-00-00", "time": "9"}, None),
+    ],
+)
+def test_a_time_that_no_page_put_into_the_form_is_none(answers: dict[str, str], at: datetime | None) -> None:
+    visit: Any = SimpleNamespace(now=NOW)
+    assert report.occurred_at(visit, answers) == at
+
+
+def test_a_time_at_the_ends_of_the_years_is_shown_as_it_is() -> None:
+    assert when("0001-01-01T00:00:00+00:00") == "1 January 1, 00:00"
+    assert day("9999-12-31T23:59:59-14:00") == "31 December 9999"

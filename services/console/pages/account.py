@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from services.console.visit import SentForm, Visitor, go
+from services.console.visit import SentForm, Visitor, go, inside
 
 router = APIRouter(include_in_schema=False)
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -41,7 +41,7 @@ def accessibility(visit: Visitor) -> Response:
 def resume(visit: Visitor, form: SentForm) -> Response:
     """The form that was held while nobody was signed in, ready to be sent as whoever is signed in now."""
     path = visit.text("held_path")
-    if not path.startswith("/") or path.startswith("//"):
+    if inside(path) != path:
         return go("/")
     held = [(n, v) for n, v in form.multi_items() if isinstance(v, str) and n not in ("held_path", "form_token")]
     return visit.page("resume.html", held=held, held_path=path)

@@ -10,7 +10,7 @@ from services.console.labels import label
 from services.console.page import TEXTS
 from services.console.pages.action_history import history
 from services.console.service_api import Refused
-from services.console.steps import Step, take
+from services.console.steps import Step, number, take
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, newest_change, refused
 from services.contracts.taxonomy import Role, Shift
@@ -49,7 +49,7 @@ def _look(visit: Visit, body: dict[str, Any]) -> dict[str, Any]:
     places = [name.removeprefix("look_compliant_") for name in visit.form if name.startswith("look_compliant_")]
     items = [
         {
-            "position": int(place),
+            "position": number(place),
             "compliant": visit.text(f"look_compliant_{place}") == "yes",
             "note": visit.text(f"look_note_{place}") or None,
         }
@@ -156,6 +156,8 @@ def _attach(visit: Visit, action_id: str, body: dict[str, Any]) -> None:
     ]
     content = chosen.file.read()
     try:
+        if not mine:
+            raise Refused(409, "", _("it was changed before the file came."))
         visit.api.upload(
             "actions", f"/actions/{action_id}/evidence/{mine[-1]}/files", name=chosen.filename or "file",
             media_type=chosen.content_type or "application/octet-stream", content=content,

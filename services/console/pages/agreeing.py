@@ -9,7 +9,7 @@ from services.console.page import TEXTS
 from services.console.pages.action import VERIFIERS, learned, staff_of
 from services.console.pages.case import TRIAGERS, Case, read_case, show
 from services.console.pages.report import places
-from services.console.steps import Step, take
+from services.console.steps import Step, number, take
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, names
 from services.contracts.taxonomy import Category, Role
@@ -29,7 +29,7 @@ def _action(visit: Visit, said: dict[str, Any]) -> dict[str, Any]:
     proof = (visit.text(f"agree_proof_{row}") for row in range(MOST_ITEMS))
     return {
         **said, "owner_id": owner, "owner_role": role,
-        "due_working_days": int(days) if days.isdecimal() else days,
+        "due_working_days": number(days),
         "proof": [{"description": one} for one in proof if one],
         **{name: visit.texts(f"agree_{name}") for name in ("waits_for", "sites", "serves")},
     }  # fmt: skip

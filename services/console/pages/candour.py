@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.console.page import TEXTS
 from services.console.pages.case import ANSWERERS, DECIDERS, read_case, show
-from services.console.steps import Step, at, moment, take, yes
+from services.console.steps import Step, at, moment, number, take, yes
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, names
 
@@ -28,7 +28,7 @@ def _decision(visit: Visit, said: dict[str, Any]) -> dict[str, Any]:
     answers = {name: yes(said.get(name)) for name in ("unintended_or_unexpected", "during_regulated_activity")}
     opinion = {"opinion_at": moment(said["opinion_at"])} if "opinion_at" in said else {}
     days = said.get("lasting_days", "")
-    lasting = {"lasting_days": int(days) if days.isdecimal() else days} if days else {}
+    lasting = {"lasting_days": number(days)} if days else {}
     return {**said, **answers, **opinion, **lasting, "limbs": visit.texts("decide_limbs")}
 
 

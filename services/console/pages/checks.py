@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.console.page import TEXTS
 from services.console.pages.case import ANSWERERS, read_case, show
-from services.console.steps import Step, moment, take, yes
+from services.console.steps import Step, moment, number, take, yes
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, names
 from services.contracts.taxonomy import Role
@@ -64,7 +64,7 @@ def _recording(visit: Visit, incident_id: str, rule: str) -> Step:
 def _answer(kind: str, said: str) -> Any:
     if kind == "yes_no":
         return yes(said)
-    return int(said) if kind == "number" and said.isdecimal() else said
+    return number(said) if kind == "number" else said
 
 
 def _show(visit: Visit, incident_id: str, sent: Sent) -> Response:

@@ -74,7 +74,7 @@ def export_places(visit: Visitor) -> Response:
 
 
 def _file(visit: Visit, path: str, query: dict[str, str]) -> Response:
-    found = visit.api.fetch("reporting", f"{path}?{urlencode(query)}")
+    found = visit.api.fetch("reporting", path, **query)
     headers = {name: found.headers[name] for name in ("Content-Disposition",) if name in found.headers}
     return Response(
         found.content, media_type=found.headers["Content-Type"], headers={**headers, "Cache-Control": "no-store"}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from services.console.page import TEXTS
 from services.console.places import LEADERS, leaders, read_places
 from services.console.service_api import Refused
+from services.console.steps import number
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, refused
 from services.contracts.taxonomy import GovernanceKind, MeetingLevel
@@ -76,7 +77,7 @@ def held(visit: Visitor, meeting_id: str) -> Response:
         missing["held_present"] = _("Give the number of people who took part")
     if missing:
         return _show(visit, meeting_id, Sent("held", visit.typed(), {}, missing, 422, key_of(visit)))
-    body |= {"held_at": at, "present": int(body["present"])}
+    body |= {"held_at": at, "present": number(body["present"])}
     path = f"/meetings/{meeting_id}/held"
     try:
         visit.api.send("POST", "reporting", path, body, key=key_of(visit), version=visit.text("version"))

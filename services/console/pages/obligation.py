@@ -37,7 +37,7 @@ def obligation(visit: Visitor, obligation_id: str) -> Response:
 @router.get("/obligations/{obligation_id}/draft")
 def draft(visit: Visitor, obligation_id: str) -> Response:
     """The notice as a text to download."""
-    found = visit.api.fetch("intake", f"/obligations/{obligation_id}/draft?form=text")
+    found = visit.api.fetch("intake", f"/obligations/{obligation_id}/draft", form="text")
     kept = {name: found.headers[name] for name in ("Content-Disposition",) if name in found.headers}
     return Response(
         found.content, media_type="text/plain; charset=utf-8", headers={**kept, "Cache-Control": "no-store"}

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.console.page import PAGES, TEXTS
+from services.console.page import TEXTS, render
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor, onlooker
 from services.contracts.taxonomy import OPERATORS
@@ -43,8 +43,7 @@ def now(request: Request) -> Response:
     visit = onlooker(request)
     if visit is None or not visit.has(*OPERATORS):
         return Response(status_code=286)  # htmx: stop asking
-    html = PAGES.get_template("operations_now.html").render(now=visit.now, **_stands(visit))
-    return Response(html, media_type="text/html", headers={"Cache-Control": "no-store"})
+    return render("operations_now.html", now=visit.now, **_stands(visit))
 
 
 def _stands(visit: Visit) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def places(visit: Visit) -> list[dict[str, Any]]:
 def occurred_at(visit: Visit, answers: Answers) -> datetime | None:
     """When it happened; None if what was typed is no time. What was answered stays, however late it is sent."""
     if answers.get("when") == "now":
-        return datetime.fromisoformat(answers["at"]) if "at" in answers else visit.now
+        return _answered_at(answers.get("at", "")) or visit.now
     try:
         date = answers.get("date") or f"{visit.now.astimezone(LONDON):%Y-%m-%d}"
         return datetime.fromisoformat(f"{date}T{answers.get('time', '').replace('.', ':').zfill(5)}").replace(
@@ -140,6 +140,15 @@ def occurred_at(visit: Visit, answers: Answers) -> datetime | None:
         )
     except ValueError:
         return None
+
+
+def _answered_at(text: str) -> datetime | None:
+    """The moment that an earlier page put into the form, if it still stands there."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def person_reference(provider_id: uuid.UUID, code: str) -> str:

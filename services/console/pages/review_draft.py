@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.console.steps import number
 from services.console.visit import Visit
 
 TEXTS = ("what_happened", "why", "only_person_reason", "no_actions_reason", "no_briefing_reason")
@@ -110,12 +111,12 @@ def _sent(row: Row, moved: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 def _briefing(given: Mapping[str, str], before: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not any(given.values()):
         return None
-    correct = given["correct"]
+    correct = number(given["correct"])
     return {
         **(before or {}),
         **{name: given[name] or None for name in BRIEFING},
         "options": [line.strip() for line in given["options"].splitlines() if line.strip()],
-        "correct": int(correct) - 1 if correct.isdecimal() and int(correct) > 0 else None,
+        "correct": correct - 1 if isinstance(correct, int) and correct > 0 else None,
     }
 
 

@@ -11,6 +11,7 @@ from services.console.page import TEXTS
 from services.console.pages.navigation import PACK_BUILDERS
 from services.console.places import Places, leaders, read_places
 from services.console.service_api import Refused
+from services.console.steps import number
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent, answered, key_of, names, refused
 from services.contracts.taxonomy import Band, Category, Role, Strength, ThemeStage
@@ -143,7 +144,7 @@ def agree(visit: Visitor, theme_id: str) -> Response:
     if missing:
         return _show(visit, theme_id, _wrong(visit, "agree", missing))
     body |= {
-        "incident_id": theme_id, "owner_id": owner, "owner_role": role, "due_working_days": int(days),
+        "incident_id": theme_id, "owner_id": owner, "owner_role": role, "due_working_days": number(days),
         "sites": visit.texts("agree_sites"),
     }  # fmt: skip
     try:

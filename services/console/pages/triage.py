@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.console.page import TEXTS
 from services.console.pages.case import TRIAGERS, read_case, show
-from services.console.steps import Step, take
+from services.console.steps import Step, number, take
 from services.console.visit import Visit, Visitor, go
 from services.console.writing import Sent
 from services.contracts.taxonomy import PhysicalHarm, PsychologicalHarm
@@ -33,8 +33,8 @@ LIKELIHOODS = (
 
 
 def _scores(visit: Visit, said: dict[str, Any]) -> dict[str, Any]:
-    scores = {name: int(said[name]) for name in ("consequence", "likelihood")}
-    return {**said, **scores, "earlier_seen": int(visit.text("triage_earlier_seen") or 0)}
+    scores = {name: number(said[name]) for name in ("consequence", "likelihood")}
+    return {**said, **scores, "earlier_seen": number(visit.text("triage_earlier_seen") or "0")}
 
 
 _TRIAGE = Step(
