@@ -125,6 +125,15 @@ def service_engine(database: str) -> Iterator[Callable[[str], Engine]]:
 
 
 @pytest.fixture
+def no_other_webhooks(database: str) -> None:
+    """A round asks the webhooks of every provider: those that other tests left in this database are switched off."""
+    owner = create_engine(db.make_url(database).set(drivername="postgresql+psycopg"))
+    with owner.begin() as connection:
+        connection.execute(text("update reporting.webhook set active = false"))
+    owner.dispose()
+
+
+@pytest.fixture
 def now() -> datetime:
     """The instant at which the test's clock starts: a Monday morning outside any bank holiday."""
     return datetime(2026, 6, 8, 9, 0, tzinfo=UTC)

@@ -112,12 +112,10 @@ async def hand_on(
                 logger.error("Temporal refuses an event", extra={"event_id": str(received.event_id)})
                 return
             ROUTED.labels(lane, "retried").inc()
-            logger.warning(
-                "Temporal lacks a search attribute: make those of deploy/compose/temporal-namespace.sh; trying again"
-                if _unprepared(error)
-                else "Temporal does not answer, trying again",
-                extra={"status": error.status.name},
-            )
+            if _unprepared(error):
+                logger.warning("Temporal lacks a search attribute: make those of deploy/compose/temporal-namespace.sh")
+            else:
+                logger.warning("Temporal does not answer, trying again", extra={"status": error.status.name})
             await asyncio.sleep(1)
             continue
         ROUTED.labels(lane, "signalled").inc()

@@ -65,7 +65,8 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("actions", contract.ERASE)
     def erase(command: contract.Erase) -> contract.ErasedTexts:
         with transaction(context.engine, command.provider_id) as session:
-            made = erasing.erase(session, system(command.provider_id), command.incident_id, context.clock.now())
+            actor, now = system(command.provider_id), context.clock.now()
+            made = erasing.erase(session, actor, command.kind, command.incident_id, now)
             return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
 
     @activity.defn(name=f"actions.{contract.FILES_IN_USE}")

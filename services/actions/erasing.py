@@ -1,9 +1,9 @@
-"""Erasing what people wrote about the actions of an incident, once intake has decided that its time has come.
+"""Erasing what people wrote about the actions of an incident or a theme, once intake has decided that its time has come.
 
 An action that serves other incidents keeps its words until the last of them is erased.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,7 +11,8 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from services.actions.evidence_file.store import EvidenceFile
-from services.runtime import erasure
+from services.contracts.taxonomy import RecordKind
+from services.runtime import erasure, restriction
 from services.runtime.actor import Actor
 from services.runtime.erasure import Erased, Part
 
@@ -27,7 +28,7 @@ _OF_ACTION = (
 _OF_EVIDENCE = f"evidence_id in (select evidence_id from actions.evidence where {_OF_ACTION})"
 _OF_DRAW = f"draw_id in (select draw_id from actions.sample_draw where {_OF_ACTION})"
 
-PARTS: Sequence[Part] = (
+_OF_INCIDENT = (
     Part(
         "action",
         ("title", "success_criterion", "what_counts_as_proof", "cancel_reason", "interim_control", "strength_reason"),
@@ -46,15 +47,18 @@ PARTS: Sequence[Part] = (
     Part("verification", ("finding", "not_drawn_reason", "missing", "remaining_risk"), _OF_ACTION),
     Part("weaker_accepted", ("reason",), _OF),
 )
-"""Every place in actions where somebody may have written about what followed from an incident."""
+PARTS: Mapping[RecordKind, Sequence[Part]] = {RecordKind.INCIDENT: _OF_INCIDENT, RecordKind.THEME: _OF_INCIDENT}
+"""Every place in actions where somebody may have written about what followed from an incident or a theme."""
 
 _FILES = text(f"select sha256 from actions.evidence_file where {_OF_EVIDENCE}")
 
 
-def erase(session: Session, actor: Actor, incident_id: UUID, now: datetime) -> Erased:
-    """Erase it, with the files that were evidence."""
-    files = session.scalars(_FILES, {"record": incident_id}).all()
-    return erasure.erase(session, SERVICE, actor, incident_id, PARTS, now, files=files)
+def erase(session: Session, actor: Actor, kind: RecordKind, record_id: UUID, now: datetime) -> Erased:
+    """Erase it, with the files that were evidence. A theme is hidden from everybody first: nobody else has done so."""
+    if kind is RecordKind.THEME:
+        restriction.keep(session, SERVICE, provider_id=actor.provider_id, record_id=record_id, revision=1)
+    files = session.scalars(_FILES, {"record": record_id}).all()
+    return erasure.erase(session, SERVICE, actor, record_id, PARTS[kind], now, files=files)
 
 
 def files_in_use(session: Session, files: Sequence[str]) -> list[str]:

@@ -89,7 +89,7 @@ def names(visit: Visit, people: Iterable[object]) -> dict[str, str]:
     for one in {str(person) for person in people if person} - known.keys():
         found = visit.api.get_or_none("directory", f"/people/{one}")
         if found is not None:
-            known[one] = str(found["display_name"])
+            known[one] = str(found["display_name"]) or _("somebody who has left")
     return known
 
 

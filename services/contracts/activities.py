@@ -4,7 +4,7 @@ Each service serves its activities on the task queue of its own name. Inputs car
 activity is idempotent: its effect is keyed by `command_id`, which the workflow derives from incident, cycle and step.
 """
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -16,6 +16,7 @@ from services.contracts.taxonomy import (
     Kind,
     PhysicalHarm,
     PsychologicalHarm,
+    RecordKind,
     ReviewMethod,
     Role,
     Stage,
@@ -608,26 +609,80 @@ class GovernanceWatch(ConcernWatch):
     call: int
 
 
+KEPT_SINCE = "intake.kept_since"
+
+
+class KeptSince(BaseModel):
+    """From when a kind of records is listed again; None: from the first. What is known already is told again, by a week."""
+
+    since: datetime | None
+
+
+LIST_KEPT = "list_kept"
+"""Of each service that owns records which are not of one incident: `review.list_kept`."""
+
+
+class ListKept(BaseModel):
+    """One page of records that changed at `since` or later, in the order of when they changed and of their ids, after these."""
+
+    since: datetime | None = None
+    after_at: datetime = datetime(1, 1, 1, tzinfo=UTC)
+    after_id: UUID = UUID(int=0)
+    limit: int = 500
+
+
+class KeptRecord(BaseModel):
+    """A record as its owner knows it. `in_use` until it has ended; `needs` are incidents that it rests on until then."""
+
+    provider_id: UUID
+    record_id: UUID
+    kind: RecordKind
+    changed_at: datetime
+    in_use: bool
+    needs: list[UUID] = []
+
+
+class KeptRecords(BaseModel):
+    """A page; fewer than asked for means the last."""
+
+    records: list[KeptRecord]
+
+
+KEEP_RECORDS = "intake.keep_records"
+"""Know these records, so that they become due in their time. Again changes nothing."""
+
 LIST_DISPOSALS = "intake.list_disposals"
+
+
+class Disposal(OpenIncident):
+    """A record that two people have decided to destroy. `incident_id` is its id, whatever its kind."""
+
+    kind: RecordKind = RecordKind.INCIDENT
 
 
 class Disposals(BaseModel):
     """A page of records that two people have decided to destroy; fewer than asked for means the last."""
 
-    records: list[OpenIncident]
+    records: list[Disposal]
 
 
 BEGIN_DISPOSAL = "intake.begin_disposal"
 
 
 class BeginDisposal(Command):
-    """Hide a record from everybody, unless it is held or was used since the decision. From here on nothing stops it."""
+    """Hide a record from everybody, unless it is held or was used since the decision. From here on nothing stops it.
+
+    Nothing but its owner, for a record of another service: it may have been used since it was listed.
+    """
+
+    kind: RecordKind = RecordKind.INCIDENT
 
 
 class DisposalBegun(BaseModel):
-    """Whether it may go on."""
+    """Whether it may go on, and when the record that was decided about had last changed."""
 
     begun: bool
+    last_used_at: datetime | None = None
 
 
 ERASE = "erase"
@@ -635,15 +690,43 @@ ERASE = "erase"
 
 
 class Erase(Command):
-    """Erase what people wrote about a record, for good. The same again answers the same."""
+    """Erase what people wrote about a record, for good. The same again answers the same.
+
+    `last_used_at` is there for a record that is not of an incident: its owner erases it as it was then, or not at all.
+    """
+
+    kind: RecordKind = RecordKind.INCIDENT
+    last_used_at: datetime | None = None
 
 
 class ErasedTexts(BaseModel):
-    """How much a service erased, the digest of all of it, and the checksums of files that it needs no longer."""
+    """How much a service erased, the digest of all of it, and the checksums of files that it needs no longer.
+
+    `in_use`: nothing was erased, for the record was used since, as only its owner knows; `last_used_at` says when it ended
+    again, if it has.
+    """
 
     cells: int
     files: list[str]
     digest: str
+    in_use: bool = False
+    last_used_at: datetime | None = None
+
+
+def erasure_stopped(*, in_use: bool, changed_at: datetime, last_used_at: datetime | None) -> ErasedTexts | None:
+    """The answer of a record's owner where it is in use, or has changed since it was decided about; else None."""
+    if not in_use and changed_at == last_used_at:
+        return None
+    return ErasedTexts(cells=0, files=[], digest="", in_use=True, last_used_at=None if in_use else changed_at)
+
+
+STOP_DISPOSAL = "intake.stop_disposal"
+
+
+class StopDisposal(Command):
+    """Take back that an erasure has begun, where the owner of the record says that it is in use, or was since."""
+
+    last_used_at: datetime | None
 
 
 FILES_IN_USE = "files_in_use"

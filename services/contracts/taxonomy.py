@@ -394,6 +394,16 @@ class Employment(StrEnum):
     AGENCY = "agency"
 
 
+class RecordKind(StrEnum):
+    """What is kept for a time and then decided about: the record of an incident, or one that is not of one incident."""
+
+    INCIDENT = "incident"
+    CONCERN = "concern"
+    THEME = "theme"
+    MEETING = "meeting"
+    PERSON = "person"
+
+
 class MeetingLevel(StrEnum):
     """At which level people meet to govern quality and safety, from the service up."""
 

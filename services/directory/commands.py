@@ -26,10 +26,10 @@ from services.directory.store import (
     Provider,
     Region,
     RotaEntry,
+    changeable_person,
     duties,
     require_place,
     visible_location,
-    visible_person,
 )
 from services.runtime import audit, outbox
 from services.runtime.actor import Actor
@@ -279,7 +279,7 @@ def change_person(
     session: Session, actor: Actor, person_id: UUID, command: ChangePerson, version: int, now: datetime
 ) -> Person:
     """Replace name, roles and whether the person is still there. Somebody inactive is never called."""
-    person = visible_person(session, actor, person_id, lock=True)
+    person = changeable_person(session, actor, person_id)
     check_version(person.version, version)
     person.display_name, person.active = command.display_name, command.active
     person.shift, person.employment, person.started_on = command.shift, command.employment, command.started_on

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
@@ -80,7 +80,7 @@ class PersonView(BaseModel):
     """Somebody who works for the provider."""
 
     person_id: UUID
-    display_name: str
+    display_name: str = Field(description="Empty once the entry was erased, some years after the person had left.")
     active: bool
     manager_id: UUID | None
     leaves_on: date | None
@@ -190,10 +190,10 @@ def person_view(session: Session, person: Person) -> PersonView:
 def people(
     session: Session, actor: Actor, *, role: Role | None, location_id: UUID | None, limit: int, cursor: str | None
 ) -> Page[PersonView]:
-    """People in scope, ordered by id; those in a role, or with a role at a location itself."""
+    """People in scope, ordered by id; those in a role, or with a role at a location itself. None whose entry was erased."""
     query = (
         select(Person)
-        .where(Person.provider_id == actor.provider_id, people_in_scope(actor))
+        .where(Person.provider_id == actor.provider_id, people_in_scope(actor), Person.display_name != "")
         .order_by(Person.person_id)
         .limit(limit + 1)
     )

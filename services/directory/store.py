@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.directory.domain import Duty, reach
 from services.runtime.actor import Actor
-from services.runtime.errors import forbidden, invalid, not_found
+from services.runtime.errors import conflict, forbidden, invalid, not_found
 
 
 class Table(DeclarativeBase):
@@ -62,7 +62,8 @@ class Location(Table):
 
 
 class Person(Table):
-    """Somebody who works for the provider. The id is the `sub` of their tokens; the name stays here."""
+    """Somebody who works for the provider. The id is the `sub` of their tokens; the name stays here, and is empty once their
+    entry was erased."""
 
     __tablename__ = "person"
 
@@ -147,6 +148,18 @@ def visible_person(session: Session, actor: Actor, person_id: UUID, *, lock: boo
     person = session.scalars(query.with_for_update(of=Person) if lock else query).one_or_none()
     if person is None:
         raise not_found("person")
+    return person
+
+
+def changeable_person(session: Session, actor: Actor, person_id: UUID) -> Person:
+    """The same, held to the end of the transaction, to be changed; 409 for an entry that was erased."""
+    person = visible_person(session, actor, person_id, lock=True)
+    if not person.display_name:
+        raise conflict(
+            "already-erased",
+            "This entry was erased some years after the person had left",
+            "Whoever comes back is registered anew, under another id.",
+        )
     return person
 
 

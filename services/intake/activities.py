@@ -12,6 +12,7 @@ from services.contracts.taxonomy import Role
 from services.intake import clocks, commands
 from services.intake.escalation import commands as ladder
 from services.intake.retention import erasing
+from services.intake.retention.store import keep_records as keep
 from services.intake.speak_up import commands as concerns
 from services.runtime import attachments, idempotency, outbox
 from services.runtime.actor import system
@@ -42,8 +43,18 @@ _WAITING = text(
 )
 
 _DISPOSALS = text(
-    "select provider_id, incident_id from intake.appraisal"
-    " where confirmed_at is not null and finished_at is null and incident_id > :after order by incident_id limit :limit"
+    "select a.provider_id, a.incident_id, coalesce(k.kind, 'incident') as kind from intake.appraisal a"
+    " left join intake.kept_record k on k.record_id = a.incident_id"
+    " where a.confirmed_at is not null and a.finished_at is null and a.incident_id > :after"
+    " order by a.incident_id limit :limit"
+)
+
+_KEPT_SINCE = text("select max(changed_at) - interval '7 days' from intake.kept_record where kind = :kind")
+
+_CONCERNS = text(
+    "select provider_id, concern_id as record_id, 'concern' as kind, answered_at as changed_at, false as in_use"
+    " from intake.concern where answered_at >= coalesce(cast(:since as timestamptz), '-infinity')"
+    " and (answered_at, concern_id) > (:after_at, :after_id) order by 4, 2 limit :limit"
 )
 
 
@@ -127,14 +138,43 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         after = query.after or UUID(int=0)
         with context.system_engine.connect() as connection:
             rows = connection.execute(_DISPOSALS, {"after": after, "limit": query.limit}).mappings()
-            return contract.Disposals(records=[contract.OpenIncident(**row) for row in rows])
+            return contract.Disposals(records=[contract.Disposal(**row) for row in rows])
+
+    @activity.defn(name=contract.KEPT_SINCE)
+    @activity_errors("intake", contract.KEPT_SINCE)
+    def kept_since(kind: str) -> contract.KeptSince:
+        with context.system_engine.connect() as connection:
+            return contract.KeptSince(since=connection.scalar(_KEPT_SINCE, {"kind": kind}))
+
+    @activity.defn(name=f"intake.{contract.LIST_KEPT}")
+    @activity_errors("intake", contract.LIST_KEPT)
+    def list_kept(query: contract.ListKept) -> contract.KeptRecords:
+        with context.system_engine.connect() as connection:
+            rows = connection.execute(_CONCERNS, query.model_dump()).mappings()
+            return contract.KeptRecords(records=[contract.KeptRecord(**row) for row in rows])
+
+    @activity.defn(name=contract.KEEP_RECORDS)
+    @activity_errors("intake", contract.KEEP_RECORDS)
+    def keep_records(told: contract.KeptRecords) -> None:
+        for provider_id in sorted({one.provider_id for one in told.records}):
+            with transaction(context.engine, provider_id) as session:
+                keep(session, [one for one in told.records if one.provider_id == provider_id])
 
     @activity.defn(name=contract.BEGIN_DISPOSAL)
     @activity_errors("intake", contract.BEGIN_DISPOSAL)
     def begin_disposal(command: contract.BeginDisposal) -> contract.DisposalBegun:
         with transaction(context.engine, command.provider_id) as session:
             actor, now = system(command.provider_id), context.clock.now()
-            return contract.DisposalBegun(begun=erasing.begin(session, actor, command.incident_id, now))
+            row = erasing.begin(session, actor, command.kind, command.incident_id, now)
+            return contract.DisposalBegun(begun=row is not None, last_used_at=None if row is None else row.last_used_at)
+
+    @activity.defn(name=contract.STOP_DISPOSAL)
+    @activity_errors("intake", contract.STOP_DISPOSAL)
+    def stop_disposal(command: contract.StopDisposal) -> None:
+        with transaction(context.engine, command.provider_id) as session:
+            erasing.stop(
+                session, system(command.provider_id), command.incident_id, command.last_used_at, context.clock.now()
+            )
 
     @activity.defn(name=contract.FINISH_DISPOSAL)
     @activity_errors("intake", contract.FINISH_DISPOSAL)
@@ -147,7 +187,8 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("intake", contract.ERASE)
     def erase(command: contract.Erase) -> contract.ErasedTexts:
         with transaction(context.engine, command.provider_id) as session:
-            made = erasing.erase(session, system(command.provider_id), command.incident_id, context.clock.now())
+            actor, now = system(command.provider_id), context.clock.now()
+            made = erasing.erase(session, actor, command.kind, command.incident_id, now)
             return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
 
     @activity.defn(name=f"intake.{contract.FILES_IN_USE}")
@@ -174,6 +215,10 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         watch_glass,
         republish,
         list_disposals,
+        kept_since,
+        list_kept,
+        keep_records,
+        stop_disposal,
         begin_disposal,
         finish_disposal,
         erase,

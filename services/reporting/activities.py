@@ -59,8 +59,20 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("reporting", contract.ERASE)
     def erase(command: contract.Erase) -> contract.ErasedTexts:
         with transaction(context.engine, command.provider_id) as session:
-            made = erasing.erase(session, system(command.provider_id), command.incident_id, context.clock.now())
+            actor, now = system(command.provider_id), context.clock.now()
+            stopped = erasing.stopped(session, command.kind, command.incident_id, command.last_used_at, now)
+            if stopped is not None:
+                return stopped
+            made = erasing.erase(session, actor, command.kind, command.incident_id, now)
             return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
+
+    @activity.defn(name=f"reporting.{contract.LIST_KEPT}")
+    @activity_errors("reporting", contract.LIST_KEPT)
+    def list_kept(query: contract.ListKept) -> contract.KeptRecords:
+        with context.system_engine.connect() as connection:
+            asked = {**query.model_dump(), "now": context.clock.now()}
+            rows = connection.execute(erasing.LIST, asked).mappings()
+            return contract.KeptRecords(records=[contract.KeptRecord(**row) for row in rows])
 
     @activity.defn(name=f"reporting.{contract.FILES_IN_USE}")
     @activity_errors("reporting", contract.FILES_IN_USE)
@@ -80,6 +92,7 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         watch_item,
         send_webhooks,
         erase,
+        list_kept,
         files_in_use,
         clear_replies,
     ]

@@ -29,6 +29,7 @@ from sqlalchemy import (
     and_,
     column,
     literal_column,
+    not_,
     or_,
     select,
     table,
@@ -39,6 +40,7 @@ from sqlalchemy.orm import Session
 from services.reporting import domain
 from services.runtime import db, restriction
 from services.runtime.actor import Actor
+from services.runtime.erasure import is_erased
 from services.runtime.errors import not_found
 
 _TYPES: dict[Any, Any] = {
@@ -248,12 +250,13 @@ def visible_case(session: Session, actor: Actor, incident_id: UUID) -> domain.Ca
 
 
 def visible_themes(actor: Actor) -> ColumnElement[bool]:
-    """The condition for rows of themes of the actor's whole scope, and those that the actor leads."""
+    """The condition for rows of themes of the actor's whole scope, and those that the actor leads; none that was erased."""
     columns = INCIDENT.c
     return and_(
         columns.provider_id == actor.provider_id,
         columns.origin == domain.THEME,
         THEME.c.commissioned_at.is_not(None),
+        not_(is_erased("reporting", columns.incident_id)),
         or_(actor.scope(columns.location_id, columns.region_id), THEME.c.lead_id == actor.id),
     )
 

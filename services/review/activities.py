@@ -11,7 +11,7 @@ from services.review import commands, erasing
 from services.review.sharing import commands as sharing
 from services.review.sharing import follow_up
 from services.review.thematic import commands as thematic
-from services.runtime import erasure, idempotency, outbox
+from services.runtime import idempotency, outbox
 from services.runtime.actor import system
 from services.runtime.db import transaction
 from services.runtime.process import Context
@@ -87,10 +87,19 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
     @activity_errors("review", contract.ERASE)
     def erase(command: contract.Erase) -> contract.ErasedTexts:
         with transaction(context.engine, command.provider_id) as session:
-            made = erasure.erase(
-                session, "review", system(command.provider_id), command.incident_id, erasing.PARTS, context.clock.now()
-            )
+            stopped = erasing.stopped(session, command.kind, command.incident_id, command.last_used_at)
+            if stopped is not None:
+                return stopped
+            actor, now = system(command.provider_id), context.clock.now()
+            made = erasing.erase(session, actor, command.kind, command.incident_id, now)
             return contract.ErasedTexts(cells=made.cells, files=made.files, digest=made.digest)
+
+    @activity.defn(name=f"review.{contract.LIST_KEPT}")
+    @activity_errors("review", contract.LIST_KEPT)
+    def list_kept(query: contract.ListKept) -> contract.KeptRecords:
+        with context.system_engine.connect() as connection:
+            rows = connection.execute(erasing.LIST, query.model_dump()).mappings()
+            return contract.KeptRecords(records=[contract.KeptRecord(**row) for row in rows])
 
     @activity.defn(name=f"review.{contract.CLEAR_REPLIES}")
     @activity_errors("review", contract.CLEAR_REPLIES)
@@ -108,5 +117,6 @@ def build(context: Context) -> Sequence[Callable[..., Any]]:
         list_open_themes,
         republish,
         erase,
+        list_kept,
         clear_replies,
     ]

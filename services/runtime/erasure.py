@@ -11,7 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, DateTime, Integer, MetaData, Table, Text, Uuid, insert, select, text
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    DateTime,
+    Integer,
+    MetaData,
+    SQLColumnExpression,
+    Table,
+    Text,
+    Uuid,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.orm import Session
 
 from services.runtime import audit
@@ -71,6 +85,11 @@ def erased(session: Session, service: str, record_id: UUID) -> Erased | None:
     table = erasure_table(service)
     row = session.execute(select(table).where(table.c.record_id == record_id)).one_or_none()
     return None if row is None else Erased(row.cells, row.files, row.digest)
+
+
+def is_erased(service: str, record_id: SQLColumnExpression[UUID]) -> ColumnElement[bool]:
+    """The condition for rows whose record was erased."""
+    return record_id.in_(select(erasure_table(service).c.record_id))
 
 
 def erase(

@@ -4,10 +4,11 @@ A marker is written into every text, list and JSON column of a row in each table
 its own login. Where the marker is left is compared with a reviewed list: a new column is put there, or is erased.
 """
 
+import itertools
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -18,15 +19,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
+from services.contracts.taxonomy import RecordKind
 from services.runtime import audit, erasure, idempotency
 from services.runtime.actor import Actor
 from tests.integration.test_tenancy import tables, value_for
 
 MARKER = "Nehemiah Lark"
 ERASERS = {
+    "directory": "services.directory.erasing",
     "intake": "services.intake.retention.erasing", "review": "services.review.erasing",
     "actions": "services.actions.erasing", "reporting": "services.reporting.erasing",
 }  # fmt: skip
+KINDS = [(service, kind) for service, module in ERASERS.items() for kind in import_module(module).PARTS]
 CODES = Path(__file__).with_name("codes.txt")
 """Columns that hold codes, ids, digests and figures, what is not about a record, or what a trigger keeps beside an erased one:
 reviewed, one a line."""
@@ -44,8 +48,13 @@ def owner(database: str) -> Iterator[Connection]:
     engine.dispose()
 
 
-def plant(connection: Connection, service: str, provider_id: uuid.UUID, record_id: uuid.UUID) -> None:
-    """One row in each table, all of the same record: ids of one name are the same, every text says the marker."""
+def plant(
+    connection: Connection, service: str, provider_id: uuid.UUID, records: Mapping[RecordKind, uuid.UUID]
+) -> None:
+    """One row in each table, all of the same records: ids of one name are the same, every text says the marker.
+
+    What follows from a theme has its id where that of an incident stands.
+    """
     connection.execute(text("set local session_replication_role = replica"))
     checks = connection.execute(
         text(
@@ -55,7 +64,10 @@ def plant(connection: Connection, service: str, provider_id: uuid.UUID, record_i
     )
     for table, check in checks.all():
         connection.execute(text(f'alter table {table} drop constraint "{check}"'))
-    ids = {"provider_id": provider_id, "incident_id": record_id}
+    ids = {"provider_id": provider_id, **{f"{kind}_id": one for kind, one in records.items()}}
+    record_id = ids.setdefault("incident_id", ids.get("theme_id", uuid.uuid4()))
+    ids["record_id"] = next(iter(records.values()))
+    ids["worker_id"] = ids.setdefault("person_id", uuid.uuid4())
     for table in tables(connection, service):
         if table in ("audit_entry", "erasure"):
             continue
@@ -70,7 +82,9 @@ def plant(connection: Connection, service: str, provider_id: uuid.UUID, record_i
         values = {}
         for column in columns:
             value = {"text": MARKER, "jsonb": json.dumps({"said": MARKER}), "text[]": [MARKER]}.get(column.kind)
-            if column.kind == "uuid":
+            if (table, column.name) == ("appraisal", "incident_id"):
+                value = ids["record_id"]
+            elif column.kind == "uuid":
                 value = ids.setdefault(column.name, uuid.uuid4())
             elif (table, column.name) in (("trait", "kind"), ("outbox", "key")):
                 value = "person" if column.name == "kind" else str(record_id)
@@ -94,12 +108,9 @@ def marked(connection: Connection, service: str) -> set[str]:
     return found
 
 
-def erase(session: Session, service: str, actor: Actor, record_id: uuid.UUID) -> erasure.Erased:
+def erase(session: Session, service: str, actor: Actor, kind: RecordKind, record_id: uuid.UUID) -> erasure.Erased:
     """As its activity does."""
-    eraser = import_module(ERASERS[service])
-    if service == "review":
-        return erasure.erase(session, service, actor, record_id, eraser.PARTS, NOW)
-    found: erasure.Erased = eraser.erase(session, actor, record_id, NOW)
+    found: erasure.Erased = import_module(ERASERS[service]).erase(session, actor, kind, record_id, NOW)
     return found
 
 
@@ -109,16 +120,33 @@ def as_service(connection: Connection, service: str, provider_id: uuid.UUID) -> 
     return Session(connection, join_transaction_mode="conditional_savepoint")
 
 
-@pytest.mark.parametrize("service", ERASERS)
+@pytest.mark.parametrize(("service", "kind"), KINDS)
 def test_nothing_that_people_wrote_about_a_record_is_left(
-    owner: Connection, service: str, provider_id: uuid.UUID, actor: Callable[..., Actor]
+    owner: Connection, service: str, kind: RecordKind, provider_id: uuid.UUID, actor: Callable[..., Actor]
 ) -> None:
     record_id = uuid.uuid4()
-    plant(owner, service, provider_id, record_id)
+    plant(owner, service, provider_id, {kind: record_id})
     before = marked(owner, service)
-    parts = import_module(ERASERS[service]).PARTS
+    parts = import_module(ERASERS[service]).PARTS[kind]
     session = as_service(owner, service, provider_id)
-    made = erase(session, service, actor("service"), record_id)
+    made = erase(session, service, actor("service"), kind, record_id)
+    session.flush()
+    owner.execute(text("reset role"))
+    left = marked(owner, service)
+    assert before - left >= {f"{service}.{part.table}.{column}" for part in parts for column in part.columns}
+    assert made.cells == sum(len(part.columns) + len(part.ids) for part in parts), "each part has found its row"
+    assert len(made.digest) == 64
+
+
+@pytest.mark.parametrize("service", ERASERS)
+def test_what_no_erasure_empties_is_known_as_codes(
+    owner: Connection, service: str, provider_id: uuid.UUID, actor: Callable[..., Actor]
+) -> None:
+    records = {kind: uuid.uuid4() for kind in RecordKind}
+    plant(owner, service, provider_id, records)
+    session = as_service(owner, service, provider_id)
+    for kind in import_module(ERASERS[service]).PARTS:
+        erase(session, service, actor("service"), kind, records[kind])
     session.flush()
     owner.execute(text("reset role"))
     left = marked(owner, service)
@@ -126,15 +154,12 @@ def test_nothing_that_people_wrote_about_a_record_is_left(
     codes = {line for line in CODES.read_text().splitlines() if line.startswith(f"{service}.")}
     assert left <= codes, f"erase these, or review them as codes and list them: {sorted(left - codes)}"
     assert codes <= left, f"these are not there, or erased: take them off the list: {sorted(codes - left)}"
-    assert before - left >= {f"{service}.{part.table}.{column}" for part in parts for column in part.columns}
-    assert made.cells == sum(len(part.columns) + len(part.ids) for part in parts), "each part has found its row"
-    assert len(made.digest) == 64
 
 
 @pytest.mark.parametrize("service", ERASERS)
 def test_no_rule_of_a_table_asks_for_words_where_they_are_erased(owner: Connection, service: str) -> None:
     """What is empty stays absent and what is there becomes empty: a check may ask whether, and not what."""
-    for part in import_module(ERASERS[service]).PARTS:
+    for part in itertools.chain.from_iterable(import_module(ERASERS[service]).PARTS.values()):
         rules = owner.scalars(
             text(
                 "select pg_get_constraintdef(oid) from pg_constraint where contype in ('c', 'u') and conrelid = cast(:t as regclass)"
@@ -162,7 +187,7 @@ def test_no_rule_of_a_table_asks_for_words_where_they_are_erased(owner: Connecti
 def test_what_is_only_ever_added_may_be_emptied_and_never_changed(
     owner: Connection, service: str, change: str, provider_id: uuid.UUID
 ) -> None:
-    plant(owner, service, provider_id, uuid.uuid4())
+    plant(owner, service, provider_id, {RecordKind.INCIDENT: uuid.uuid4()})
     owner.execute(text("set local session_replication_role = origin"))
     as_service(owner, service, provider_id)
     with pytest.raises(ProgrammingError, match="permission denied"):
@@ -173,10 +198,10 @@ def test_erasing_again_answers_the_first_proof_and_the_chain_holds(
     owner: Connection, provider_id: uuid.UUID, actor: Callable[..., Actor]
 ) -> None:
     record_id = uuid.uuid4()
-    plant(owner, "review", provider_id, record_id)
+    plant(owner, "review", provider_id, {RecordKind.INCIDENT: record_id})
     session = as_service(owner, "review", provider_id)
-    first = erase(session, "review", actor("service"), record_id)
-    assert erase(session, "review", actor("service"), record_id) == first
+    first = erase(session, "review", actor("service"), RecordKind.INCIDENT, record_id)
+    assert erase(session, "review", actor("service"), RecordKind.INCIDENT, record_id) == first
     chain = audit.read(session, "review", record_id)
     assert [entry["action"] for entry in chain] == ["erased"]
     assert chain[0]["data"] == {"cells": first.cells, "files": first.files, "digest": first.digest}
@@ -202,7 +227,7 @@ def test_the_digest_tells_other_words(owner: Connection, provider_id: uuid.UUID,
     assert len(digests) == 2
 
 
-@pytest.mark.parametrize("service", ["directory", *ERASERS])
+@pytest.mark.parametrize("service", ERASERS)
 def test_replies_are_forgotten_in_time_and_not_before(
     service: str, service_engine: Callable[[str], Engine], database: str, provider_id: uuid.UUID
 ) -> None:

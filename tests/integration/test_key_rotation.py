@@ -149,7 +149,7 @@ def signed_by(outside: Outside) -> list[Callable[[str], bool]]:
 
 def test_a_webhooks_secret_is_sealed_renewed_and_signs_beside_the_one_before_for_a_week(
     client: Any, actor: Any, outside: Outside, service_engine: Callable[[str], Engine], provider_id: uuid.UUID, clock: Any,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, no_other_webhooks: None,
 ) -> None:  # fmt: skip
     engine = service_engine("reporting")
     api, admin, book = client("reporting"), actor("platform_admin"), Book(engine, provider_id, clock)

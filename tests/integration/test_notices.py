@@ -315,7 +315,14 @@ def test_channels_are_off_until_they_are_set(
 ) -> None:
     assert channels(NoticeSettings()) == []
     context = Context(service_engine("directory"), service_engine("directory_system"), clock)
-    assert [one.__name__ for one in build(context)] == ["resolve_on_call", "deliver_notice", "digest", "clear_replies"]
+    assert [one.__name__ for one in build(context)] == [
+        "resolve_on_call",
+        "deliver_notice",
+        "digest",
+        "clear_replies",
+        "list_kept",
+        "erase",
+    ]
     for wrong in ({"smtp_url": "mail.example"}, {"webhook_url": "http://x"}):
         with pytest.raises(ValidationError):
             NoticeSettings.model_validate(wrong)

@@ -114,8 +114,8 @@ def refused(reply: Any) -> tuple[int, str]:
     return reply.status_code, reply.json()["type"].rsplit("/", 1)[-1]
 
 
-def left(database: str) -> set[str]:
-    """Every table of every service in which the marker stands."""
+def left(database: str, marker: str = MARKER, provider: uuid.UUID | None = None) -> set[str]:
+    """Every table of every service in which the marker stands, of one provider or of all."""
     engine = create_engine(make_url(database).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
         found = {
@@ -123,8 +123,10 @@ def left(database: str) -> set[str]:
             for service in SERVICES
             for table in tables(connection, service)
             if connection.scalar(
-                text(f"select exists (select from {service}.{table} t where to_jsonb(t)::text like :m)"),
-                {"m": f"%{MARKER}%"},
+                text(
+                    f"select exists (select from {service}.{table} t where to_jsonb(t)::text like :m and to_jsonb(t)::text like :p)"
+                ),
+                {"m": f"%{marker}%", "p": f"%{provider or ''}%"},
             )
         }
     engine.dispose()
@@ -254,7 +256,7 @@ def test_a_record_is_appraised_kept_preserved_and_appraised_anew(
         "serious",
         20,
         False,
-        "retention-1",
+        "retention-2",
     )
     clock.advance(YEARS)
     destroy = {"decision": "destroy", "reason": "It is old."}

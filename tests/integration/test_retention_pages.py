@@ -4,13 +4,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conftest import MovableClock
 from tests.integration.test_console_pages import person
 from tests.integration.test_escalation import Rig
 from tests.integration.test_recurrence import close
-from tests.integration.test_retention import YEARS, rig
+from tests.integration.test_retention import YEARS, anyio_backend, folder, home, rig, sweep
+from tests.integration.test_retention_records import concern, unknown, unlimited
 
-__all__ = ["person", "rig"]
+__all__ = ["anyio_backend", "concern", "folder", "home", "person", "rig", "sweep", "unknown", "unlimited"]
 
 
 def test_two_people_decide_about_a_record_and_a_hold_stops_them(
@@ -57,3 +60,27 @@ def test_two_people_decide_about_a_record_and_a_hold_stops_them(
     assert away.open(here).status == 403
     assert away.open("/administration/retention").status == 403
     assert here not in away.open(f"/incidents/{incident}").html
+
+
+@pytest.mark.anyio
+async def test_those_who_see_a_concern_decide_about_it_on_the_same_page(
+    rig: Rig, concern: tuple[str, str], actor: Any, person: Any, clock: MovableClock, sweep: Callable[[], Any]
+) -> None:
+    lead, guardian = actor("safeguarding_lead"), actor("speak_up_guardian")
+    here = f"/administration/retention/records/{concern[0]}"
+    decide, confirm, hold, lift = (f"{here}/{name}" for name in ("decide", "confirm", "hold", "lift"))
+    await sweep()
+    page = person(guardian).open(here)
+    page.says("It must be kept", "to be confirmed")
+    clock.advance(YEARS)
+    page = person(guardian).open("/administration/retention")
+    page.says("A concern, ", "Waits for a decision")
+    page.open(here).send(hold, hold_reason="A tribunal asks.").says("A tribunal asks", "It must be kept")
+    page.send(lift, lift_0_reason="It is over.").says("No hold stands")
+    page.send(decide, decide_decision="destroy", decide_reason="Its time has passed.").says("Decided: destroy it")
+    assert confirm not in page.forms
+    other = person(lead).open(here)
+    other.send(confirm).says("Confirmed by You", "erased in the coming night")
+    assert person(actor("director")).open(here).status == 404
+    assert (await sweep()).erased == 1
+    person(lead).open("/administration/retention").says("by rule concern", "Proved by each service")

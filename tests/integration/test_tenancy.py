@@ -38,6 +38,9 @@ READ_BY_THE_SYSTEM = {
     "outbox": None,
     "parked_event": None,
     "idempotency_key": {"created_at"},
+    "directory.person": {"person_id", "provider_id", "active", "version"},
+    "intake.concern": {"concern_id", "provider_id", "answered_at"},
+    "intake.kept_record": {"record_id", "kind", "changed_at"},
     "intake.appraisal": {"incident_id", "provider_id", "confirmed_at", "finished_at"},
     "intake.incident": {"incident_id", "provider_id", "stage", "location_id", "next_move"},
     "intake.restriction": {"record_id"},
@@ -52,12 +55,15 @@ READ_BY_THE_SYSTEM = {
         "origin", "earliest_due_at", "clock_review", "clock_action", "clock_verification", "clock_briefing", "clock_impact",
         "last_verdict", "briefing_sent_at", "briefing_due_at", "briefing_reached_at",
     },
-    "review.theme": {"theme_id", "provider_id", "stage"},
+    "review.theme": {"theme_id", "provider_id", "stage", "closed_at", "commissioned_at"},
+    "review.theme_member": {"theme_id", "incident_id", "decision"},
     "reporting.progress": {"last_event_at", "lag_seconds"},
     "reporting.webhook": {"provider_id", "webhook_id", "active", "next_at", "sent_at"},
     "reporting.location": {"provider_id"},
-    "reporting.meeting": {"meeting_id", "level", "compiled_at", "hold_by", "held_at", "previous_id"},
-    "reporting.governance_item": {"kind", "level", "status", "raised_at", "due_at", "climbs"},
+    "reporting.meeting": {"meeting_id", "provider_id", "level", "compiled_at", "hold_by", "held_at", "previous_id"},
+    "reporting.governance_item": {
+        "meeting_id", "kind", "level", "status", "raised_at", "due_at", "climbs", "settled_at",
+    },
     "reporting.signal": {"kind", "status", "raised_at", "returned_at"},
 }  # fmt: skip
 

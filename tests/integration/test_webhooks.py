@@ -61,7 +61,7 @@ def outside() -> Iterator[Outside]:
 
 
 @pytest.fixture(autouse=True)
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def _keys(monkeypatch: pytest.MonkeyPatch, no_other_webhooks: None) -> None:
     """What secrets are sealed with."""
     monkeypatch.setenv("PLUMBLINE_TEMPORAL_CODEC_KEYS", KEYS.get_secret_value())
 

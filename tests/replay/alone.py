@@ -11,7 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from services.contracts import activities as contract
-from services.contracts.taxonomy import Role
+from services.contracts.taxonomy import RecordKind, Role
 from tests.workflow.conftest import PROVIDER
 from workflows.concern import ConcernCase, ConcernWorkflow
 from workflows.digest import DigestWorkflow
@@ -27,11 +27,13 @@ QUEUE = "alone"
 
 
 class Alone:
-    """A process with workers that stand for all services. `looks` counts what was asked of them, by activity."""
+    """A process with workers that stand for all services. `looks` counts what was asked of them, by activity; `kinds` are of
+    the records that were decided about."""
 
     def __init__(self, env: WorkflowEnvironment) -> None:
         self.env, self.id = env, uuid4()
         self.looks: dict[str, int] = {}
+        self.kinds: tuple[RecordKind, ...] = (RecordKind.INCIDENT, RecordKind.INCIDENT)
         intake, reporting, directory, review, actions, own = (
             contract.INTAKE_QUEUE, contract.REPORTING_QUEUE, contract.DIRECTORY_QUEUE, contract.REVIEW_QUEUE,
             contract.ACTIONS_QUEUE, QUEUE,
@@ -44,6 +46,8 @@ class Alone:
                 f"intake.{contract.REPUBLISH}": self._done,
                 contract.LIST_DISPOSALS: self._disposals, contract.BEGIN_DISPOSAL: self._begun,
                 contract.FINISH_DISPOSAL: self._done, f"intake.{contract.FILES_IN_USE}": self._none_used,
+                contract.KEPT_SINCE: self._kept_since, contract.KEEP_RECORDS: self._done,
+                contract.STOP_DISPOSAL: self._done, f"intake.{contract.LIST_KEPT}": self._kept,
             },
             review: {contract.LIST_OPEN_THEMES: self._none_open, f"review.{contract.REPUBLISH}": self._done},
             actions: {
@@ -51,7 +55,7 @@ class Alone:
             },
             directory: {
                 contract.RESOLVE_ON_CALL: self._on_call, contract.DELIVER_NOTICE: self._delivered,
-                contract.SEND_DIGEST: self._delivered,
+                contract.SEND_DIGEST: self._delivered, f"directory.{contract.ERASE}": self._somebody_came_back,
             },
             reporting: {
                 contract.LIST_PROVIDERS: self._providers, contract.SEARCH_PATTERNS: self._searched,
@@ -59,6 +63,8 @@ class Alone:
                 f"reporting.{contract.FILES_IN_USE}": self._none_used,
             },
         }  # fmt: skip
+        for queue in (review, reporting, directory):
+            answers[queue] |= {f"{queue}.{contract.LIST_KEPT}": self._kept_nothing}
         for queue in (intake, review, actions, reporting):
             answers[queue] |= {f"{queue}.{contract.ERASE}": self._erased}
         for queue in (intake, review, actions, reporting, directory):
@@ -154,10 +160,31 @@ class Alone:
     def _reported(look: int) -> None:
         return None
 
-    @staticmethod
-    def _disposals(look: int) -> contract.Disposals:
-        records = [contract.OpenIncident(provider_id=PROVIDER, incident_id=UUID(int=n)) for n in (4, 5)]
+    def _disposals(self, look: int) -> contract.Disposals:
+        records = [
+            contract.Disposal(provider_id=PROVIDER, incident_id=UUID(int=n), kind=kind)
+            for n, kind in enumerate(self.kinds, start=4)
+        ]
         return contract.Disposals(records=records)
+
+    @staticmethod
+    def _kept_since(look: int) -> contract.KeptSince:
+        return contract.KeptSince(since=None)
+
+    @staticmethod
+    def _kept(look: int) -> contract.KeptRecords:
+        record = contract.KeptRecord(
+            provider_id=PROVIDER, record_id=UUID(int=7), kind=RecordKind.CONCERN, changed_at=_now(), in_use=False
+        )
+        return contract.KeptRecords(records=[record])
+
+    @staticmethod
+    def _kept_nothing(look: int) -> contract.KeptRecords:
+        return contract.KeptRecords(records=[])
+
+    @staticmethod
+    def _somebody_came_back(look: int) -> contract.ErasedTexts:
+        return contract.ErasedTexts(cells=0, files=[], digest="", in_use=True)
 
     @staticmethod
     def _begun(look: int) -> contract.DisposalBegun:
@@ -238,7 +265,14 @@ async def records_erased(process: Alone) -> None:
     assert Swept.model_validate(await process.handle.result()) == Swept(erased=1, stopped=1)
 
 
+async def other_records_erased(process: Alone) -> None:
+    """Of a record of each kind the incident is held and somebody came back; the others are erased where they are."""
+    process.kinds = tuple(RecordKind)
+    await process.start(RetentionWorkflow.run)
+    assert Swept.model_validate(await process.handle.result()) == Swept(erased=3, stopped=2)
+
+
 PATHS: Sequence[Callable[[Alone], Any]] = (
     concern_late, glass_broken, meetings_by_cadence, patterns_looked_for, digest_of_a_day, webhooks_sent, orphan_found,
-    records_erased,
+    records_erased, other_records_erased,
 )  # fmt: skip

@@ -101,7 +101,7 @@ SAID |= {
     "intake.concern.mode": "anonymous", "intake.concern_message.author": "sender", "intake.escalation.reason": "high_risk",
     "intake.ladder_run.reason": "high_risk", "intake.obligation.outcome": "triggered", "intake.obligation.rule": "cqc-abuse", "intake.obligation.must_decide": True,
     "intake.protection.kind": "restriction", "intake.proceeding.kind": "discipline",
-    "intake.appraisal.decision": "destroy", "intake.legal_hold.incident_id": Same("incident_id"), "intake.candour.round": 2, "intake.access_change.revision": 0, "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
+    "intake.appraisal.decision": "destroy", "intake.legal_hold.incident_id": Same("incident_id"), "intake.kept_record.kind": "theme", "intake.kept_record.last_used_at": AT, "intake.candour.round": 2, "intake.access_change.revision": 0, "intake.candour_step.step": "apology", "intake.first_check.rule": "shift-lead-told",
     "intake.recurrence.closed_incident_id": Same("incident_id"),
     "reporting.incident.kind": "incident", "reporting.incident.category": "medication",
     "reporting.incident.reported_at": AT, "reporting.incident.occurred_at": AT, "reporting.incident.stage": "reviewing",

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.taxonomy import Band, Category, Kind
+from services.contracts.taxonomy import Band, Category, Kind, RecordKind
 from services.intake.retention import policy
 from services.intake.retention.domain import Standing, is_due, kept_until, last_used
-from services.runtime.policy_file import check
+from services.runtime.policy_file import built, check
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2080, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 years = st.integers(1, 60)
@@ -37,13 +37,13 @@ def test_nothing_is_due_before_its_period_has_passed_and_always_afterwards(
         assert due
 
 
-@given(moments, years, moments, st.booleans(), st.booleans())
-def test_what_is_held_in_use_or_before_a_court_is_never_due(
-    used: datetime, n: int, now: datetime, held: bool, proceeding: bool
+@given(moments, years, moments, st.booleans(), st.booleans(), st.booleans())
+def test_what_is_held_in_use_needed_or_before_a_court_is_never_due(
+    used: datetime, n: int, now: datetime, held: bool, proceeding: bool, theme: bool
 ) -> None:
     assert not is_due(free(None), n, now)
-    if held or proceeding:
-        assert not is_due(Standing(last_used_at=used, held=held, proceeding=proceeding), n, now)
+    if held or proceeding or theme:
+        assert not is_due(Standing(last_used_at=used, held=held, proceeding=proceeding, theme=theme), n, now)
 
 
 @given(moments, st.lists(moments, max_size=4), years, moments)
@@ -79,6 +79,24 @@ def test_the_shipped_policy_keeps_what_is_serious_for_longer_and_names_its_sourc
     assert policy.shipped().shortest == 10
 
 
+def test_a_policy_says_of_other_records_what_it_wants_and_the_rest_is_as_shipped() -> None:
+    shipped = policy.shipped().others
+    assert {kind: (rule.id, rule.years) for kind, rule in shipped.items()} == {
+        RecordKind.CONCERN: ("concern", 10), RecordKind.THEME: ("theme", 20), RecordKind.MEETING: ("meeting", 20),
+        RecordKind.PERSON: ("person", 6),
+    }  # fmt: skip
+    assert all("to be confirmed" in rule.source for rule in shipped.values())
+    document = yaml.safe_load(SHIPPED)
+    document["other_records"] = {"concern": {"keep_years": 30, "source": "Our insurer asks for it"}}
+    own = built(policy.KIND, yaml.safe_dump(document)).others
+    assert (own[RecordKind.CONCERN].years, own[RecordKind.CONCERN].source) == (30, "Our insurer asks for it")
+    assert {kind: rule for kind, rule in own.items() if kind is not RecordKind.CONCERN} == {
+        kind: rule for kind, rule in shipped.items() if kind is not RecordKind.CONCERN
+    }
+    del document["other_records"]
+    assert built(policy.KIND, yaml.safe_dump(document)).others == shipped, "those of before say nothing of it"
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -87,8 +105,10 @@ def test_the_shipped_policy_keeps_what_is_serious_for_longer_and_names_its_sourc
         (lambda d: d["retention_rules"][0].pop("source"), "source"),
         (lambda d: d["retention_rules"].insert(0, {"id": "all", "when": {"band": [*map(str, Band)]}, "keep_years": 9, "source": "Ours"}), "retention_rules.1"),
         (lambda d: d["retention_rules"][1].update(id="serious"), "id"),
+        (lambda d: d["other_records"]["theme"].update(keep_years=101), "keep_years"),
+        (lambda d: d["other_records"].update(diary={"keep_years": 1, "source": "Ours"}), "diary"),
     ],
-    ids=["no last rule", "no years", "no source", "never reached", "same id"],
+    ids=["no last rule", "no years", "no source", "never reached", "same id", "too many years", "no such kind"],
 )  # fmt: skip
 def test_a_policy_that_cannot_work_is_refused_by_name(change: object, field: str) -> None:
     document = yaml.safe_load(SHIPPED)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from services.console.page import TEXTS
 from services.console.pages.navigation import ADMINISTRATORS, AUDITORS
-from services.console.pages.proceeding import KEEPERS as RECORD_KEEPERS
+from services.console.pages.retention import DECIDERS
 from services.console.service_api import Refused
 from services.console.visit import Visit, Visitor
 from services.console.writing import Sent, answered, key_of, names, refused
@@ -44,7 +44,7 @@ def begin(visit: Visitor) -> Response:
         "administration.html", administers=visit.has(*ADMINISTRATORS), keeps=visit.has(*KEEPERS),
         imports=visit.has(Role.PLATFORM_ADMIN), policies=visit.has(*POLICY_READERS), audits=visit.has(*AUDITORS),
         people=visit.has(*AUDITORS, *KEEPERS), operates=visit.has(*OPERATORS),
-        erases=visit.has(*RECORD_KEEPERS),
+        erases=visit.has(*DECIDERS),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from services.contracts import activities
 from services.directory.commands import KEEPERS, SERVICE, Strict
 from services.directory.notices.channels import Address, Channel, Notice, Refused
 from services.directory.notices.store import Contact, Delivery
-from services.directory.store import holders, visible_person
+from services.directory.store import changeable_person, holders
 from services.runtime import audit
 from services.runtime.actor import Actor
 from services.runtime.clock import Clock
@@ -68,7 +68,7 @@ def record_contact(
     """Keep where a person can be reached; themselves, or whoever keeps the register (403). The audit has digests only."""
     if person_id != actor.id and not set(KEEPERS) & actor.roles:
         raise forbidden("You may change your own contact. For others, ask whoever keeps the register of people.")
-    visible_person(session, actor, person_id, lock=True)
+    changeable_person(session, actor, person_id)
     contact = session.get(Contact, person_id)
     if contact is None:
         contact = Contact(person_id=person_id, provider_id=actor.provider_id, email=None, mobile=None, version=0)
@@ -175,7 +175,7 @@ def _deliver(channels: Sequence[Channel], record: _Record) -> int:
     notice = record.notice
     with transaction(record.engine, record.provider_id) as session:
         contact = session.get(Contact, notice.person_id)
-        address = Address() if contact is None else Address(contact.email, contact.mobile)
+        address = Address() if contact is None else Address(contact.email or None, contact.mobile or None)
         before = {one.channel: one.status for one in session.query(Delivery).filter_by(notice_id=notice.notice_id)}
     reaching = [channel for channel in channels if channel.reaches(address, notice.urgent)]
     if not reaching:

@@ -1,7 +1,7 @@
 """The use-cases of retention. Each runs in one transaction of the caller: row and audit entry.
 
 Nothing is erased by itself: somebody appraises a record whose time has come, and somebody else confirms that it is to be
-destroyed. A hold, a proceeding that runs, or a case that was opened again stops it until the erasure begins.
+destroyed. A hold, a proceeding or a theme that runs, or a case that was opened again stops it until the erasure begins.
 """
 
 from datetime import date, datetime
@@ -12,24 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Kind, Role
+from services.contracts.taxonomy import RecordKind
 from services.intake.details.store import AffectedPerson
-from services.intake.policy import POLICIES
-from services.intake.retention.domain import Disposal, RetentionPolicy, RetentionRule, is_due, kept_until
-from services.intake.retention.policy import KIND
-from services.intake.retention.store import Appraisal, LegalHold, standing, visible_holds
+from services.intake.retention import subject
+from services.intake.retention.domain import Disposal, is_due, kept_until
+from services.intake.retention.store import KEEPERS, Appraisal, LegalHold, visible_holds
+from services.intake.retention.subject import Subject
 from services.intake.safeguarding.store import SafeguardingAdult
 from services.intake.store import Incident, visible_incident
 from services.runtime import audit
 from services.runtime.actor import Actor
+from services.runtime.auth import require_role
 from services.runtime.errors import conflict, invalid, not_found
 from services.runtime.idempotency import check_version
 from services.runtime.outbox import new_id
 from services.runtime.text import LongText
 
 SERVICE = "intake"
-KEEPERS = (Role.NOMINATED_INDIVIDUAL, Role.SAFEGUARDING_LEAD, Role.DIRECTOR)
-"""Who answers for records: those who know of proceedings, which speak against an erasure and are told to nobody else."""
 
 
 class _Body(BaseModel):
@@ -37,17 +36,21 @@ class _Body(BaseModel):
 
 
 class PlaceHold(_Body):
-    """What must not be erased, and why: an incident, or every incident of a person."""
+    """What must not be erased, and why: an incident, every incident of a person, or a record that is not of one incident."""
 
     incident_id: UUID | None = None
     person_ref: UUID | None = Field(default=None, description="The person's opaque reference of the care record.")
+    record_id: UUID | None = Field(
+        default=None,
+        description="Of a concern, a theme, a meeting or somebody of the register of staff that has ended.",
+    )
     reason: LongText = Field(description="Who asked for it and what for, for example an inquiry's notice.")
     look_again_on: date | None = Field(default=None, description="When somebody asks whether it is still needed.")
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.incident_id is None) == (self.person_ref is None):
-            raise ValueError("give either incident_id or person_ref")
+    def _one_of_them(self) -> Self:
+        if sum(one is not None for one in (self.incident_id, self.person_ref, self.record_id)) != 1:
+            raise ValueError("give one of incident_id, person_ref and record_id")
         return self
 
 
@@ -71,24 +74,19 @@ class AppraiseRecord(_Body):
         return self
 
 
-def policy_of(session: Session, provider_id: UUID) -> RetentionPolicy:
-    """What a provider goes by now."""
-    found: RetentionPolicy = POLICIES.current(session, provider_id, KIND.name)
-    return found
-
-
-def rule_of(policy: RetentionPolicy, incident: Incident) -> RetentionRule:
-    """The rule for the record of an incident."""
-    band = None if incident.band is None else Band(incident.band)
-    return policy.rule(Kind(incident.kind), Category(incident.category), band)
-
-
 def place_hold(session: Session, actor: Actor, command: PlaceHold, now: datetime) -> LegalHold:
-    """Keep anything from being erased from now on. 409 where the erasure has begun."""
+    """Keep anything from being erased from now on. 409 where the erasure has begun.
+
+    On incidents and people those who answer for records (403); on another record whoever may decide about it.
+    """
+    if command.record_id is None:
+        require_role(actor, *KEEPERS)
     if command.look_again_on is not None and command.look_again_on <= now.date():
         raise invalid("look_again_on", "has passed", "Give a day to come, or leave it out.")
     if command.incident_id is not None:
-        _not_begun(session, visible_incident(session, actor, command.incident_id, lock=True))
+        _not_begun(session, visible_incident(session, actor, command.incident_id, lock=True).incident_id)
+    elif command.record_id is not None:
+        _not_begun(session, subject.record(session, actor, command.record_id, lock=True).record_id)
     else:
         _lock_incidents_of(session, command.person_ref)
     hold = LegalHold(
@@ -118,33 +116,35 @@ def lift_hold(
 
 
 def appraise(
-    session: Session, actor: Actor, incident_id: UUID, command: AppraiseRecord, version: int | None, now: datetime
+    session: Session, actor: Actor, about: Subject, command: AppraiseRecord, version: int | None, now: datetime
 ) -> Appraisal:
-    """Decide about a record that has ended, or decide anew. To destroy needs that its time has come, and a second person."""
-    incident = visible_incident(session, actor, incident_id, lock=True)
-    row = session.get(Appraisal, incident_id)
+    """Decide about a record that has ended, or decide anew. To destroy needs that its time has come, and a second person.
+
+    `about` is held by the caller's transaction.
+    """
+    row = session.get(Appraisal, about.record_id)
     if row is not None:
         check_version(row.version, version)
-        _not_begun(session, incident)
-    policy = policy_of(session, incident.provider_id)
-    rule, at = rule_of(policy, incident), standing(session, incident)
+        _not_begun(session, about.record_id)
+    rule, at = about.rule, about.standing
     if at.last_used_at is None:
-        raise conflict("not-closed", "This case is open", "A record is appraised after its case has ended.")
+        what = ("case", "its case") if about.kind is RecordKind.INCIDENT else ("record", "it")
+        raise conflict("not-closed", f"This {what[0]} is open", f"A record is appraised after {what[1]} has ended.")
     if command.keep_until is not None and command.keep_until <= now.date():
         raise invalid("keep_until", "has passed", "Give a day to come.")
     if command.decision is Disposal.DESTROY and not is_due(at, rule.years, now):
         raise conflict(
             "not-due", "This record must be kept",
             f"By the rule {rule.id} it is kept until {kept_until(at.last_used_at, rule.years)},"
-            " and longer where a hold stands on it or a proceeding runs.",
+            " and longer where a hold stands on it, a proceeding runs, or a theme that runs rests on it.",
         )  # fmt: skip
     said = {
         "decision": command.decision, "reason": command.reason, "keep_until": command.keep_until, "rule": rule.id,
-        "policy_version": policy.version, "last_used_at": at.last_used_at, "decided_by": actor.id,
+        "policy_version": about.policy_version, "last_used_at": at.last_used_at, "decided_by": actor.id,
         "decided_role": actor.role, "decided_at": now, "confirmed_by": None, "confirmed_at": None,
     }  # fmt: skip
     if row is None:
-        row = Appraisal(incident_id=incident_id, provider_id=incident.provider_id, version=1, **said)
+        row = Appraisal(record_id=about.record_id, provider_id=about.provider_id, version=1, **said)
         session.add(row)
     else:
         for name, value in said.items():
@@ -152,29 +152,30 @@ def appraise(
         row.version += 1
     session.flush()
     audit.append(
-        session, SERVICE, chain=incident_id, actor=actor, action="appraised", subject=incident_id, at=now,
+        session, SERVICE, chain=about.record_id, actor=actor, action="appraised", subject=about.record_id, at=now,
         data={
             "decision": command.decision, "keep_until": str(command.keep_until or ""), "rule": rule.id,
-            "policy_version": policy.version, "reason_sha256": audit.digest(command.reason),
+            "policy_version": about.policy_version, "reason_sha256": audit.digest(command.reason),
         },
     )  # fmt: skip
     return row
 
 
-def confirm(session: Session, actor: Actor, incident_id: UUID, version: int, now: datetime) -> Appraisal:
-    """Somebody else agrees that a record is destroyed. The next sweep does it, unless something speaks against it then."""
-    incident = visible_incident(session, actor, incident_id, lock=True)
-    row = session.get(Appraisal, incident_id)
-    if row is None:
-        raise not_found("appraisal")
-    check_version(row.version, version)
-    if row.decision != Disposal.DESTROY:
+def confirm(session: Session, actor: Actor, about: Subject, version: int, now: datetime) -> Appraisal:
+    """Somebody else agrees that a record is destroyed. The next sweep does it, unless something speaks against it then.
+
+    `about` is held by the caller's transaction.
+    """
+    row = session.get(Appraisal, about.record_id)
+    if row is not None:
+        check_version(row.version, version)
+    if row is None or row.decision != Disposal.DESTROY:
         raise conflict("nothing-to-confirm", "Nobody has decided to destroy this record", "Appraise it first.")
     if row.confirmed_at is not None:
         raise conflict("already-confirmed", "This was confirmed before", "Nothing more is needed.")
     if row.decided_by == actor.id:
         raise conflict("own-decision", "Whoever decided cannot confirm", "Ask somebody else who answers for records.")
-    if not still_due(session, incident, row, now):
+    if not still_due(about, row, now):
         raise conflict(
             "not-due", "Something speaks against it since the decision", "Read the record and appraise it anew."
         )
@@ -182,17 +183,16 @@ def confirm(session: Session, actor: Actor, incident_id: UUID, version: int, now
     row.version += 1
     session.flush()
     audit.append(
-        session, SERVICE, chain=incident_id, actor=actor, action="disposal_confirmed", subject=incident_id, at=now,
-        data={"decided_by": row.decided_by, "rule": row.rule, "policy_version": row.policy_version},
+        session, SERVICE, chain=about.record_id, actor=actor, action="disposal_confirmed", subject=about.record_id,
+        at=now, data={"decided_by": row.decided_by, "rule": row.rule, "policy_version": row.policy_version},
     )  # fmt: skip
     return row
 
 
-def still_due(session: Session, incident: Incident, appraisal: Appraisal, now: datetime) -> bool:
+def still_due(about: Subject, appraisal: Appraisal, now: datetime) -> bool:
     """Whether the decision holds: by today's policy, without a hold, and the record was not used since."""
-    at = standing(session, incident)
-    rule = rule_of(policy_of(session, incident.provider_id), incident)
-    return at.last_used_at == appraisal.last_used_at and is_due(at, rule.years, now)
+    at = about.standing
+    return at.last_used_at == appraisal.last_used_at and is_due(at, about.rule.years, now)
 
 
 def _lock_incidents_of(session: Session, person_ref: UUID | None) -> None:
@@ -204,8 +204,8 @@ def _lock_incidents_of(session: Session, person_ref: UUID | None) -> None:
     ).all()
 
 
-def _not_begun(session: Session, incident: Incident) -> None:
-    row = session.get(Appraisal, incident.incident_id)
+def _not_begun(session: Session, record_id: UUID) -> None:
+    row = session.get(Appraisal, record_id)
     if row is not None and row.begun_at is not None:
         raise conflict("erasure-begun", "This record is being erased", "Nothing can be decided about it any more.")
 
@@ -214,5 +214,5 @@ def _say(session: Session, actor: Actor, hold: LegalHold, action: str, words: st
     session.flush()
     audit.append(
         session, SERVICE, chain=hold.hold_id, actor=actor, action=action, subject=hold.hold_id, at=now,
-        data={"incident_id": hold.incident_id, "of_person": hold.person_ref is not None, "reason_sha256": audit.digest(words)},
+        data={"incident_id": hold.incident_id, "record_id": hold.record_id, "of_person": hold.person_ref is not None, "reason_sha256": audit.digest(words)},
     )  # fmt: skip

@@ -1,12 +1,12 @@
-"""For how long the record of an incident is kept. Periods are minimums, and run from when it was last used."""
+"""For how long records are kept: of incidents, and what is not of one. Periods are minimums, and run from when it was last used."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from services.contracts.taxonomy import Band, Category, Kind
+from services.contracts.taxonomy import Band, Category, Kind, RecordKind
 
 _ENGLAND = ZoneInfo("Europe/London")
 
@@ -33,10 +33,11 @@ class RetentionRule:
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """The rules of one version, the first that fits counts; the last fits everything."""
+    """The rules of one version, the first that fits counts; the last fits everything. Other kinds of records have one each."""
 
     version: str
     rules: Sequence[RetentionRule]
+    others: Mapping[RecordKind, RetentionRule]
 
     def rule(self, kind: Kind, category: Category, band: Band | None) -> RetentionRule:
         """The rule for a record."""
@@ -56,11 +57,15 @@ class RetentionPolicy:
 
 @dataclass(frozen=True)
 class Standing:
-    """What decides whether a record may be disposed of. `last_used_at` is None while it is in use."""
+    """What decides whether a record may be disposed of. `last_used_at` is None while it is in use.
+
+    `theme`: a theme that runs rests on it.
+    """
 
     last_used_at: datetime | None
     held: bool
     proceeding: bool
+    theme: bool = False
 
 
 def last_used(closed_at: datetime | None, proceedings_ended: Collection[datetime]) -> datetime | None:
@@ -79,6 +84,6 @@ def kept_until(last_used_at: datetime, years: int) -> date:
 
 def is_due(standing: Standing, years: int, now: datetime) -> bool:
     """Whether somebody may decide to destroy the record: its period has passed and nothing speaks against it."""
-    if standing.last_used_at is None or standing.held or standing.proceeding:
+    if standing.last_used_at is None or standing.held or standing.proceeding or standing.theme:
         return False
     return now.astimezone(_ENGLAND).date() > kept_until(standing.last_used_at, years)

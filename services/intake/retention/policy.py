@@ -1,13 +1,13 @@
 """Reads a retention policy from YAML and refuses one that cannot work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from services.contracts.taxonomy import Band, Category, Kind
+from services.contracts.taxonomy import Band, Category, Kind, RecordKind
 from services.intake.retention.domain import RetentionPolicy, RetentionRule
 from services.runtime import first_match
 from services.runtime.first_match import Box
@@ -31,9 +31,22 @@ class _Rule(_Strict):
     source: str = Field(min_length=3, max_length=300)
 
 
+class _Period(_Strict):
+    keep_years: int = Field(ge=1, le=100)
+    source: str = Field(min_length=3, max_length=300)
+
+
+class _Others(_Strict):
+    concern: _Period | None = None
+    theme: _Period | None = None
+    meeting: _Period | None = None
+    person: _Period | None = None
+
+
 class _Document(_Strict):
     version: str
     retention_rules: list[_Rule]
+    other_records: _Others = _Others()
 
     @model_validator(mode="after")
     def _complete(self) -> "_Document":
@@ -68,8 +81,20 @@ def _faults(document: _Document) -> Iterator[Fault]:
             )
 
 
+def _others(document: _Document) -> Mapping[RecordKind, RetentionRule]:
+    said = ((RecordKind(kind), period) for kind, period in document.other_records)
+    return {
+        kind: RetentionRule(kind, None, None, None, period.keep_years, period.source)
+        for kind, period in said
+        if period is not None
+    }
+
+
 def _built(document: _Document) -> RetentionPolicy:
+    """What the document leaves out of other records goes by what is shipped."""
+    own = _others(document)
     return RetentionPolicy(
+        others=own if len(own) == len(_Others.model_fields) else {**shipped().others, **own},
         version=document.version,
         rules=[
             RetentionRule(

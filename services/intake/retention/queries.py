@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, false, or_, select, true
 from sqlalchemy.orm import Session
 
-from services.contracts.taxonomy import Band, Category, Kind
-from services.intake.retention import store
-from services.intake.retention.commands import policy_of, rule_of
+from services.contracts.taxonomy import Band, Category, Kind, RecordKind
+from services.intake.retention import store, subject
 from services.intake.retention.domain import Disposal, is_due, kept_until
-from services.intake.retention.store import Appraisal, LegalHold, standing
+from services.intake.retention.store import KEEPERS, KIND_OF, Appraisal, LegalHold
+from services.intake.retention.subject import Subject, policy_of
+from services.intake.speak_up import policy as speak_up
 from services.intake.store import Incident
 from services.runtime import pagination
 from services.runtime.actor import Actor
@@ -25,6 +27,7 @@ class HoldView(BaseModel):
     hold_id: UUID
     incident_id: UUID | None
     person_ref: UUID | None
+    record_id: UUID | None
     reason: str
     look_again_on: date | None
     placed_by: UUID
@@ -54,16 +57,11 @@ class AppraisalView(BaseModel):
     version: int
 
 
-class RetentionView(BaseModel):
-    """For how long the record of an incident is kept, by which rule, and what was decided about it."""
+class Kept(BaseModel):
+    """For how long a record is kept, by which rule, and what was decided about it."""
 
-    incident_id: UUID
-    location_id: UUID
-    kind: Kind
-    category: Category
-    band: Band | None
     last_used_at: datetime | None = Field(
-        description="When its case, or the last proceeding about it, ended. Null while open."
+        description="When it ended: the case of an incident, or the last proceeding about it. Null while in use."
     )
     rule: str
     keep_years: int
@@ -71,9 +69,29 @@ class RetentionView(BaseModel):
     policy_version: str
     kept_until: date | None
     due: bool = Field(description="Whether somebody may decide to destroy it.")
-    proceeding_runs: bool
     holds: list[HoldView]
     appraisal: AppraisalView | None
+
+
+class RetentionView(Kept):
+    """The record of an incident."""
+
+    incident_id: UUID
+    location_id: UUID
+    kind: Kind
+    category: Category
+    band: Band | None
+    proceeding_runs: bool
+    theme_runs: bool = Field(description="Whether a theme that runs rests on it.")
+
+
+class RecordView(Kept):
+    """A record that is not of one incident: a concern of speaking up, a theme, a meeting, or somebody of the register of
+    staff."""
+
+    record_id: UUID
+    kind: RecordKind
+    held: bool = Field(description="Whether a hold stands on it, or something keeps the incident that was made of it.")
 
 
 class ProofView(BaseModel):
@@ -88,7 +106,9 @@ class ProofView(BaseModel):
 class ErasureView(BaseModel):
     """A record that was erased. Whose decision it was stands in its audit chain."""
 
-    incident_id: UUID
+    record_id: UUID
+    kind: RecordKind
+    incident_id: UUID | None = Field(description="The same id, of the record of an incident.")
     erased_at: datetime
     finished_at: datetime | None = Field(
         description="When the other services had proved it too, and the files were gone."
@@ -101,23 +121,39 @@ class ErasureView(BaseModel):
 
 
 def view(session: Session, incident: Incident, now: datetime) -> RetentionView:
-    """One record."""
-    policy, at = policy_of(session, incident.provider_id), standing(session, incident)
-    rule, row = rule_of(policy, incident), session.get(Appraisal, incident.incident_id)
+    """The record of an incident."""
+    about = subject.of_incident(session, incident)
     return RetentionView(
         incident_id=incident.incident_id, location_id=incident.location_id, kind=Kind(incident.kind),
         category=Category(incident.category), band=None if incident.band is None else Band(incident.band),
-        last_used_at=at.last_used_at, rule=rule.id, keep_years=rule.years, source=rule.source,
-        policy_version=policy.version,
-        kept_until=None if at.last_used_at is None else kept_until(at.last_used_at, rule.years),
-        due=is_due(at, rule.years, now), proceeding_runs=at.proceeding,
-        holds=[hold_view(one) for one in store.holds_on(session, incident.incident_id)],
-        appraisal=None if row is None else appraisal_view(row, current=row.last_used_at == at.last_used_at),
+        proceeding_runs=about.standing.proceeding, theme_runs=about.standing.theme,
+        **_kept(session, about, store.holds_on(session, incident.incident_id), now),
     )  # fmt: skip
 
 
+def record_view(session: Session, about: Subject, now: datetime) -> RecordView:
+    """A record that is not of an incident."""
+    at, holds = about.standing, store.holds_on_record(session, about.record_id)
+    return RecordView(
+        record_id=about.record_id, kind=about.kind, held=at.held or at.proceeding or at.theme,
+        **_kept(session, about, holds, now),
+    )  # fmt: skip
+
+
+def _kept(session: Session, about: Subject, holds: Sequence[LegalHold], now: datetime) -> dict[str, Any]:
+    at, rule, row = about.standing, about.rule, session.get(Appraisal, about.record_id)
+    return {
+        "last_used_at": at.last_used_at, "rule": rule.id, "keep_years": rule.years, "source": rule.source,
+        "policy_version": about.policy_version, "due": is_due(at, rule.years, now),
+        "holds": [hold_view(one) for one in holds],
+        "kept_until": None if at.last_used_at is None else kept_until(at.last_used_at, rule.years),
+        "appraisal": None if row is None else appraisal_view(row, current=row.last_used_at == at.last_used_at),
+    }  # fmt: skip
+
+
 def due(session: Session, actor: Actor, now: datetime, limit: int, cursor: str | None) -> Page[RetentionView]:
-    """Records that wait for a decision, or for somebody to confirm it. A page may be short, or empty, before the last."""
+    """Records of incidents that wait for a decision, or for somebody to confirm it. A page may be short, or empty, before
+    the last."""
     shortest = policy_of(session, actor.provider_id).shortest
     before = now - timedelta(days=365 * shortest)
     rows = store.ended_before(
@@ -127,6 +163,18 @@ def due(session: Session, actor: Actor, now: datetime, limit: int, cursor: str |
     return Page(
         items=[one for one in items if one.due and not _settled(one.appraisal, now)],
         next=pagination.encode(items[-1].incident_id) if len(rows) > limit else None,
+    )
+
+
+def due_records(session: Session, actor: Actor, now: datetime, limit: int, cursor: str | None) -> Page[RecordView]:
+    """The same for records that are not of an incident, as far as the actor may decide about them."""
+    shortest = min(rule.years for rule in policy_of(session, actor.provider_id).others.values())
+    before = now - timedelta(days=365 * shortest)
+    rows = store.records_before(session, actor, before, pagination.decode(cursor), limit + 1)
+    items = [record_view(session, subject.of_record(session, one), now) for one in rows[:limit]]
+    return Page(
+        items=[one for one in items if one.due and not _settled(one.appraisal, now)],
+        next=pagination.encode(items[-1].record_id) if len(rows) > limit else None,
     )
 
 
@@ -143,11 +191,20 @@ def holds(session: Session, actor: Actor, limit: int, cursor: str | None, *, lif
     return Page(items=items, next=pagination.encode(items[-1].hold_id) if len(rows) > limit else None)
 
 
-def erasures(session: Session, limit: int, cursor: str | None) -> Page[ErasureView]:
-    """What was erased, with its proof."""
-    rows = store.proofs(session, pagination.decode(cursor), limit + 1)
+def erasures(session: Session, actor: Actor, limit: int, cursor: str | None) -> Page[ErasureView]:
+    """What was erased, with its proof. Of concerns, for the roles that review them."""
+    rows = store.proofs(session, _shown(actor), pagination.decode(cursor), limit + 1)
     items = [_erasure(session, row) for row in rows[:limit]]
-    return Page(items=items, next=pagination.encode(items[-1].incident_id) if len(rows) > limit else None)
+    return Page(items=items, next=pagination.encode(items[-1].record_id) if len(rows) > limit else None)
+
+
+def _shown(actor: Actor) -> ColumnElement[bool]:
+    concerns = KIND_OF == RecordKind.CONCERN
+    answers = bool(actor.roles.intersection(KEEPERS))
+    return and_(
+        or_(concerns, true() if answers else false()),
+        or_(KIND_OF != RecordKind.CONCERN, true() if actor.roles.intersection(speak_up.shipped().roles) else false()),
+    )
 
 
 def hold_view(row: LegalHold) -> HoldView:
@@ -178,7 +235,8 @@ def _erasure(session: Session, row: store.Proof) -> ErasureView:
         *(ProofView.model_validate(one, from_attributes=True) for one in store.elsewhere(session, row.record_id)),
     ]
     return ErasureView(
-        incident_id=row.record_id, erased_at=row.erased_at, finished_at=appraisal.finished_at, rule=appraisal.rule,
+        record_id=row.record_id, kind=row.kind, incident_id=row.record_id if row.kind == RecordKind.INCIDENT else None,
+        erased_at=row.erased_at, finished_at=appraisal.finished_at, rule=appraisal.rule,
         policy_version=appraisal.policy_version, decided_by=appraisal.decided_by, confirmed_by=appraisal.confirmed_by,
         proofs=list(of),
     )  # fmt: skip

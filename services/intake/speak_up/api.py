@@ -9,13 +9,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Engine
 
 from services.intake.speak_up import commands, policy, queries
-from services.intake.speak_up.store import Concern, find_receipt, visible_concern
+from services.intake.speak_up.store import find_receipt, no_conversation, open_conversation, visible_concern
 from services.runtime import secret_code
 from services.runtime.app import Database, Time
 from services.runtime.auth import Caller
 from services.runtime.consumer import NO_PROVIDER
 from services.runtime.db import transaction
-from services.runtime.errors import ServiceError
 from services.runtime.idempotency import CommandKey, ExpectedVersion, Reply, fingerprint, once
 from services.runtime.limit import Limit, Sender
 from services.runtime.pagination import Cursor, Page
@@ -67,7 +66,7 @@ def read_conversation(
     response.headers["Cache-Control"] = "no-store"
     provider_id, concern_id = opened(database, body.code)
     with transaction(database, provider_id) as session:
-        return queries.conversation(session, session.get_one(Concern, concern_id))
+        return queries.conversation(session, open_conversation(session, concern_id))
 
 
 @router.post("/speak-up/messages", summary="Write again with the receipt code", openapi_extra=OPENING.described)
@@ -80,7 +79,7 @@ def write_message(
     provider_id, concern_id = opened(database, body.code)
     with transaction(database, provider_id) as session:
         commands.write_as_sender(session, concern_id, body.text, clock.now())
-        return queries.conversation(session, session.get_one(Concern, concern_id))
+        return queries.conversation(session, open_conversation(session, concern_id))
 
 
 def opened(database: Engine, code: str) -> tuple[UUID, UUID]:
@@ -90,9 +89,7 @@ def opened(database: Engine, code: str) -> tuple[UUID, UUID]:
         row = find_receipt(session, secret_code.readable(selector))
     # Outside the transaction: the hash is slow on purpose.
     if not secret_code.opens(secret, None if row is None else (bytes(row.salt), bytes(row.hash))) or row is None:
-        raise ServiceError(
-            404, "not-found", "No such conversation", "Nothing opens with this code. Check it letter by letter."
-        )
+        raise no_conversation()
     return row.provider_id, row.concern_id
 
 

@@ -21,7 +21,7 @@ from services.intake import access
 from services.intake.commands import ReportIncident, report_incident
 from services.intake.safeguarding import policy as safeguarding
 from services.intake.speak_up import policy
-from services.intake.speak_up.store import Concern, ConcernMessage, ConcernReceipt, visible_concern
+from services.intake.speak_up.store import Concern, ConcernMessage, ConcernReceipt, open_conversation, visible_concern
 from services.intake.store import Incident, Location
 from services.runtime import audit, outbox, restriction, secret_code
 from services.runtime.actor import SYSTEM_ID, Actor
@@ -151,7 +151,7 @@ def raise_concern(session: Session, command: RaiseConcern, now: datetime) -> Rai
 
 def write_as_sender(session: Session, concern_id: UUID, text: str, now: datetime) -> None:
     """A further message of the sender. The same text twice in a row is one message."""
-    concern = session.get_one(Concern, concern_id, with_for_update=True)
+    concern = open_conversation(session, concern_id, lock=True)
     last = session.scalars(
         select(ConcernMessage)
         .where(ConcernMessage.concern_id == concern_id)

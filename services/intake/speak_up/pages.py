@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine, select
 
 from services.intake.speak_up import api, commands, policy, queries
-from services.intake.speak_up.store import Concern
+from services.intake.speak_up.store import open_conversation
 from services.intake.store import Location
 from services.runtime.app import Database, Time
 from services.runtime.calendar import LONDON
@@ -166,12 +166,12 @@ def continue_conversation(
         api.OPENING.take(sender)
         provider_id, concern_id = api.opened(database, api.OpenConversation(code=code).code)
         with transaction(database, provider_id) as session:
-            conversation = queries.conversation(session, session.get_one(Concern, concern_id))
+            conversation = queries.conversation(session, open_conversation(session, concern_id))
         if text.strip():
             message = api.WriteMessage(code=code, text=text)
             with transaction(database, provider_id) as session:
                 commands.write_as_sender(session, concern_id, message.text, clock.now())
-                conversation = queries.conversation(session, session.get_one(Concern, concern_id))
+                conversation = queries.conversation(session, open_conversation(session, concern_id))
             text = ""
     except (ValidationError, ServiceError) as error:
         status, errors = getattr(error, "status", 422), _problems(error)

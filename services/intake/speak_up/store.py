@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from services.intake.store import Table
 from services.runtime import restriction
 from services.runtime.actor import Actor
-from services.runtime.errors import not_found
+from services.runtime.errors import ServiceError, not_found
 
 
 class Concern(Table):
@@ -62,6 +62,22 @@ def find_receipt(session: Session, selector: str) -> ConcernReceipt | None:
     """The row that a selector names, whichever provider it belongs to; no other can be read."""
     session.execute(select(func.set_config("app.receipt", selector, True)))
     return session.get(ConcernReceipt, selector)
+
+
+def open_conversation(session: Session, concern_id: UUID, *, lock: bool = False) -> Concern:
+    """The concern of a code that was right; 404 once it is hidden from everybody, as it is when it is erased."""
+    concern = session.get_one(Concern, concern_id, with_for_update=True if lock else None)
+    row = restriction.find(session, "intake", concern_id)
+    if row is not None and not row.roles and not row.people:
+        raise no_conversation()
+    return concern
+
+
+def no_conversation() -> ServiceError:
+    """Said of a wrong code, one that never was, and one whose conversation was erased."""
+    return ServiceError(
+        404, "not-found", "No such conversation", "Nothing opens with this code. Check it letter by letter."
+    )
 
 
 def visible_concern(session: Session, actor: Actor, concern_id: UUID, *, lock: bool = False) -> Concern:

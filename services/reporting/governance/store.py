@@ -4,13 +4,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, MetaData, SQLColumnExpression, Text, and_, false, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    MetaData,
+    SQLColumnExpression,
+    Text,
+    and_,
+    false,
+    not_,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from services.contracts.taxonomy import Role
 from services.runtime import restriction
 from services.runtime.actor import SYSTEM_ID, Actor
+from services.runtime.erasure import is_erased
 from services.runtime.errors import not_found
 
 SENIORS = frozenset(
@@ -142,21 +155,26 @@ def covers_place(actor: Actor, location_id: UUID | None, region_id: UUID | None)
 
 
 def visible_meetings(actor: Actor) -> ColumnElement[bool]:
-    """The condition for meetings of places that the actor covers."""
-    return and_(Meeting.provider_id == actor.provider_id, covers(actor, Meeting.location_id, Meeting.region_id))
+    """The condition for meetings of places that the actor covers, and that were not erased."""
+    kept = not_(is_erased("reporting", Meeting.meeting_id))
+    return and_(Meeting.provider_id == actor.provider_id, kept, covers(actor, Meeting.location_id, Meeting.region_id))
 
 
 def visible_items(actor: Actor) -> ColumnElement[bool]:
     """The condition for items of meetings that the actor may see, and those that the actor raised or owns.
 
-    One about a restricted incident is there only for those who need to know of it, or to whom it was given by name.
+    One about a restricted incident is there only for those who need to know of it, or to whom it was given by name; one
+    about a theme that was erased, or of a meeting that was, for nobody.
     """
     in_scope = covers(actor, Item.location_id, Item.region_id)
     own = or_(Item.owner_id == actor.id, Item.raised_by == actor.id)
     incident_id: Any = Item.incident_id
+    theme_id: Any = Item.theme_id
     about = restriction.visible("reporting", actor, incident_id, in_scope=in_scope, own=own)
     return and_(
         Item.provider_id == actor.provider_id,
+        not_(is_erased("reporting", Item.meeting_id)),
+        or_(Item.theme_id.is_(None), not_(is_erased("reporting", theme_id))),
         or_(
             and_(Item.incident_id.is_(None), or_(in_scope, own)),
             and_(Item.incident_id.is_not(None), about),

@@ -77,8 +77,8 @@ def names_of(people: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for person in people:
         stands = person["roles"][0]["role"].replace("_", " ") if person["roles"] else "somebody"
         name = " ".join(person["display_name"].split())
-        if roles & set(name.lower().split()):
-            continue  # a post, such as "Registered manager of Alder House", is no name
+        if not name or roles & set(name.lower().split()):
+            continue  # nobody's any more; or a post, such as "Registered manager of Alder House", is no name
         found[name] = stands
         for part in name.split():
             if len(part) > 2:

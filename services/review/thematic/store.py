@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, func, literal, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, func, literal, not_, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from services.contracts.identity import EVERYWHERE
@@ -13,6 +13,7 @@ from services.review.store import Review, Table
 from services.runtime import restriction
 from services.runtime.actor import Actor
 from services.runtime.db import insert_new
+from services.runtime.erasure import is_erased
 from services.runtime.errors import not_found
 
 
@@ -92,11 +93,15 @@ class Told(Table):
 
 
 def in_scope(actor: Actor) -> ColumnElement[bool]:
-    """The condition for themes that the actor may see: those of the actor's whole scope, those led or worked on."""
-    return or_(
-        actor.scope(literal(EVERYWHERE), Theme.region_id),
-        Theme.lead_id == actor.id,
-        Theme.team["people"].contains([str(actor.id)]),
+    """The condition for themes that the actor may see: those of the actor's whole scope, those led or worked on; none that
+    was erased."""
+    return and_(
+        not_(is_erased("review", Theme.theme_id)),
+        or_(
+            actor.scope(literal(EVERYWHERE), Theme.region_id),
+            Theme.lead_id == actor.id,
+            Theme.team["people"].contains([str(actor.id)]),
+        ),
     )
 
 
