@@ -1,10 +1,13 @@
 """The part of the development issuer that signs people in: a page of personas, codes with PKCE, refresh tokens.
 
-Codes and refresh tokens are signed by the issuer's key and hold all there is to know, so nothing is stored.
+Codes and refresh tokens are signed by the issuer's key and hold all there is to know, so nothing is stored but which sessions were
+ended, and that in memory: until it starts again.
 """
 
+import contextlib
 import hashlib
 import html
+import secrets
 import time
 from base64 import urlsafe_b64encode
 from typing import Annotated, Any
@@ -31,8 +34,11 @@ sign-in stands here.</p><form method="post" action="/authorize">{hidden}{people}
 
 
 def build(signer: Signer, issuer: str, speak_up: str) -> APIRouter:
-    """`/authorize` and the grants of `/oauth/token` (RFC 6749 4.1 and 6, RFC 7636 S256). `speak_up` is linked for whoever will not sign in."""
-    router = APIRouter()
+    """`/authorize`, the grants of `/oauth/token` (RFC 6749 4.1 and 6, RFC 7636 S256) and `/oauth/revoke` (RFC 7009).
+
+    `speak_up` is linked for whoever will not sign in.
+    """
+    router, ended = APIRouter(), set[str]()
 
     @router.get("/authorize")
     def choose(
@@ -61,7 +67,9 @@ def build(signer: Signer, issuer: str, speak_up: str) -> APIRouter:
         _check(redirect_uri, "S256")
         if persona not in PERSONAS:
             raise HTTPException(404, f"There is no persona '{persona}'. Choose from: {', '.join(PERSONAS)}.")
-        content = {"persona": persona, "challenge": code_challenge, "redirect_uri": redirect_uri}
+        content = {
+            "persona": persona, "challenge": code_challenge, "redirect_uri": redirect_uri, "sid": secrets.token_urlsafe(16),
+        }  # fmt: skip
         code = signer.token({**content, "aud": "code", "exp": int(time.time()) + _CODE_SECONDS})
         return RedirectResponse(f"{redirect_uri}?{urlencode({'code': code, 'state': state})}", 303)
 
@@ -80,17 +88,25 @@ def build(signer: Signer, issuer: str, speak_up: str) -> APIRouter:
                 raise HTTPException(400, "invalid_grant")
         elif grant_type == "refresh_token":
             known = _read(signer, refresh_token, "refresh", issuer)
+            if known["sid"] in ended:
+                raise HTTPException(400, "invalid_grant")
         else:
             raise HTTPException(400, "unsupported_grant_type")
         persona = known["persona"]
         return {
             "access_token": signer.token(claims_of(PERSONAS[persona])),
             "refresh_token": signer.token(
-                {"persona": persona, "aud": "refresh", "exp": int(time.time()) + _REFRESH_SECONDS}
+                {"persona": persona, "sid": known["sid"], "aud": "refresh", "exp": int(time.time()) + _REFRESH_SECONDS}
             ),
             "token_type": "Bearer",
             "expires_in": LIFETIME_SECONDS,
         }
+
+    @router.post("/oauth/revoke")
+    def revoke(token: Annotated[str, Form()]) -> dict[str, Any]:
+        with contextlib.suppress(HTTPException):  # whatever is no token of ours gives nobody anything
+            ended.add(_read(signer, token, "refresh", issuer)["sid"])
+        return {}
 
     return router
 

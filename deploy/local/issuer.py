@@ -45,6 +45,7 @@ def create_app(home: Home, issuer: str, speak_up: str) -> FastAPI:
             "jwks_uri": f"{issuer}/jwks.json",
             "authorization_endpoint": f"{issuer}/authorize",
             "token_endpoint": f"{issuer}/oauth/token",
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "code_challenge_methods_supported": ["S256"],
