@@ -49,27 +49,29 @@ Answer = TypeVar("Answer")
 
 
 class Swept(BaseModel):
-    """What one run did: records erased, and those that something spoke against."""
+    """What a sweep did: records erased, and those that something spoke against. `after`: the last it came to."""
 
     erased: int = 0
     stopped: int = 0
+    after: UUID | None = None
 
 
 @workflow.defn(name="RetentionWorkflow")
 class RetentionWorkflow:
-    """One sweep over all providers."""
+    """One sweep over all providers. A long one goes on in another run, after the last record it came to."""
 
     @workflow.run
-    async def run(self) -> Swept:
+    async def run(self, so_far: Swept | None = None) -> Swept:
         """Answers what was done."""
-        swept, after = Swept(), None
-        for queue in REPLIERS:
-            await self._ask(f"{queue}.{activities.CLEAR_REPLIES}", queue, int)
-        if workflow.patched("other-records"):
-            for kind, queue in OWNERS.items():
-                await self._learn(kind, queue)
+        swept = so_far or Swept()
+        if so_far is None:
+            for queue in REPLIERS:
+                await self._ask(f"{queue}.{activities.CLEAR_REPLIES}", queue, int)
+            if workflow.patched("other-records"):
+                for kind, queue in OWNERS.items():
+                    await self._learn(kind, queue)
         while True:
-            query = activities.ListOpenIncidents(after=after, limit=PAGE)
+            query = activities.ListOpenIncidents(after=swept.after, limit=PAGE)
             page = await self._ask(activities.LIST_DISPOSALS, activities.INTAKE_QUEUE, activities.Disposals, query)
             for record in page.records:
                 if await self._dispose(record):
@@ -78,7 +80,9 @@ class RetentionWorkflow:
                     swept.stopped += 1
             if len(page.records) < PAGE:
                 return swept
-            after = page.records[-1].incident_id
+            swept.after = page.records[-1].incident_id
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(swept)
 
     async def _learn(self, kind: RecordKind, owner: str) -> None:
         """Let intake know which records of a kind have changed since it heard of them."""

@@ -26,7 +26,7 @@ from services.contracts import activities as contract
 from services.contracts.event import CaseData, EventData
 from services.contracts.intake import ClockSet
 from services.contracts.review import ThemeEnded
-from services.contracts.taxonomy import CaseKind, ClockKind
+from services.contracts.taxonomy import CaseKind, ClockKind, RecordKind
 from services.runtime.actor import SYSTEM_ID
 from services.runtime.clock import Clock, Segment
 from services.runtime.consumer import Received
@@ -34,7 +34,7 @@ from services.runtime.outbox import new_id
 from services.runtime.temporal import data_converter
 from tests.chaos import audit
 from tests.workflow.conftest import KEYS, PROVIDER, Case, Running, Services, ThemeUnderTest, server_binary
-from workflows import process_clock, reconciler, reconciler_activities, search_attributes
+from workflows import process_clock, reconciler, reconciler_activities, retention, search_attributes
 from workflows.reconciler import Outcome, ReconcileWorkflow
 from workflows.router import hand_on
 from workflows.worker import build_worker
@@ -430,3 +430,58 @@ async def _waiting(dev: WorkflowEnvironment, count: int) -> bool:
         )
     )  # fmt: skip
     return described.stats.approximate_backlog_count == count
+
+
+async def test_a_sweep_of_many_records_goes_on_in_another_run_and_erases_each_once(
+    dev: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first night after years: what is due is more than one history may hold."""
+    monkeypatch.setattr(retention, "PAGE", 10)
+    due = [contract.Disposal(incident_id=new_id(), provider_id=PROVIDER, kind=RecordKind.CONCERN) for _ in range(25)]
+    asked: list[tuple[str, uuid.UUID]] = []
+
+    @activity.defn(name=contract.LIST_DISPOSALS)
+    async def list_disposals(query: contract.ListOpenIncidents) -> contract.Disposals:
+        rest = [one for one in due if query.after is None or one.incident_id > query.after]
+        return contract.Disposals(records=rest[: query.limit])
+
+    @activity.defn(name=contract.BEGIN_DISPOSAL)
+    async def begin(command: contract.BeginDisposal) -> contract.DisposalBegun:
+        asked.append(("begin", command.incident_id))
+        return contract.DisposalBegun(begun=True)
+
+    @activity.defn(name=f"{contract.INTAKE_QUEUE}.{contract.ERASE}")
+    async def erase(command: contract.Erase) -> contract.ErasedTexts:
+        asked.append(("erase", command.incident_id))
+        return contract.ErasedTexts(cells=1, files=[], digest="d")
+
+    @activity.defn(name=contract.FINISH_DISPOSAL)
+    async def finish(command: contract.FinishDisposal) -> None:
+        asked.append(("finish", command.incident_id))
+
+    @activity.defn(name=contract.KEPT_SINCE)
+    async def kept_since(kind: RecordKind) -> contract.KeptSince:
+        return contract.KeptSince(since=datetime(2020, 1, 1, tzinfo=UTC))
+
+    def of(queue: str) -> list[Callable[..., Any]]:
+        @activity.defn(name=f"{queue}.{contract.CLEAR_REPLIES}")
+        async def clear() -> int:
+            return 0
+
+        @activity.defn(name=f"{queue}.{contract.LIST_KEPT}")
+        async def list_kept(query: contract.ListKept) -> contract.KeptRecords:
+            return contract.KeptRecords(records=[])
+
+        return [clear, list_kept]
+
+    async with contextlib.AsyncExitStack() as workers:
+        for queue in retention.REPLIERS:
+            own = [list_disposals, begin, erase, finish, kept_since] if queue == contract.INTAKE_QUEUE else []
+            await workers.enter_async_context(Worker(dev.client, task_queue=queue, activities=[*of(queue), *own]))
+        await workers.enter_async_context(build_worker(dev.client, task_queue="sweep"))
+        name = f"sweep-{uuid.uuid4()}"
+        swept = await dev.client.execute_workflow(retention.RetentionWorkflow.run, id=name, task_queue="sweep")
+    assert (swept.erased, swept.stopped) == (25, 0)
+    assert asked == [(step, one.incident_id) for one in due for step in ("begin", "erase", "finish")]
+    runs = [run async for run in dev.client.list_workflows(f"WorkflowId = '{name}'")]
+    assert len(runs) == 3
