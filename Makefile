@@ -68,7 +68,8 @@ chaos: setup ## use a stack and break it meanwhile, then look for everything tha
 	$(VENV)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES)
 
 test-browser: setup ## run the tests in a real browser, with the long journeys and a table of all pages (needs Debian's chromium)
-	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser
+	$(VENV)/pytest tests/e2e/browser/test_pages.py
+	$(VENV)/pytest -n $(WORKERS) --dist loadgroup tests/e2e/browser --ignore tests/e2e/browser/test_pages.py
 	$(VENV)/pytest tests/e2e/test_scenarios.py -m journey
 	@cat build/pages.md
 

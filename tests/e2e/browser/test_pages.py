@@ -47,6 +47,7 @@ ELSEWHERE = {
     "/recurrences/{recurrence_id}": "asked when a closed case may be back: tests/integration/test_console_pages",
     "/administration/policies/{kind}/{policy_id}": "a version that somebody drafted: test_administration",
     "/handover": "when somebody leaves: test_agreeing",
+    "/administration/retention/records/{record_id}": "years after a record ended: tests/integration/test_retention_pages",
 }
 """Pages to which no link may lead in the demonstration, and where they are looked at."""
 
