@@ -10,7 +10,7 @@ import jwt
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import OAuth2Client
 from fastapi import APIRouter, Request
-from httpx import Client, HTTPError
+from httpx import Client, HTTPError, TransportError
 from starlette.responses import RedirectResponse, Response
 
 from services.console.page import render
@@ -46,7 +46,7 @@ class SignIn:
         return str(address)
 
     def redeem(self, code: str, verifier: str) -> Session | None:
-        """The session that a code is worth; None for a code that the issuer does not know."""
+        """The session that a code is worth; None for a code that the issuer does not know. Raises TransportError when it does not answer."""
         with self._client() as client:
             try:
                 token = client.fetch_token(
@@ -54,6 +54,8 @@ class SignIn:
                     grant_type="authorization_code", code=code, code_verifier=verifier,
                 )  # fmt: skip
                 return _session(token)
+            except TransportError:
+                raise
             except (AuthlibBaseError, HTTPError, jwt.PyJWTError, ValueError):
                 return None
 
@@ -140,8 +142,7 @@ def begin(request: Request, sender: Sender, to: str = "/") -> Response:
     try:
         address = request.app.state.sign_in.address(state, verifier)
     except HTTPError:
-        return render("problem.html", 503, title="Signing in is not possible at the moment",
-                      detail="The sign-in service does not answer. Wait a few seconds, then try again.", visit=None)  # fmt: skip
+        return _not_answering()
     response = RedirectResponse(address, 303)
     attempt = {"state": state, "verifier": verifier, "to": inside(to)}
     request.app.state.cookies.set(response, _ATTEMPT, request.app.state.cookies.seal(attempt), seconds=_ATTEMPT_SECONDS)
@@ -157,7 +158,10 @@ def end(request: Request, sender: Sender, code: str = "", state: str = "") -> Re
     attempt = cookies.unseal(request.cookies.get(_ATTEMPT, ""), _ATTEMPT_SECONDS)
     session = None
     if attempt is not None and state and state == attempt.get("state"):
-        session = request.app.state.sign_in.redeem(code, str(attempt["verifier"]))
+        try:
+            session = request.app.state.sign_in.redeem(code, str(attempt["verifier"]))
+        except TransportError:
+            return _not_answering()
     if attempt is None or session is None:
         return render("problem.html", 400, title="You are not signed in", visit=None,
                       detail="This sign-in has ended or belongs to another window. Start again.",
@@ -166,6 +170,12 @@ def end(request: Request, sender: Sender, code: str = "", state: str = "") -> Re
     response.delete_cookie(_ATTEMPT, path="/")
     cookies.keep(response, session, None)
     return response
+
+
+def _not_answering() -> Response:
+    return render("problem.html", 503, title="Signing in is not possible at the moment", visit=None,
+                  detail="The sign-in service does not answer. Wait a few seconds, then try again.",
+                  link={"href": "/sign-in", "text": "Sign in"})  # fmt: skip
 
 
 @router.post("/sign-out")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -705,3 +706,18 @@ def test_signing_out_says_what_it_ended(person: Any, actor: Any) -> None:
     assert "You are signed out" in answer.text
     assert "The sign-in service may still know this device" in answer.text
     assert 'plumbline_session_0="";' in answer.headers["set-cookie"]
+
+
+def test_an_issuer_that_falls_silent_while_somebody_signs_in_is_named_as_the_cause(person: Any, actor: Any) -> None:
+    http = person(actor("carer")).http
+    silent = "http://127.0.0.1:1"
+    http.app.state.sign_in._endpoints = {
+        "authorization_endpoint": f"{silent}/choose",
+        "token_endpoint": f"{silent}/token",
+    }
+    led = http.get("/sign-in", follow_redirects=False)
+    state = parse_qs(urlsplit(led.headers["Location"]).query)["state"][0]
+    answer = http.get("/signed-in", params={"code": "of-the-issuer", "state": state})
+    assert (answer.status_code, "does not answer" in answer.text) == (503, True)
+    other = http.get("/signed-in", params={"code": "of-the-issuer", "state": "of another window"})
+    assert (other.status_code, "belongs to another window" in other.text) == (400, True)

@@ -58,7 +58,10 @@ async function wrong(section) {
   return at > (await kept.now()) ? ['date', words.not_yet] : null;
 }
 
+let said; // the problem that stands on the page
+
 function clear() {
+  said = undefined;
   main.querySelector('.nhsuk-error-summary')?.remove();
   form.querySelectorAll('.pl-wrong').forEach((one) => one.remove());
   form.querySelectorAll('.nhsuk-form-group--error').forEach((one) => one.classList.remove('nhsuk-form-group--error'));
@@ -67,6 +70,7 @@ function clear() {
 
 function complain([field, text]) {
   clear();
+  said = [field, text];
   const target = document.getElementById(field);
   const group = target.closest('.nhsuk-form-group');
   group.classList.add('nhsuk-form-group--error');
@@ -280,7 +284,9 @@ async function begin() {
   seenAll = queued || known?.state === 'mend';
   const at = known && location.hash.replace('#step-', '');
   history.replaceState({}, '', address(at || (seenAll ? 'check' : here)));
+  const stood = said; // somebody was quicker than this and has sent an answer already
   show(location.hash.replace('#step-', ''), false);
+  if (stood && !known) complain(stood);
   await others();
   if (known && known.state === 'begun') status.textContent = say(words.kept, { time: clock(known.at) });
   if (await told('')) return;

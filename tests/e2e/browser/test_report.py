@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.browser.pressing import Check, Person, Shot
 from tests.e2e.running import eventually
@@ -73,6 +73,22 @@ def test_what_is_missing_is_named_and_linked_and_nothing_typed_is_lost(person: P
     expect(page.get_by_label("What happened?")).to_have_value(
         "The resident slid from the chair. No pain, up again at once."
     )
+
+
+def test_a_problem_that_was_named_before_the_page_was_ready_stays(person: Person) -> None:
+    """Somebody is quicker than a slow phone, which looks meanwhile for what it keeps."""
+    page, held = person("carer", "phone"), list[Route]()
+    page.route("**/report/state", held.append)
+    page.goto("/report")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose what you want to report")
+    page.unroute("**/report/state")
+    assert held, "it has not asked yet: what holds it is something else now"
+    for route in held:
+        route.continue_()
+    expect(page.locator("[data-ready=yes]")).to_be_attached()
+    page.get_by_role("alert").get_by_role("link").click()
+    expect(page.locator("#kind")).to_be_focused()
 
 
 def test_sent_twice_it_counts_once(person: Person) -> None:
