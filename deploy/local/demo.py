@@ -678,7 +678,11 @@ def _impact(by_incident: dict[str, Any]) -> dict[str, Any]:
 def _audit_verified(quality: Person, incident: Incident) -> bool:
     from services.runtime.audit import verify
 
-    chains = [quality.get(service, f"/incidents/{incident.id}/audit") for service in ("intake", "review", "actions")]
+    # Each hears of the incident in its own time; a chain may be of nothing.
+    chains = [
+        quality.until(service, f"/incidents/{incident.id}/audit", lambda chain: [chain], f"{service} to know of it")[0]
+        for service in ("intake", "review", "actions")
+    ]
     return bool(chains[0]) and all(verify(chain) is None for chain in chains)
 
 
