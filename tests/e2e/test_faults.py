@@ -126,7 +126,8 @@ def test_broker_killed_and_back_empty(stack: RunningStack, care: Care, reports: 
         assert journey.stages() == REVIEWING
     assert under_way.stages() == CLOSED
     entries = under_way.timeline()["entries"]
-    assert entries[: len(known)] == known
+    # What one service says may come after what another said later: it stands before it then, by its time.
+    assert [entry for entry in entries if entry in known] == known
     said = Counter(entry["type"] for entry in entries)
     assert said["plumbline.incident.reported.v1"] == said["plumbline.incident.triaged.v1"] == 1
     assert said["plumbline.review.submitted.v1"] == said["plumbline.review.approved.v1"] == 1
