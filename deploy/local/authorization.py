@@ -120,7 +120,9 @@ def _check(redirect_uri: str, method: str) -> None:
 def _read(signer: Signer, token: str, audience: str, issuer: str) -> dict[str, Any]:
     try:
         key = jwt.PyJWKSet.from_dict(signer.key_set())[jwt.get_unverified_header(token)["kid"]]
-        known: dict[str, Any] = jwt.decode(token, key.key, algorithms=["RS256"], audience=audience, issuer=issuer)
+        known: dict[str, Any] = jwt.decode(
+            token, key.key, algorithms=["RS256"], audience=audience, issuer=issuer, options={"require": ["sid"]}
+        )
     except (jwt.PyJWTError, KeyError):
         raise HTTPException(400, "invalid_grant") from None
     return known

@@ -1,6 +1,7 @@
 """The issuer of the one-machine stack: codes with PKCE, tokens that are renewed until the session is ended."""
 
 import hashlib
+import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from deploy.local.issuer import create_app
 from deploy.local.state import Home
-from deploy.local.tokens import create_key
+from deploy.local.tokens import Signer, create_key
 
 BACK = "http://127.0.0.1:1/signed-in"
 VERIFIER = "v" * 43
@@ -55,3 +56,10 @@ def test_what_is_no_token_ends_nothing(issuer: TestClient) -> None:
     token = refresh_token(issuer)
     assert issuer.post("/oauth/revoke", data={"token": "nothing"}).status_code == 200
     assert renewed(issuer, token) is not None
+
+
+def test_a_token_of_the_release_before_which_names_no_session_is_refused(issuer: TestClient, tmp_path: Path) -> None:
+    signer = Signer(Home(tmp_path / "home"), "http://127.0.0.1:2")
+    old = signer.token({"persona": "carer", "aud": "refresh", "exp": int(time.time()) + 60})
+    answer = issuer.post("/oauth/token", data={"grant_type": "refresh_token", "refresh_token": old})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "invalid_grant")
